@@ -1,0 +1,44 @@
+# The three commands a person needs: make demo, make test, make check. The environment is made once and reused.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+AUDIO ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format clean
+
+help:
+	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
+	@echo "make test                    all tests but the slow ones"
+	@echo "make test-slow               the slow tests alone"
+	@echo "make check                   format, lint, types, import rules"
+	@echo "make format                  mend what ruff can mend"
+	@echo "make clean                   remove the environment and what the demo wrote"
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python scripts/demo.py $(if $(AUDIO),"$(AUDIO)")
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) demo

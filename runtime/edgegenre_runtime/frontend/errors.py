@@ -1,0 +1,77 @@
+"""The one error tree of edgegenre.
+
+::
+
+    EdgeGenreError                 everything that this project raises on purpose; the CLI prints it and exits 2
+    ├── UsageError                 an option or argument outside what is allowed
+    ├── SpecError                  a front-end specification that is unknown, invalid or does not match
+    ├── AudioError                 an audio file or stream that cannot be read
+    ├── DataError                  a data set, manifest, split or feature cache that cannot be used
+    ├── CheckpointError            a checkpoint that is missing, damaged or of another version
+    ├── BundleError                a bundle that is missing, damaged, of another version or another spec
+    ├── ExportError                a model that could not be exported or is not what it should be
+    └── MissingExtraError          an optional dependency that is not installed
+
+A message says what was given, what is allowed and what to do, on one line.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AudioError",
+    "BundleError",
+    "CheckpointError",
+    "DataError",
+    "EdgeGenreError",
+    "ExportError",
+    "MissingExtraError",
+    "SpecError",
+    "UsageError",
+]
+
+
+class EdgeGenreError(Exception):
+    """Base of every error that edgegenre raises on purpose."""
+
+
+class UsageError(EdgeGenreError):
+    """An option or argument outside what is allowed."""
+
+
+class SpecError(EdgeGenreError):
+    """A front-end specification that is unknown, invalid or does not match."""
+
+
+class AudioError(EdgeGenreError):
+    """An audio file or stream that cannot be read."""
+
+
+class DataError(EdgeGenreError):
+    """A data set, manifest, split or feature cache that cannot be used."""
+
+
+class CheckpointError(EdgeGenreError):
+    """A checkpoint that is missing, damaged or of another version."""
+
+
+class BundleError(EdgeGenreError):
+    """A bundle that is missing, damaged, of another version or of another spec."""
+
+
+class ExportError(EdgeGenreError):
+    """A model that could not be exported, or whose export is not what it should be."""
+
+
+class MissingExtraError(EdgeGenreError):
+    """An optional dependency that is not installed.
+
+    Parameters
+    ----------
+    module
+        The module that could not be imported, e.g. ``"torch"``.
+    extra
+        The extra of this distribution that brings it, e.g. ``"train"``.
+    """
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"this needs {module}, which is not installed: run  pip install 'edgegenre[{extra}]'")
