@@ -1,0 +1,144 @@
+"""Checkpoints: weights as ``NAME.safetensors``, everything else as ``NAME.json`` beside it. No pickle.
+
+The JSON holds the SHA-256 of the weights: a pair is whole when that is the hash of the file beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+from torch import nn
+
+from edgegenre_runtime.frontend import CheckpointError, EdgeGenreError, FrontendSpec
+
+from .models import ModelConfig, build
+
+__all__ = ["FORMAT_VERSION", "Checkpoint", "default_checkpoint", "load_checkpoint", "save_checkpoint", "to_module"]
+
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained network.
+
+    Attributes
+    ----------
+    config
+        What the network is.
+    labels
+        Class names in the order of the logits.
+    spec, spec_hash
+        The front-end that its windows come from.
+    state
+        torch ``state_dict`` as NumPy arrays.
+    meta
+        JSON-ready: training data, metrics with the command that made them, seed, versions.
+    """
+
+    config: ModelConfig
+    labels: tuple[str, ...]
+    spec: FrontendSpec
+    spec_hash: str
+    state: dict[str, npt.NDArray[Any]]
+    meta: dict[str, Any]
+
+
+def default_checkpoint() -> Path:
+    """Return the path of the checkpoint that ships with the package."""
+    return Path(__file__).parent / "default" / "cnn.safetensors"
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write ``path`` (``*.safetensors``) and the JSON beside it, each beside its target and then renamed."""
+    weights = save_tensors({name: np.ascontiguousarray(array) for name, array in checkpoint.state.items()})
+    about = {
+        "format_version": FORMAT_VERSION,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "config": checkpoint.config.to_dict(),
+        "labels": list(checkpoint.labels),
+        "spec": checkpoint.spec.to_dict(),
+        "spec_hash": checkpoint.spec_hash,
+        "meta": checkpoint.meta,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target, content in (
+        (path, weights),
+        (path.with_suffix(".json"), json.dumps(about, indent=1).encode()),
+    ):
+        temporary = target.with_name(target.name + ".tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path
+        The ``.safetensors`` file, the ``.json`` beside it, or the folder of a training run.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, damaged, of another version, or the two do not belong together.
+    """
+    weights_path = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
+    about_path = weights_path.with_suffix(".json")
+    try:
+        about = json.loads(about_path.read_bytes())
+        weights = weights_path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {path}: cannot read {error.filename} ({error.strerror}); a checkpoint is a .safetensors "
+            "file with its .json beside it, or the folder of a training run"
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint {about_path} is not JSON: the file is damaged") from error
+    version = about.get("format_version") if isinstance(about, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"checkpoint {about_path} is of format {version}; this edgegenre reads {FORMAT_VERSION}")
+    if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
+        raise CheckpointError(
+            f"checkpoint {weights_path} does not match the hash in {about_path.name}: copy both again"
+        )
+    try:
+        return Checkpoint(
+            config=ModelConfig.from_dict(about["config"]),
+            labels=tuple(about["labels"]),
+            spec=FrontendSpec.from_dict(about["spec"]),
+            spec_hash=about["spec_hash"],
+            state=load_tensors(weights),
+            meta=about["meta"],
+        )
+    except (KeyError, TypeError, SafetensorError, EdgeGenreError) as error:
+        raise CheckpointError(f"checkpoint {about_path} is damaged: {error}") from error
+
+
+def to_module(checkpoint: Checkpoint) -> nn.Module:
+    """Return the network with its weights, in eval mode; raises :class:`CheckpointError` if they do not fit."""
+    if len(checkpoint.labels) != checkpoint.config.n_classes:
+        raise CheckpointError(
+            f"checkpoint has {len(checkpoint.labels)} labels but {checkpoint.config.n_classes} outputs: it is damaged"
+        )
+    bad = sorted(name for name, array in checkpoint.state.items() if not np.isfinite(array).all())
+    if bad:
+        raise CheckpointError(f"checkpoint holds NaN or infinite weights in {bad[0]}: train again, this run diverged")
+    module = build(checkpoint.config)
+    try:
+        module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()})
+    except RuntimeError as error:
+        raise CheckpointError(f"checkpoint weights do not fit model {checkpoint.config.name!r}") from error
+    return module.eval()

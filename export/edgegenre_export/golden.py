@@ -1,0 +1,88 @@
+"""Golden vectors: a few pieces of PCM with everything that each stage must make of them, bit for bit."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.frontend import DataError, ExportError, Tables, log_mel, normalise
+
+from .replay import run_artefact
+
+__all__ = ["golden_inputs", "golden_outputs", "pack_golden"]
+
+_KERNEL_LSB = 1
+
+
+def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[str, npt.NDArray[Any]]:
+    """Run the front-end over pieces of PCM.
+
+    Parameters
+    ----------
+    pcm
+        One or more pieces, int16 [window_samples].
+    tables
+        The front-end.
+
+    Returns
+    -------
+    dict
+        ``pcm`` int16 [G, window_samples], ``frames_q9`` int16 [G, n_mels, frames], ``cells`` int8
+        [G, n_mels, frames], ``is_silence`` bool [G].
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is not exactly a window long.
+    """
+    spec = tables.spec
+    odd = [piece for piece in pcm if piece.shape != (spec.window_samples,) or piece.dtype != np.int16]
+    if odd or not pcm:
+        given = f"{odd[0].dtype} {list(odd[0].shape)}" if odd else "none"
+        raise DataError(f"golden PCM is one or more of int16 [{spec.window_samples}], not {given}")
+    frames = [log_mel(piece, tables).frames_q9 for piece in pcm]
+    windows = [normalise(piece, tables) for piece in frames]
+    return {
+        "pcm": np.stack(pcm),
+        "frames_q9": np.stack(frames),
+        "cells": np.stack([window.cells for window in windows]),
+        "is_silence": np.array([window.is_silence for window in windows]),
+    }
+
+
+def golden_outputs(
+    models: Mapping[str, bytes], cells: npt.NDArray[np.int8], top_db: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the raw output [G, C] of every model file, keyed ``output_`` + file name with ``_`` for the dot.
+
+    TFLite's are those of LiteRT's default kernels (XNNPACK).
+
+    Raises
+    ------
+    ExportError
+        If an int8 .tflite differs between XNNPACK and the reference kernels by more than one step.
+    """
+    outputs = {}
+    for name, model in models.items():
+        made = run_artefact(name, model, cells, top_db)
+        outputs["output_" + name.replace(".", "_")] = made
+        if name.endswith("int8.tflite"):
+            reference = run_artefact(name, model, cells, top_db, reference_kernels=True)
+            apart_lsb = int(np.abs(made.astype(np.int32) - reference).max())
+            if apart_lsb > _KERNEL_LSB:
+                raise ExportError(
+                    f"{name} answers {apart_lsb} steps apart on XNNPACK and reference kernels, at most {_KERNEL_LSB} "
+                    "is allowed: update ai-edge-litert, or report this model"
+                )
+    return outputs
+
+
+def pack_golden(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Return ``golden.npz`` (no Python objects in it)."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()

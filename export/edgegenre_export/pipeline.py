@@ -1,0 +1,231 @@
+"""The whole export: checkpoint → models → certificates → comparison → golden vectors → bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from edgegenre.checkpoint import Checkpoint, to_module
+from edgegenre_runtime.bundle import check_destination, write_bundle
+from edgegenre_runtime.frontend import SpecError, Tables
+from edgegenre_runtime.quantised import dequantise
+
+from .calibration import Calibration
+from .card import format_card
+from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
+from .golden import golden_inputs, golden_outputs, pack_golden
+from .recipes import Recipe, find_recipe
+from .replay import Agreement, compare, run_artefact, run_torch
+from .to_onnx import float_onnx, int8_onnx
+from .to_tflite import float_tflite, int8_tflite
+
+__all__ = ["ExportResult", "export_bundle"]
+
+_TOOLS = (
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "edgegenre",
+    "litert-torch",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "torch",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes
+    ----------
+    path
+        The bundle's directory, absolute.
+    recipe
+        How it was made.
+    agreement
+        Model file to how it differs from the trained network, on the calibration windows.
+    certificates
+        Model file to what is in it.
+    sizes_bytes
+        Model file to its size.
+    seconds
+        How long the export took, in s.
+    """
+
+    path: Path
+    recipe: Recipe
+    agreement: Mapping[str, Agreement]
+    certificates: Mapping[str, Certificate]
+    sizes_bytes: Mapping[str, int]
+    seconds: float
+
+
+def _say_nothing(message: str) -> None:
+    del message
+
+
+def export_bundle(
+    checkpoint: Checkpoint,
+    tables: Tables,
+    calibration: Calibration,
+    out: Path,
+    *,
+    golden_pcm: Sequence[npt.NDArray[np.int16]],
+    command: str,
+    recipe: str = "int8",
+    progress: Callable[[str], None] = _say_nothing,
+) -> ExportResult:
+    """Export a checkpoint as a bundle.
+
+    Parameters
+    ----------
+    checkpoint
+        The trained network.
+    tables
+        Its front-end.
+    calibration
+        Windows that set the scales of the activations; the artefacts are compared on them too.
+    out
+        The bundle's directory; a bundle that is there is replaced when the new one is whole.
+    golden_pcm
+        Pieces of PCM, int16 [window_samples] each, to replay on a device.
+    command
+        What the user typed, for manifest and card.
+    recipe
+        Name of a recipe.
+    progress
+        Called with one line a step.
+
+    Raises
+    ------
+    UsageError, BundleError, SpecError, DataError, CheckpointError
+        Before anything is converted, if recipe, destination, front-end, windows or checkpoint are not usable.
+    ExportError
+        If a model cannot be converted or is not what it should be.
+    BundleError
+        If the bundle cannot be written.
+    """
+    started = time.perf_counter()
+    chosen = find_recipe(recipe)
+    out = check_destination(out)
+    if checkpoint.spec_hash != tables.spec_hash:
+        raise SpecError(
+            f"the checkpoint is of front-end {checkpoint.spec_hash[:12]} ({checkpoint.spec.name}), the tables are "
+            f"{tables.spec_hash[:12]} ({tables.spec.name}): export with the front-end it was trained with"
+        )
+    calibration.require_tables(tables)
+    network = to_module(checkpoint)
+    golden = golden_inputs(golden_pcm, tables)
+    top_db = tables.spec.top_db
+
+    models = _convert(network, checkpoint, tables, calibration, chosen, progress)
+    certificates = {name: _certify(name, model, top_db) for name, model in models.items()}
+    progress(f"comparing with the trained network on {len(calibration.windows)} windows")
+    agreement = _compare_all(network, models, certificates, calibration.windows, top_db)
+    progress("making golden vectors")
+    golden |= golden_outputs(models, golden["cells"], top_db)
+    files = {
+        **models,
+        "recipe.json": _json(chosen.to_dict()),
+        "calibration.json": _json(calibration.to_dict()),
+        "golden.npz": pack_golden(golden),
+        "card.md": format_card(checkpoint, models, certificates, agreement, command).encode(),
+    }
+    about = _about(checkpoint, chosen, certificates, agreement, command)
+    progress(f"writing {out}")
+    return ExportResult(
+        path=write_bundle(out, files, tables=tables, labels=checkpoint.labels, about=about),
+        recipe=chosen,
+        agreement=agreement,
+        certificates=certificates,
+        sizes_bytes={name: len(model) for name, model in models.items()},
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _convert(
+    network: nn.Module,
+    checkpoint: Checkpoint,
+    tables: Tables,
+    calibration: Calibration,
+    recipe: Recipe,
+    progress: Callable[[str], None],
+) -> dict[str, bytes]:
+    """Return the recipe's artefacts, file name to content; an int8 model is made from the float one."""
+    spec, windows = tables.spec, calibration.windows
+    metadata = {"labels": "\n".join(checkpoint.labels), "spec_hash": checkpoint.spec_hash}
+    made: dict[str, bytes] = {}
+    progress("converting to TFLite")
+    made["model_float.tflite"] = float_tflite(network, spec)
+    progress("converting to ONNX")
+    made["model_float.onnx"] = float_onnx(network, spec, metadata)
+    if "model_int8.tflite" in recipe.artefacts:
+        progress(f"quantising TFLite on {len(windows)} windows")
+        made["model_int8.tflite"] = int8_tflite(made["model_float.tflite"], windows, spec)
+    if "model_int8.onnx" in recipe.artefacts:
+        progress(f"quantising ONNX on {len(windows)} windows")
+        made["model_int8.onnx"] = int8_onnx(made["model_float.onnx"], windows, spec, metadata)
+    return {name: made[name] for name in recipe.artefacts}
+
+
+def _certify(name: str, model: bytes, top_db: int) -> Certificate:
+    certificate = inspect_onnx(model) if name.endswith(".onnx") else inspect_tflite(model)
+    if "int8" in name:
+        require_int8(certificate, top_db)
+    return certificate
+
+
+def _compare_all(
+    network: nn.Module,
+    models: Mapping[str, bytes],
+    certificates: Mapping[str, Certificate],
+    cells: npt.NDArray[np.int8],
+    top_db: int,
+) -> dict[str, Agreement]:
+    expected = run_torch(network, cells, top_db)
+    agreement = {}
+    for name, model in models.items():
+        made = run_artefact(name, model, cells, top_db)
+        output = certificates[name].only("output")
+        if output.scale is not None and output.zero_point is not None:
+            made = dequantise(made, output.scale, output.zero_point)
+        agreement[name] = compare(expected, made)
+    return agreement
+
+
+def _about(
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    certificates: Mapping[str, Certificate],
+    agreement: Mapping[str, Agreement],
+    command: str,
+) -> dict[str, Any]:
+    """Return the manifest's keys that describe the export; every metric names its command."""
+    metrics = [
+        {"artefact": name, "data": "calibration windows", "command": command, **dataclasses.asdict(result)}
+        for name, result in agreement.items()
+    ]
+    return {
+        "recipe": recipe.name,
+        "command": command,
+        "model": checkpoint.config.to_dict(),
+        "training": checkpoint.meta,
+        "metrics": metrics,
+        "certificates": {name: certificate.to_dict() for name, certificate in certificates.items()},
+        "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
+    }
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,174 @@
+"""torch → ONNX, float32 or int8 (QDQ), input [1, 1, n_mels, frames], output probabilities [1, C]."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from torch import nn
+
+from edgegenre_runtime.frontend import ExportError, FrontendSpec
+from edgegenre_runtime.quantised import dequantise
+
+from .quiet import converter
+from .replay import INPUT_ZERO_POINT, Probabilities, input_scale_db
+
+__all__ = ["float_onnx", "int8_onnx"]
+
+_OPSET = 20
+_INPUT, _OUTPUT = "window", "probabilities"
+_OUTPUT_SCALE, _OUTPUT_ZERO_POINT = 1 / 256, -128  # what TFLite gives a softmax
+
+
+def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
+    """Convert a network to float32 ONNX, softmax included.
+
+    Parameters
+    ----------
+    network
+        In eval mode; maps float32 [B, 1, n_mels, frames] in dB above the floor to logits [B, C].
+    spec
+        Front-end; gives the shape of a window.
+    metadata
+        Keys and values for ``metadata_props``.
+
+    Raises
+    ------
+    ExportError
+        If torch cannot convert it.
+    """
+    example = (torch.zeros(1, 1, spec.n_mels, spec.frames_per_window),)
+    with converter("torch could not convert the network to ONNX"):
+        program = torch.onnx.export(
+            Probabilities(network),
+            example,
+            dynamo=True,
+            input_names=[_INPUT],
+            output_names=[_OUTPUT],
+            opset_version=_OPSET,
+            verbose=False,
+        )
+        if program is None:
+            raise ExportError("torch gave no ONNX program for the network")
+        return _finish(onnx.load_from_string(program.model_proto.SerializeToString()), metadata)
+
+
+def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
+    """Quantise a float ONNX model to int8 QDQ with int8 window cells in and int8 probabilities out.
+
+    Weights have a scale a channel; an activation's scale spans the smallest to the largest value that
+    calibration saw. Scale and zero point of input and output are in ``metadata_props``.
+
+    Parameters
+    ----------
+    float_model
+        From :func:`float_onnx`.
+    windows
+        int8 [N, n_mels, frames], calibration cells.
+    spec
+        Front-end; ``top_db`` gives the input scale.
+    metadata
+        More keys and values for ``metadata_props``.
+
+    Raises
+    ------
+    ExportError
+        If onnxruntime cannot quantise it.
+    """
+    scale = input_scale_db(spec.top_db)
+    pinned = {
+        _INPUT: [_parameters(scale, INPUT_ZERO_POINT)],
+        _OUTPUT: [_parameters(_OUTPUT_SCALE, _OUTPUT_ZERO_POINT)],
+    }
+    with (
+        converter("onnxruntime could not quantise the model"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        path = Path(folder) / "model.onnx"
+        quantize_static(
+            onnx.load_from_string(float_model),
+            path,
+            _Reader(windows, scale),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"TensorQuantOverrides": pinned},
+        )
+        model = onnx.load(path)
+    _strip_ends(model)
+    contract = {
+        "input_scale_db": repr(scale),
+        "input_zero_point": str(INPUT_ZERO_POINT),
+        "output_scale": repr(_OUTPUT_SCALE),
+        "output_zero_point": str(_OUTPUT_ZERO_POINT),
+    }
+    return _finish(model, {**metadata, **contract})
+
+
+def _parameters(scale: float, zero_point: int) -> dict[str, Any]:
+    return {
+        "quant_type": QuantType.QInt8,
+        "scale": np.array(scale, dtype=np.float32),
+        "zero_point": np.array(zero_point, dtype=np.int8),
+    }
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base class
+    """Calibration windows one by one, as float32 dB above the floor."""
+
+    def __init__(self, windows: npt.NDArray[np.int8], scale_db: float) -> None:
+        self._scale_db = scale_db
+        self._windows: Iterator[npt.NDArray[np.int8]] = iter(windows)
+
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        """Return the next input, None behind the last."""
+        cells = next(self._windows, None)
+        if cells is None:
+            return None
+        return {_INPUT: dequantise(cells, self._scale_db, INPUT_ZERO_POINT)[None, None]}
+
+
+def _strip_ends(model: onnx.ModelProto) -> None:
+    """Take away the QuantizeLinear behind the input and the DequantizeLinear before the output."""
+    graph = model.graph
+    first = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == _INPUT]
+    last = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.output[0] == _OUTPUT]
+    if len(first) != 1 or len(last) != 1:
+        raise ExportError("the quantised ONNX graph does not begin and end in one quantiser: nothing to strip")
+    renamed = {first[0].output[0]: _INPUT, last[0].input[0]: _OUTPUT}
+    for node in (first[0], last[0]):
+        graph.node.remove(node)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = renamed.get(name, name)
+    for value in (graph.input[0], graph.output[0]):
+        value.type.tensor_type.elem_type = onnx.TensorProto.INT8
+    del graph.value_info[:]
+
+
+def _finish(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
+    """Drop what the converter noted about this machine (stack traces, paths), add metadata, check, serialise."""
+    graph = model.graph
+    for item in (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,94 @@
+"""torch → TFLite, float32 or int8, input [1, n_mels, frames, 1] (NHWC), output probabilities [1, C]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgegenre_runtime.frontend import FrontendSpec
+from edgegenre_runtime.quantised import dequantise
+
+from .quiet import converter
+from .replay import INPUT_ZERO_POINT, Probabilities, input_scale_db
+
+__all__ = ["float_tflite", "int8_tflite"]
+
+
+def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
+    """Convert a network to float32 TFLite, softmax included.
+
+    Parameters
+    ----------
+    network
+        In eval mode; maps float32 [B, 1, n_mels, frames] in dB above the floor to logits [B, C].
+    spec
+        Front-end; gives the shape of a window.
+
+    Raises
+    ------
+    ExportError
+        If litert-torch cannot convert it.
+    """
+    example = torch.zeros(1, spec.n_mels, spec.frames_per_window, 1)
+    with converter("litert-torch could not convert the network"):
+        import litert_torch  # here: its import logs and warns
+
+        channel_last = litert_torch.to_channel_last_io(Probabilities(network), args=[0]).eval()
+        return bytes(litert_torch.convert(channel_last, (example,)).model_content())
+
+
+def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec) -> bytes:
+    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 activations.
+
+    An activation's scale spans the smallest to the largest value that calibration saw (``"min_max"``). The
+    input's is set from the spec, so that window cells are the input tensor byte for byte.
+
+    Parameters
+    ----------
+    float_model
+        From :func:`float_tflite`.
+    windows
+        int8 [N, n_mels, frames], calibration cells.
+    spec
+        Front-end; ``top_db`` gives the input scale.
+
+    Raises
+    ------
+    ExportError
+        If ai-edge-quantizer cannot quantise it.
+    """
+    with converter("ai-edge-quantizer could not quantise the model"):
+        return _quantise(float_model, windows, spec.top_db)
+
+
+def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int) -> bytes:
+    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from ai_edge_quantizer.utils import qsv_utils
+
+    static_int8 = recipe.static_wi8_ai8()
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(static_int8)
+    ranges = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+    name, tensor = _input_names(float_model)
+    scale = input_scale_db(top_db)
+    samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
+    ranges.calibrate({"serving_default": samples}, manager)
+    found: dict[str, Any] = ranges.get_model_qsvs()
+    found[tensor] = {
+        "min": np.zeros_like(found[tensor]["min"]),
+        "max": np.full_like(found[tensor]["max"], top_db),
+    }
+    return bytes(quantizer.Quantizer(float_model, static_int8).quantize(found).quantized_model)
+
+
+def _input_names(float_model: bytes) -> tuple[str, str]:
+    """Return the names of the one input: in the signature, and of its tensor."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=float_model)
+    (name,) = interpreter.get_signature_list()["serving_default"]["inputs"]
+    return name, interpreter.get_input_details()[0]["name"]

@@ -1,0 +1,54 @@
+"""The one ``quantise`` and the one ``dequantise`` of the project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["dequantise", "quantise"]
+
+
+def quantise(x: npt.ArrayLike, scale: float, zero_point: int, dtype: npt.DTypeLike = np.int8) -> npt.NDArray[Any]:
+    """Turn real values into the nearest steps: ``clip(rint(x / scale) + zero_point)``.
+
+    Parameters
+    ----------
+    x
+        Finite real values, any shape and unit.
+    scale
+        What one step is worth, in the unit of ``x``; read it from the tensor, never retype it.
+    zero_point
+        The step that stands for 0.
+    dtype
+        Integer type of the steps; values outside its range are clipped to it.
+
+    Returns
+    -------
+    ndarray
+        Steps of ``dtype``, shape of ``x``; halves are rounded to even.
+    """
+    limits = np.iinfo(np.dtype(dtype))
+    steps = np.rint(np.asarray(x, dtype=np.float64) / float(scale)) + zero_point
+    clipped: npt.NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(dtype)
+    return clipped
+
+
+def dequantise(q: npt.NDArray[np.integer[Any]], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
+    """Turn steps into the real values they stand for: ``(q - zero_point) * scale``.
+
+    Parameters
+    ----------
+    q
+        Steps, any integer type and shape.
+    scale, zero_point
+        As in :func:`quantise`.
+
+    Returns
+    -------
+    ndarray
+        float32, shape of ``q``, in the unit of ``scale``.
+    """
+    real: npt.NDArray[np.float32] = (q.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    return real
