@@ -1,0 +1,125 @@
+"""Scores of a predictor over cached tracks: every window of a track, then the mean of its windows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgegenre_runtime.frontend import Tables, normalise
+
+from .features import FeatureCache, crop
+
+__all__ = ["Predictor", "TrackScores", "score_tracks", "track_windows", "wilson_interval", "window_starts"]
+
+Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
+"""From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackScores:
+    """Scores over a set of tracks.
+
+    Attributes
+    ----------
+    window_accuracy, track_accuracy
+        Share of windows, and of tracks (mean of the window probabilities), whose top class is right.
+    track_loss
+        Mean negative log of the probability given to the right class of a track, in nats.
+    n_windows, n_tracks
+        How many there were.
+    probabilities
+        float32 [n_tracks, n_classes], mean over a track's windows.
+    truth
+        int64 [n_tracks].
+    """
+
+    window_accuracy: float
+    track_accuracy: float
+    track_loss: float
+    n_windows: int
+    n_tracks: int
+    probabilities: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.int64]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
+        low, high = wilson_interval(round(self.track_accuracy * self.n_tracks), self.n_tracks)
+        return {
+            "track_accuracy": round(self.track_accuracy, 4),
+            "track_accuracy_95": [round(low, 4), round(high, 4)],
+            "window_accuracy": round(self.window_accuracy, 4),
+            "track_loss": round(self.track_loss, 4),
+            "n_tracks": self.n_tracks,
+            "n_windows": self.n_windows,
+        }
+
+
+def cells_to_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
+    """Return int8 [B, M, T] window cells as the network's float32 [B, 1, M, T] in dB above the floor."""
+    return (torch.from_numpy(cells).float()[:, None] + 128.0) * (top_db / 255.0)
+
+
+def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
+    """Return a predictor that runs a network, put into eval mode, on the device where its weights are."""
+    network.eval()
+
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            device = next(network.parameters()).device
+            logits = network(cells_to_db(cells, top_db).to(device))
+            return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
+
+    return predict
+
+
+def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return Wilson's score interval of a share (Wilson 1927); ``z`` is the normal quantile (95 %)."""
+    share = hits / n
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+
+
+def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
+    """Return first frames of half-overlapping windows that cover a track (one window for a short track)."""
+    last = max(n_frames - frames_per_window, 0)
+    return list(range(0, last + 1, max(frames_per_window // 2, 1)))
+
+
+def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:
+    """Return the half-overlapping network windows of a cached track, int8 [n, n_mels, frames_per_window]."""
+    frames, width = cache.track(track), tables.spec.frames_per_window
+    starts = window_starts(frames.shape[1], width)
+    return np.stack([normalise(crop(frames, start, width), tables).cells for start in starts])
+
+
+def score_tracks(
+    predict: Predictor, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, batch_size: int = 64
+) -> TrackScores:
+    """Score a predictor on the given tracks of a cache."""
+    windows = [track_windows(cache, int(track), tables) for track in tracks]
+    counts = np.array([len(cells) for cells in windows])
+    cells = np.concatenate(windows)
+    blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
+    per_window = np.concatenate(blocks)
+    truth = cache.y[tracks].astype(np.int64)
+    hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
+    first = np.cumsum(counts) - counts
+    per_track = np.add.reduceat(per_window, first, axis=0) / counts[:, None]
+    right = np.maximum(per_track[np.arange(len(truth)), truth], 1e-12)
+    return TrackScores(
+        window_accuracy=float(hits.mean()),
+        track_accuracy=float((per_track.argmax(axis=1) == truth).mean()),
+        track_loss=float(-np.log(right).mean()),
+        n_windows=len(cells),
+        n_tracks=len(truth),
+        probabilities=per_track.astype(np.float32),
+        truth=truth,
+    )
