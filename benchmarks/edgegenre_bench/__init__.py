@@ -1,0 +1,1 @@
+"""Benchmarks and parity suites: what the README's numbers come from."""

@@ -1,0 +1,65 @@
+"""``edgegenre``: the command line of the workstation. Each command imports its stage when it runs."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from edgegenre_runtime.frontend import EdgeGenreError
+
+from . import bench, data, model
+
+__all__ = ["app", "main"]
+
+_WrongUse: Any = typer.BadParameter.mro()[2]
+"""ClickException, of click or of the copy that newer typer brings: BadParameter → UsageError → this."""
+
+app = typer.Typer(
+    help="Music-genre classification from a folder of audio to a device that listens.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(bench.app, name="bench")
+app.command("train")(model.train)
+app.command("evaluate")(model.evaluate)
+app.command("export")(model.export)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edgegenre {version('edgegenre')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback instead of one line.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    context.obj = {"debug": debug}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 130 interrupted."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        return int(code or 0)
+    except EdgeGenreError as error:
+        if "--debug" in (arguments or sys.argv):
+            traceback.print_exc()
+        typer.echo(f"edgegenre: {error}", err=True)
+        return 2
+    except _WrongUse as error:
+        error.show()
+        return int(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("edgegenre: interrupted", err=True)
+        return 130

@@ -1,0 +1,65 @@
+"""``edgegenre bench …``: what the README's numbers come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import released
+from edgegenre_runtime.sources import audio_files
+
+from .common import needs, progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+
+Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
+
+
+@app.command("parity")
+def parity(
+    clips: Clips,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one if not given.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one if not given.")] = None,
+    least: Annotated[float, typer.Option(help="Exit with 1 below this share of equal answers.")] = 0.9,
+) -> None:
+    """Compare the integer path with the float network on librosa's features, clip by clip.
+
+    Example: `edgegenre bench parity ../shared/data/gtzan/clips`
+    """
+    with needs("bench"):
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre_bench.parity import compare_clips, format_parity
+    from edgegenre_runtime import GenreClassifier
+
+    files = audio_files(clips)
+    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    with progress_bar("clips") as show:
+        done = iter(range(1, len(files) + 1))
+        rows = compare_clips(GenreClassifier.load(bundle), loaded, files, lambda: show(next(done), len(files)))
+    typer.echo(format_parity(rows))
+    if sum(row.agrees for row in rows) < least * len(rows):
+        raise typer.Exit(1)
+
+
+@app.command("frontend")
+def frontend(
+    clips: Clips,
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "seed3s",
+) -> None:
+    """Compare the front-end with librosa in float64: cell by cell, and in time, interleaved in one process.
+
+    Example: `edgegenre bench frontend ../shared/data/gtzan/clips`
+    """
+    with needs("bench"):
+        from edgegenre_bench.frontend import compare_cells, format_frontend, time_both
+    tables, files = released(spec), audio_files(clips)
+    rows = []
+    with progress_bar("clips") as show:
+        for file in files:
+            rows.append(compare_cells(file, tables))
+            show(len(rows), len(files))
+    typer.echo(format_frontend(rows, time_both(tables)))

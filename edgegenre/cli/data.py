@@ -1,0 +1,106 @@
+"""``edgegenre data …``: toy music, splits, feature caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import released
+
+from .common import needs, progress_bar, write_features
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make, split and cache data sets.", no_args_is_help=True)
+
+Spec = Annotated[str, typer.Option("--spec", help="Front-end preset: seed3s (3.0 s windows) or wide9s (8.9 s).")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+
+
+@app.command("toy")
+def toy(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    clips: Annotated[int, typer.Option(help="Clips of each of the ten styles.", min=1)] = 20,
+    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.", min=0.1)] = 10.0,
+    seed: Seed = 0,
+) -> None:
+    """Render a small data set: ten separable styles from a step sequencer, in GTZAN's layout.
+
+    Example: `edgegenre data toy toy --clips 20`
+    """
+    from edgegenre.toy import write_dataset
+
+    with progress_bar("toy clips") as show:
+        written = write_dataset(out, clips, seconds, seed, show)
+    typer.echo(f"{out}: {len(written)} clips of {seconds:g} s in 10 styles")
+
+
+@app.command("piece")
+def piece(
+    style: Annotated[str, typer.Argument(help="One of the ten styles, e.g. disco.")],
+    out: Annotated[Path, typer.Option(help="WAV file to write.")],
+    seconds: Annotated[float, typer.Option(help="Length in seconds.", min=0.1)] = 10.0,
+    seed: Seed = 0,
+) -> None:
+    """Render one piece of toy music.
+
+    Example: `edgegenre data piece disco --out disco.wav`
+    """
+    from edgegenre.toy import write_piece
+
+    write_piece(out, style, seed, seconds)
+    typer.echo(f"{out}: {seconds:g} s of {style}, seed {seed}")
+
+
+@app.command("split")
+def split(
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    seed: Seed = 0,
+) -> None:
+    """Split a data set into train, valid and test by track and group, never by segment.
+
+    Example: `edgegenre data split music/ --out split.json`
+    """
+    from edgegenre.data import open_dataset
+    from edgegenre.split import save_split, split_tracks
+
+    parts = split_tracks(open_dataset(data), seed)
+    save_split(parts, out)
+    typer.echo(f"{out}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)}")
+
+
+@app.command("prepare")
+def prepare(
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+    split: Annotated[Path | None, typer.Option(help="Split file; drawn with --seed if not given.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Compute the log-mel frames of a data set once, with the device's own front-end.
+
+    Example: `edgegenre data prepare music/ --out music.npz`
+    """
+    write_features(data, released(spec), out, seed=seed, split=split, strict=strict)
+
+
+@app.command("import-logmel")
+def import_logmel(
+    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz and splits/.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+) -> None:
+    """Import the ready GTZAN log-mel set, with its fault-filtered artist split.
+
+    Example: `edgegenre data import-logmel ../shared/data/gtzan --out gtzan.npz`
+    """
+    with needs("train"):
+        from edgegenre.gtzan import import_logmel as convert
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("log-mels") as show:
+        n_clips = convert(folder, released(spec), out, show)
+    typer.echo(f"{out}: {n_clips} clips, {spec}")

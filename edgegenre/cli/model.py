@@ -1,0 +1,155 @@
+"""``edgegenre train``, ``evaluate`` and ``export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import Tables, UsageError, released
+
+from .common import command_line, features_of, needs
+
+if TYPE_CHECKING:
+    from edgegenre.checkpoint import Checkpoint
+    from edgegenre_export.calibration import Calibration
+
+__all__ = ["evaluate", "export", "train"]
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder a class, or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/cnn"),
+    model: Annotated[str, typer.Option(help="Network: cnn.")] = "cnn",
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    epochs: Annotated[int, typer.Option(help="Most epochs.", min=1)] = 60,
+    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
+    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    class_weights: Annotated[bool, typer.Option(help="Weight classes by their rarity.")] = True,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Mixed precision, faster where the processor has it.")] = False,
+    split: Annotated[Path | None, typer.Option(help="Split file for a folder or CSV.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+) -> None:
+    """Train a network; the best checkpoint by validation is kept as safetensors and JSON.
+
+    Example: `edgegenre train music/ --model cnn --out runs/mine`
+    """
+    with needs("train"):
+        from edgegenre.models import ModelConfig
+        from edgegenre.train import TrainOptions
+        from edgegenre.train import train as run
+    tables = released(spec)
+    cache = features_of(data, tables, out / "features.npz", seed=seed, split=split, strict=strict)
+    options = TrainOptions(
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        crops_per_track=crops,
+        learning_rate=learning_rate,
+        class_weights=class_weights,
+        precision="bf16-mixed" if bf16 else "32-true",
+        seed=seed,
+    )
+    features = data if data.suffix == ".npz" else out / "features.npz"
+    about = {"data": str(data), "features": str(features.resolve()), "command": command_line()}
+    result = run(cache, tables, ModelConfig(model, len(cache.labels)), options, out, about=about)
+    accuracy = result.valid.summary()
+    low, high = accuracy["track_accuracy_95"]
+    typer.echo(
+        f"{result.checkpoint}: epoch {result.best_epoch + 1} of {result.epochs_run}, validation accuracy "
+        f"{accuracy['track_accuracy']:.3f} of {accuracy['n_tracks']} tracks (95 % interval {low:.3f} to {high:.3f})"
+    )
+    typer.echo(f"{out / 'curves.png'}: loss and accuracy over the epochs")
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Checkpoint, or bundle folder or .zip (its int8 network is run).")],
+    features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
+    part: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
+
+    Example: `edgegenre evaluate runs/mine music.npz --part test`
+    """
+    with needs("train"):
+        from edgegenre.evaluate import evaluate as run
+    scores = run(model, features, part)
+    if as_json:
+        typer.echo(json.dumps(scores.summary()))
+        return
+    figures = scores.summary()
+    low, high = figures["track_accuracy_95"]
+    typer.echo(
+        f"{part}: accuracy {figures['track_accuracy']:.4f} of {figures['n_tracks']} tracks "
+        f"(95 % interval {low:.3f} to {high:.3f}), {figures['window_accuracy']:.4f} of {figures['n_windows']} windows"
+    )
+
+
+def export(
+    checkpoint: Annotated[Path | None, typer.Argument(help="Checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Bundle folder to write.")] = Path("bundle"),
+    int8: Annotated[bool, typer.Option("--int8", help="Int8 TFLite and ONNX (without it: float only).")] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Feature cache whose training split sets the activation scales.")
+    ] = None,
+    windows: Annotated[int, typer.Option(help="Calibration windows.", min=10)] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the calibration windows.", min=0)] = 0,
+) -> None:
+    """Export a checkpoint as a bundle for devices.
+
+    Calibration windows come from the training split that the checkpoint was trained on, else from --calibration;
+    the shipped checkpoint, whose recordings cannot be shipped, is calibrated on rendered toy music.
+
+    Example: `edgegenre export runs/mine --int8 --out mine.bundle`
+    """
+    with needs("export"):
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre_export import export_bundle
+        from edgegenre_export.draw import golden_pcm
+    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    tables = released(loaded.spec.name)
+    chosen = _calibration(loaded, tables, calibration, windows, seed)
+    typer.echo(f"calibration: {len(chosen.windows)} windows of {chosen.source}", err=True)
+    result = export_bundle(
+        loaded,
+        tables,
+        chosen,
+        out,
+        golden_pcm=golden_pcm(tables),
+        command=command_line(),
+        recipe="int8" if int8 else "float",
+        progress=lambda line: typer.echo(f"  {line} …", err=True),
+    )
+    for name, certificate in result.certificates.items():
+        if name == "model_int8.tflite":
+            typer.echo(certificate.format_table())
+    for name, agreement in result.agreement.items():
+        typer.echo(
+            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the trained network on "
+            f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
+            f"{agreement.max_probability_difference:.3f}"
+        )
+    typer.echo(f"{out}: written in {result.seconds:.1f} s; run it with  edgegenre-run --bundle {out} FILE")
+
+
+def _calibration(checkpoint: Checkpoint, tables: Tables, features: Path | None, n: int, seed: int) -> Calibration:
+    """Draw calibration windows: from ``features``, the checkpoint's own training features, or toy music."""
+    from edgegenre.features import load_cache
+    from edgegenre_export.draw import draw_calibration, toy_calibration
+
+    recorded = checkpoint.meta.get("features")
+    if features is None and recorded and Path(recorded).exists():
+        features = Path(recorded)
+    if features is not None:
+        return draw_calibration(load_cache(features, tables), tables, n, seed, str(features))
+    if checkpoint.meta.get("calibration") == "toy":
+        return toy_calibration(tables, n, seed)
+    raise UsageError(
+        f"the training features {recorded} are not there any more: name a feature cache with --calibration"
+    )
