@@ -22,7 +22,9 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/python scripts/demo.py $(if $(AUDIO),"$(AUDIO)")
+	$(BIN)/edgegenre export --int8 --out demo/bundle
+	$(if $(AUDIO),,$(BIN)/edgegenre data piece disco --out demo/piece.wav)
+	$(BIN)/edgegenre-run --bundle demo/bundle "$(or $(AUDIO),demo/piece.wav)"
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow"

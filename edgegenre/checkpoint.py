@@ -62,7 +62,7 @@ def default_checkpoint() -> Path:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``path`` (``*.safetensors``) and the JSON beside it, each beside its target and then renamed."""
-    weights = save_tensors({name: np.ascontiguousarray(array) for name, array in checkpoint.state.items()})
+    weights = save_tensors({name: array.copy(order="C") for name, array in checkpoint.state.items()})
     about = {
         "format_version": FORMAT_VERSION,
         "sha256": hashlib.sha256(weights).hexdigest(),

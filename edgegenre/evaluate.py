@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +12,11 @@ import numpy.typing as npt
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import DataError, SpecError, released
 
-from .checkpoint import load_checkpoint, to_module
+from .checkpoint import load_checkpoint, save_checkpoint, to_module
 from .features import load_cache
 from .scoring import Predictor, TrackScores, score_tracks, torch_predictor
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "record_metrics"]
 
 
 def evaluate(model: Path, features: Path, part: str) -> TrackScores:
@@ -58,3 +60,11 @@ def _bundle_predictor(classifier: GenreClassifier) -> Predictor:
         return np.stack([classifier.probabilities(one) for one in cells])
 
     return predict
+
+
+def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str) -> None:
+    """Write scores and the command that measured them into a checkpoint, from where they reach card and manifest."""
+    checkpoint = load_checkpoint(path)
+    metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
+    weights = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
+    save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))

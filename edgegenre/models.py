@@ -66,9 +66,7 @@ class Cnn(nn.Module):
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 1, n_mels, 128] to logits float32 [B, n_classes]."""
-        pooled = (
-            self.blocks(db_above_floor).mean(dim=(2, 3), keepdim=True).flatten(1)
-        )  # keepdim: no TRANSPOSE in TFLite
+        pooled = self.blocks(db_above_floor).mean(dim=(2, 3))  # not a pool: int8 means get a scale of their own
         logits: torch.Tensor = self.head(self.dropout(torch.relu(self.dense(pooled))))
         return logits
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import platform
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,9 +130,16 @@ class _KeepBest(lightning.Callback):
     """
 
     def __init__(
-        self, network: nn.Module, crops: _Crops, valid: npt.NDArray[np.int64], path: Path, checkpoint: Checkpoint
+        self,
+        network: nn.Module,
+        crops: _Crops,
+        valid: npt.NDArray[np.int64],
+        path: Path,
+        checkpoint: Checkpoint,
+        report: Callable[[str], None] | None,
     ) -> None:
         self.network, self.crops, self.valid, self.path, self.checkpoint = network, crops, valid, path, checkpoint
+        self.report = report
         self.best: TrackScores | None = None
         self.best_epoch = -1
         self.history: list[dict[str, float]] = []
@@ -149,6 +158,11 @@ class _KeepBest(lightning.Callback):
             self.best, self.best_epoch = scores, epoch
             state = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
             self._save(state, scores)
+        if self.report is not None:
+            self.report(
+                f"epoch {epoch + 1}/{crops.options.epochs}: train loss {row['train_loss']:.3f}, validation loss "
+                f"{scores.track_loss:.3f}, accuracy {scores.track_accuracy:.3f} (best in epoch {self.best_epoch + 1})"
+            )
         crops.epoch = epoch + 1
         trainer.should_stop = epoch - self.best_epoch >= crops.options.patience
 
@@ -165,7 +179,8 @@ def train(
     out: Path,
     *,
     about: dict[str, Any],
-    progress_bar: bool = True,
+    progress_bar: bool = False,
+    report: Callable[[str], None] = print,
 ) -> TrainResult:
     """Train a network on the cache's training tracks and keep the best by its validation tracks.
 
@@ -181,6 +196,8 @@ def train(
         Folder for ``best.safetensors``, ``best.json``, ``history.json`` and ``curves.png``.
     about
         JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``.
+    progress_bar, report
+        Whether to draw Lightning's bar; without it ``report`` is called with a line an epoch.
 
     Raises
     ------
@@ -210,7 +227,9 @@ def train(
         valid_tracks,
         out / "best.safetensors",
         Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta),
+        None if progress_bar else report,
     )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no hardware lists, no advertisements
     trainer = lightning.Trainer(
         max_epochs=options.epochs,
         precision=options.precision,
@@ -226,7 +245,10 @@ def train(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        trainer.fit(module, loader)
+        try:
+            trainer.fit(module, loader)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C; the best so far is already on disk
+            raise KeyboardInterrupt from error
     if keep.best is None:
         raise UsageError("training was stopped before the first epoch ended: no checkpoint was written")
     (out / "history.json").write_text(json.dumps(keep.history, indent=1), encoding="utf-8")

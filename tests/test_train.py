@@ -29,7 +29,7 @@ def cache(toy_folder, tmp_path_factory):
 def run(cache, out, **changes):
     options = TrainOptions(**{"epochs": 2, "crops_per_track": 2, "batch_size": 16, **changes})
     config = ModelConfig("cnn", len(cache.labels))
-    return train(cache, TABLES, config, options, out, about={"data": "toy"}, progress_bar=False)
+    return train(cache, TABLES, config, options, out, about={"data": "toy"})
 
 
 @pytest.fixture(scope="module")

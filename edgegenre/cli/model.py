@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,16 @@ def train(
     )
     features = data if data.suffix == ".npz" else out / "features.npz"
     about = {"data": str(data), "features": str(features.resolve()), "command": command_line()}
-    result = run(cache, tables, ModelConfig(model, len(cache.labels)), options, out, about=about)
+    result = run(
+        cache,
+        tables,
+        ModelConfig(model, len(cache.labels)),
+        options,
+        out,
+        about=about,
+        progress_bar=sys.stderr.isatty(),
+        report=typer.echo,
+    )
     accuracy = result.valid.summary()
     low, high = accuracy["track_accuracy_95"]
     typer.echo(
@@ -72,6 +82,7 @@ def evaluate(
     features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
     part: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,
 ) -> None:
     """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
 
@@ -79,11 +90,13 @@ def evaluate(
     """
     with needs("train"):
         from edgegenre.evaluate import evaluate as run
-    scores = run(model, features, part)
+        from edgegenre.evaluate import record_metrics
+    figures = run(model, features, part).summary()
+    if record:
+        record_metrics(model, part, figures, command_line())
     if as_json:
-        typer.echo(json.dumps(scores.summary()))
+        typer.echo(json.dumps(figures))
         return
-    figures = scores.summary()
     low, high = figures["track_accuracy_95"]
     typer.echo(
         f"{part}: accuracy {figures['track_accuracy']:.4f} of {figures['n_tracks']} tracks "

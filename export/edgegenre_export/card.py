@@ -63,12 +63,36 @@ def format_card(
             "",
             f"Measured by `{command}`.",
             "",
+            "## Accuracy of the trained network, tracks",
+            "",
+            *_accuracy(checkpoint.meta.get("metrics", {})),
+            "",
             "## Training",
             "",
-            *(f"- {key}: `{json.dumps(value, sort_keys=True)}`" for key, value in sorted(checkpoint.meta.items())),
+            *(
+                f"- {key}: {value if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
+                for key, value in sorted(checkpoint.meta.items())
+                if key != "metrics"
+            ),
             "",
         ]
     )
+
+
+def _accuracy(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not metrics:
+        return ["Not measured: `edgegenre evaluate CHECKPOINT DATA --part test --record`, then export again."]
+    rows = [
+        (
+            part,
+            f"{m['track_accuracy']:.4f}",
+            "{:.3f} to {:.3f}".format(*m["track_accuracy_95"]),
+            m["n_tracks"],
+            m["command"],
+        )
+        for part, m in metrics.items()
+    ]
+    return _table(("part", "accuracy", "95 % interval", "tracks", "measured by"), rows)
 
 
 def _tensor(certificate: Certificate, role: str) -> str:

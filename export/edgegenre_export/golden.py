@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.frontend import DataError, ExportError, Tables, log_mel, normalise
+from edgegenre_runtime.frontend import DataError, Tables, log_mel, normalise
 
 from .replay import run_artefact
 
 __all__ = ["golden_inputs", "golden_outputs", "pack_golden"]
-
-_KERNEL_LSB = 1
 
 
 def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[str, npt.NDArray[Any]]:
@@ -59,25 +57,15 @@ def golden_outputs(
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the raw output [G, C] of every model file, keyed ``output_`` + file name with ``_`` for the dot.
 
-    TFLite's are those of LiteRT's default kernels (XNNPACK).
-
-    Raises
-    ------
-    ExportError
-        If an int8 .tflite differs between XNNPACK and the reference kernels by more than one step.
+    TFLite's are those of LiteRT's default kernels (XNNPACK); what the plain reference kernels answer is beside
+    them with ``_reference`` behind the key, for devices without XNNPACK.
     """
     outputs = {}
     for name, model in models.items():
-        made = run_artefact(name, model, cells, top_db)
-        outputs["output_" + name.replace(".", "_")] = made
+        key = "output_" + name.replace(".", "_")
+        outputs[key] = run_artefact(name, model, cells, top_db)
         if name.endswith("int8.tflite"):
-            reference = run_artefact(name, model, cells, top_db, reference_kernels=True)
-            apart_lsb = int(np.abs(made.astype(np.int32) - reference).max())
-            if apart_lsb > _KERNEL_LSB:
-                raise ExportError(
-                    f"{name} answers {apart_lsb} steps apart on XNNPACK and reference kernels, at most {_KERNEL_LSB} "
-                    "is allowed: update ai-edge-litert, or report this model"
-                )
+            outputs[key + "_reference"] = run_artefact(name, model, cells, top_db, reference_kernels=True)
     return outputs
 
 

@@ -25,6 +25,7 @@ from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
 from .golden import golden_inputs, golden_outputs, pack_golden
 from .recipes import Recipe, find_recipe
 from .replay import Agreement, compare, run_artefact, run_torch
+from .rounding import round_first_convolution
 from .to_onnx import float_onnx, int8_onnx
 from .to_tflite import float_tflite, int8_tflite
 
@@ -165,18 +166,18 @@ def _convert(
     """Return the recipe's artefacts, file name to content; an int8 model is made from the float one."""
     spec, windows = tables.spec, calibration.windows
     metadata = {"labels": "\n".join(checkpoint.labels), "spec_hash": checkpoint.spec_hash}
-    made: dict[str, bytes] = {}
-    progress("converting to TFLite")
-    made["model_float.tflite"] = float_tflite(network, spec)
-    progress("converting to ONNX")
-    made["model_float.onnx"] = float_onnx(network, spec, metadata)
-    if "model_int8.tflite" in recipe.artefacts:
-        progress(f"quantising TFLite on {len(windows)} windows")
-        made["model_int8.tflite"] = int8_tflite(made["model_float.tflite"], windows, spec)
-    if "model_int8.onnx" in recipe.artefacts:
-        progress(f"quantising ONNX on {len(windows)} windows")
-        made["model_int8.onnx"] = int8_onnx(made["model_float.onnx"], windows, spec, metadata)
-    return {name: made[name] for name in recipe.artefacts}
+    rounded = round_first_convolution(network, windows, spec.top_db)
+    makers: dict[str, Callable[[], bytes]] = {
+        "model_float.tflite": lambda: float_tflite(network, spec),
+        "model_float.onnx": lambda: float_onnx(network, spec, metadata),
+        "model_int8.tflite": lambda: int8_tflite(float_tflite(rounded, spec), windows, spec),
+        "model_int8.onnx": lambda: int8_onnx(float_onnx(rounded, spec, metadata), windows, spec, metadata),
+    }
+    made = {}
+    for name in recipe.artefacts:
+        progress(f"making {name}")
+        made[name] = makers[name]()
+    return made
 
 
 def _certify(name: str, model: bytes, top_db: int) -> Certificate:

@@ -27,6 +27,9 @@ class Recipe:
     activation_range
         ``"min_max"``: an activation's scale spans all that calibration saw, for every target alike.
         ``"none"``: activations are not quantised.
+    first_convolution
+        ``"covariance"``: its weights are rounded by what its input looks like
+        (:mod:`edgegenre_export.rounding`); ``"none"``: they are not rounded.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Recipe:
     activation_bits: int
     per_channel: bool
     activation_range: str
+    first_convolution: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready keys and values."""
@@ -49,6 +53,7 @@ RECIPES: dict[str, Recipe] = {
         activation_bits=32,
         per_channel=False,
         activation_range="none",
+        first_convolution="none",
     ),
     "int8": Recipe(
         name="int8",
@@ -57,6 +62,7 @@ RECIPES: dict[str, Recipe] = {
         activation_bits=8,
         per_channel=True,
         activation_range="min_max",
+        first_convolution="covariance",
     ),
 }
 

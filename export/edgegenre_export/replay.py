@@ -12,14 +12,13 @@ import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import nn
 
-from edgegenre_runtime.quantised import dequantise
+from edgegenre_runtime.quantised import dequantise, softmax
 
 from .quiet import quiet
 
 __all__ = [
     "INPUT_ZERO_POINT",
     "Agreement",
-    "Probabilities",
     "compare",
     "input_scale_db",
     "run_artefact",
@@ -39,31 +38,12 @@ def input_scale_db(top_db: int) -> float:
     return float(np.float32(top_db / 255))
 
 
-class Probabilities(nn.Module):
-    """A network with softmax behind its logits: what is converted.
-
-    Parameters
-    ----------
-    network
-        Maps float32 [B, 1, n_mels, frames] in dB above the floor to logits float32 [B, C].
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.eval()
-
-    def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
-        """Map float32 [B, 1, n_mels, frames] to probabilities float32 [B, C]."""
-        return torch.softmax(self.network(db_above_floor), dim=1)
-
-
 def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
-    """Return the trained network's probabilities, float32 [N, C], for cells int8 [N, n_mels, frames]."""
+    """Return the trained network's logits, float32 [N, C], for cells int8 [N, n_mels, frames]."""
     x = torch.from_numpy(dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
-    model = Probabilities(network)
+    network.eval()
     with torch.no_grad():
-        parts = [model(batch).numpy() for batch in torch.split(x, _BATCH)]
+        parts = [network(batch).numpy() for batch in torch.split(x, _BATCH)]
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -169,10 +149,11 @@ class Agreement:
 
 
 def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> Agreement:
-    """Compare probabilities float32 [N, C] of the trained network with an artefact's."""
+    """Compare logits float32 [N, C] of the trained network with an artefact's."""
     same = expected.argmax(axis=1) == got.argmax(axis=1)
+    difference = np.abs(softmax(expected) - softmax(got))
     return Agreement(
         n_windows=len(expected),
         top1_agreement=float(same.mean()),
-        max_probability_difference=float(np.abs(expected - got).max()),
+        max_probability_difference=float(difference.max()),
     )

@@ -1,11 +1,10 @@
-"""torch → ONNX, float32 or int8 (QDQ), input [1, 1, n_mels, frames], output probabilities [1, C]."""
+"""torch → ONNX, float32 or int8 (QDQ), input [1, 1, n_mels, frames], output logits [1, C]."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +23,16 @@ from edgegenre_runtime.frontend import ExportError, FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
 from .quiet import converter
-from .replay import INPUT_ZERO_POINT, Probabilities, input_scale_db
+from .replay import INPUT_ZERO_POINT, input_scale_db
 
 __all__ = ["float_onnx", "int8_onnx"]
 
 _OPSET = 20
-_INPUT, _OUTPUT = "window", "probabilities"
-_OUTPUT_SCALE, _OUTPUT_ZERO_POINT = 1 / 256, -128  # what TFLite gives a softmax
+_INPUT, _OUTPUT = "window", "logits"
 
 
 def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
-    """Convert a network to float32 ONNX, softmax included.
+    """Convert a network to float32 ONNX.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: dict[str, str])
     example = (torch.zeros(1, 1, spec.n_mels, spec.frames_per_window),)
     with converter("torch could not convert the network to ONNX"):
         program = torch.onnx.export(
-            Probabilities(network),
+            network,
             example,
             dynamo=True,
             input_names=[_INPUT],
@@ -67,7 +65,7 @@ def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: dict[str, str])
 
 
 def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
-    """Quantise a float ONNX model to int8 QDQ with int8 window cells in and int8 probabilities out.
+    """Quantise a float ONNX model to int8 QDQ with int8 window cells in and int8 logits out.
 
     Weights have a scale a channel; an activation's scale spans the smallest to the largest value that
     calibration saw. Scale and zero point of input and output are in ``metadata_props``.
@@ -90,8 +88,13 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
     """
     scale = input_scale_db(spec.top_db)
     pinned = {
-        _INPUT: [_parameters(scale, INPUT_ZERO_POINT)],
-        _OUTPUT: [_parameters(_OUTPUT_SCALE, _OUTPUT_ZERO_POINT)],
+        _INPUT: [
+            {
+                "quant_type": QuantType.QInt8,
+                "scale": np.array(scale, dtype=np.float32),
+                "zero_point": np.array(INPUT_ZERO_POINT, dtype=np.int8),
+            }
+        ]
     }
     with (
         converter("onnxruntime could not quantise the model"),
@@ -110,22 +113,14 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
             extra_options={"TensorQuantOverrides": pinned},
         )
         model = onnx.load(path)
-    _strip_ends(model)
+    output_scale, output_zero_point = _strip_ends(model)
     contract = {
         "input_scale_db": repr(scale),
         "input_zero_point": str(INPUT_ZERO_POINT),
-        "output_scale": repr(_OUTPUT_SCALE),
-        "output_zero_point": str(_OUTPUT_ZERO_POINT),
+        "output_scale": repr(output_scale),
+        "output_zero_point": str(output_zero_point),
     }
     return _finish(model, {**metadata, **contract})
-
-
-def _parameters(scale: float, zero_point: int) -> dict[str, Any]:
-    return {
-        "quant_type": QuantType.QInt8,
-        "scale": np.array(scale, dtype=np.float32),
-        "zero_point": np.array(zero_point, dtype=np.int8),
-    }
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base class
@@ -143,8 +138,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base clas
         return {_INPUT: dequantise(cells, self._scale_db, INPUT_ZERO_POINT)[None, None]}
 
 
-def _strip_ends(model: onnx.ModelProto) -> None:
-    """Take away the QuantizeLinear behind the input and the DequantizeLinear before the output."""
+def _strip_ends(model: onnx.ModelProto) -> tuple[float, int]:
+    """Take away the quantiser of the input and the dequantiser of the output; return the latter's parameters."""
     graph = model.graph
     first = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == _INPUT]
     last = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.output[0] == _OUTPUT]
@@ -160,6 +155,8 @@ def _strip_ends(model: onnx.ModelProto) -> None:
     for value in (graph.input[0], graph.output[0]):
         value.type.tensor_type.elem_type = onnx.TensorProto.INT8
     del graph.value_info[:]
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return float(constants[last[0].input[1]]), int(constants[last[0].input[2]])
 
 
 def _finish(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:

@@ -1,4 +1,4 @@
-"""torch → TFLite, float32 or int8, input [1, n_mels, frames, 1] (NHWC), output probabilities [1, C]."""
+"""torch → TFLite, float32 or int8, input [1, n_mels, frames, 1] (NHWC), output logits [1, C]."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
 from .quiet import converter
-from .replay import INPUT_ZERO_POINT, Probabilities, input_scale_db
+from .replay import INPUT_ZERO_POINT, input_scale_db
 
 __all__ = ["float_tflite", "int8_tflite"]
 
 
 def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
-    """Convert a network to float32 TFLite, softmax included.
+    """Convert a network to float32 TFLite.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
     with converter("litert-torch could not convert the network"):
         import litert_torch  # here: its import logs and warns
 
-        channel_last = litert_torch.to_channel_last_io(Probabilities(network), args=[0]).eval()
+        channel_last = litert_torch.to_channel_last_io(network, args=[0]).eval()
         return bytes(litert_torch.convert(channel_last, (example,)).model_content())
 
 

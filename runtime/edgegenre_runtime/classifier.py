@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .bundle import Bundle, read_bundle
 from .frontend import AudioError, BundleError, Clip, SpecError, UsageError, Window
-from .quantised import dequantise
+from .quantised import dequantise, softmax
 from .sources import file_blocks
 from .stream import StreamWindow, WindowStream
 
@@ -143,7 +143,7 @@ class GenreClassifier:
             )
 
     def outputs(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Run the network on int8 [n_mels, frames_per_window]; returns its int8 [n_classes] output tensor."""
+        """Run the network on int8 [n_mels, frames_per_window]; returns its output, int8 [n_classes] logits."""
         self._interpreter.set_tensor(self._input["index"], cells[None, :, :, None])
         self._interpreter.invoke()
         result: npt.NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])[0]
@@ -151,7 +151,7 @@ class GenreClassifier:
 
     def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Run the network on one window's cells; returns float32 [n_classes]."""
-        return dequantise(self.outputs(cells), *self._output["quantization"])
+        return softmax(dequantise(self.outputs(cells), *self._output["quantization"]))
 
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""

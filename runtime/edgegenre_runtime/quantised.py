@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["dequantise", "quantise"]
+__all__ = ["dequantise", "quantise", "softmax"]
 
 
 def quantise(x: npt.ArrayLike, scale: float, zero_point: int, dtype: npt.DTypeLike = np.int8) -> npt.NDArray[Any]:
@@ -52,3 +52,9 @@ def dequantise(q: npt.NDArray[np.integer[Any]], scale: float, zero_point: int) -
     """
     real: npt.NDArray[np.float32] = (q.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
     return real
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return probabilities float32 [..., C] of logits float32 [..., C]; they sum to 1 over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)

@@ -1,0 +1,63 @@
+"""The wheel in a bare environment: base dependencies alone, as on a device."""
+
+import json
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from edgegenre.toy import render
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in (
+        "edgegenre/py.typed",
+        "edgegenre/default/cnn.safetensors",
+        "edgegenre_runtime/default/manifest.json",
+        "edgegenre_runtime/frontend/released/wide9s.json",
+        "edgegenre_export/pipeline.py",
+        "edgegenre_bench/parity.py",
+    ):
+        assert needed in names
+    tops = {name.split("/")[0] for name in names}
+    assert not tops & {"export", "runtime", "benchmarks", "tests"}
+
+
+@pytest.mark.slow
+def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
+    venv.create(tmp_path / "env", with_pip=True)
+    binaries = tmp_path / "env" / "bin"
+    subprocess.run([binaries / "pip", "install", "--quiet", wheel], check=True, capture_output=True, timeout=500)
+    song = tmp_path / "song.wav"
+    soundfile.write(song, render("blues", 0, 10.0), 22050)
+    done = subprocess.run([binaries / "edgegenre-run", "--json", song], capture_output=True, text=True, check=True)
+    assert len(json.loads(done.stdout.splitlines()[0])["probabilities"]) == 10
+    listed = subprocess.run([binaries / "pip", "list"], capture_output=True, text=True, check=True).stdout.lower()
+    for heavy in ("torch", "scipy", "librosa", "tensorflow", "onnx"):
+        assert f"\n{heavy}" not in listed
+    for command, extra in (
+        (["train", "x"], "train"),
+        (["export", "--int8"], "export"),
+        (["bench", "parity", "x"], "bench"),
+    ):
+        done = subprocess.run([binaries / "edgegenre", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"pip install 'edgegenre[{extra}]'" in done.stderr
+        assert done.stderr.count("\n") == 1
