@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgegenre_runtime.bundle import check_destination
 from edgegenre_runtime.frontend import Tables, UsageError, released
 
 from .common import command_line, features_of, needs
@@ -125,6 +126,7 @@ def export(
         from edgegenre.checkpoint import default_checkpoint, load_checkpoint
         from edgegenre_export import export_bundle
         from edgegenre_export.draw import golden_pcm
+    check_destination(out)
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
     tables = released(loaded.spec.name)
     chosen = _calibration(loaded, tables, calibration, windows, seed)
@@ -148,7 +150,8 @@ def export(
             f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
             f"{agreement.max_probability_difference:.3f}"
         )
-    typer.echo(f"{out}: written in {result.seconds:.1f} s; run it with  edgegenre-run --bundle {out} FILE")
+    hint = f"; run it with  edgegenre-run --bundle {out} FILE" if int8 else ""
+    typer.echo(f"{out}: written in {result.seconds:.1f} s{hint}")
 
 
 def _calibration(checkpoint: Checkpoint, tables: Tables, features: Path | None, n: int, seed: int) -> Calibration:

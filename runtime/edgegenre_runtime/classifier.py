@@ -21,6 +21,7 @@ from .stream import StreamWindow, WindowStream
 
 __all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
 
+_MODEL = "model_int8.tflite"
 SILENCE = "silence"
 """The label of a window below the spec's silence threshold."""
 
@@ -109,14 +110,16 @@ class GenreClassifier:
         self.bundle = bundle
         self.labels = bundle.labels
         self.tables = bundle.tables
+        if _MODEL not in bundle.manifest["files"]:
+            raise BundleError(f"{bundle.root}: has no {_MODEL}, which a device runs: export it with --int8")
         from ai_edge_litert.interpreter import Interpreter  # here: start-up counts, and only this file knows it
 
         try:
             with _quiet_stderr():
-                self._interpreter = Interpreter(model_content=bundle.read("model_int8.tflite"), num_threads=threads)
+                self._interpreter = Interpreter(model_content=bundle.read(_MODEL), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{bundle.root}: model_int8.tflite cannot be loaded: export the bundle again") from error
+            raise BundleError(f"{bundle.root}: {_MODEL} cannot be loaded: export the bundle again") from error
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._check_contract()
