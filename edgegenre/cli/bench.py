@@ -63,3 +63,19 @@ def frontend(
             rows.append(compare_cells(file, tables))
             show(len(rows), len(files))
     typer.echo(format_frontend(rows, time_both(tables)))
+
+
+@app.command("matrix")
+def matrix(
+    clip: Annotated[Path | None, typer.Argument(help="Audio whose first 3 s are used; toy music if not given.")] = None,
+) -> None:
+    """Build the C front-end for every processor at hand, run it (emulated where need be) and compare the bits.
+
+    Example: `edgegenre bench matrix`
+    """
+    with needs("bench"):
+        from edgegenre_bench.matrix import format_matrix, has_failed, music_of, run_matrix
+    rows = run_matrix(music_of(clip))
+    typer.echo(format_matrix(rows))
+    if has_failed(rows):
+        raise typer.Exit(1)
