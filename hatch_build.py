@@ -19,7 +19,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-LIBRARY = "edgegenre_runtime/frontend/_mel.so"
+LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
 FLAGS = ["-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default"]
 
 
@@ -66,7 +66,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         root, target = Path(self.root), os.environ.get("EDGEGENRE_TARGET") or None
         in_place = version == "editable"
         self._folder = Path(tempfile.mkdtemp(prefix="edgegenre_"))
-        out = root / "runtime" / LIBRARY if in_place else self._folder / "_mel.so"
+        out = root / "runtime" / LIBRARY if in_place else self._folder / "edgegenre_mel.so"
         reason = compile_library(root, out, target)
         if reason is None and not in_place:
             build_data["force_include"][str(out)] = LIBRARY

@@ -86,5 +86,5 @@ def test_wheel_for_aarch64(hook, monkeypatch, tmp_path):
         pytest.skip("needs gcc-aarch64-linux-gnu")
     wheel = build_wheel(tmp_path, monkeypatch, EDGEGENRE_TARGET="aarch64")
     assert wheel.name.endswith("py3-none-linux_aarch64.whl")
-    library = zipfile.ZipFile(wheel).read("edgegenre_runtime/frontend/_mel.so")
+    library = zipfile.ZipFile(wheel).read("edgegenre_runtime/frontend/lib/edgegenre_mel.so")
     assert library[18:20] == (183).to_bytes(2, "little")  # ELF's EM_AARCH64

@@ -55,7 +55,7 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 
 #if defined(EDGEGENRE_MEL_PORTABLE)
 /* nothing but plain C */
-#elif defined(__ARM_NEON) && defined(__ARMEL__) + defined(__AARCH64EL__) > 0
+#elif defined(__ARM_NEON) && (defined(__ARMEL__) || defined(__AARCH64EL__))
 #define HAS_NEON
 #include "edgegenre_mel_lanes_neon.h"
 #define LANES 4

@@ -1,6 +1,6 @@
 """The C executor (runtime/c) through ctypes: the same bits as :mod:`.mel`, some fifty times faster.
 
-The library is compiled by the package's build (``hatch_build.py``) and lies beside this file. ctypes lets go of
+The library is compiled by the package's build (``hatch_build.py``) and lies in ``lib``. ctypes lets go of
 the interpreter's lock during a call, so that threads run in parallel, each with a stream of its own.
 """
 
@@ -20,7 +20,7 @@ from .tables import Tables
 
 __all__ = ["LIBRARY", "NativeMelStream", "load", "log_mel"]
 
-LIBRARY = Path(__file__).with_name("_mel.so")
+LIBRARY = Path(__file__).parent / "lib" / "edgegenre_mel.so"
 """Where the build puts the shared library."""
 
 _ALIGN = 64
