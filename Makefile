@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 AUDIO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow check format wheels clean
 
 help:
 	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow               the slow tests alone"
 	@echo "make check                   format, lint, types, import rules"
 	@echo "make format                  mend what ruff can mend"
+	@echo "make wheels                  wheels with the C front-end for x86-64 and aarch64 (needs gcc-aarch64-linux-gnu)"
 	@echo "make clean                   remove the environment and what the demo wrote"
 
 $(STAMP): pyproject.toml
@@ -41,6 +42,11 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+wheels: $(STAMP)
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	EDGEGENRE_TARGET=aarch64 $(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	@ls dist
 
 clean:
 	rm -rf $(VENV) demo

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgegenre_runtime.frontend import FrontendSpec, Tables, fft, log_mel, normalise, released
+from edgegenre_runtime.frontend import FrontendSpec, Tables, fft, log_mel, mel, normalise, released
 from edgegenre_runtime.frontend.fft import real_fft
 from edgegenre_runtime.frontend.log2 import log2_q9
 from edgegenre_runtime.frontend.melbank import mel_sums
@@ -63,7 +63,7 @@ def test_toy_power_mel_log_and_cells(toy):
     assert cells.tolist() == golden["cells"].tolist() == [[125, 41], [127, 38]]
 
 
-def frames_of(tables, quiet=False):
+def frames_of(tables, quiet=False, log_mel=log_mel):
     pcm = lcg_pcm(tables.spec.n_fft + 3 * tables.spec.hop_samples, seed=1)
     return log_mel(pcm // 1024 if quiet else pcm, tables).frames_q9
 
@@ -133,7 +133,8 @@ def test_another_rounding_of_the_product_is_noticed(monkeypatch, wrong):
     tables = Tables.from_json(json.dumps(toy_golden["tables"]))
     re, im = real_fft(np.array(toy_golden["windowed"], dtype=np.int32), tables)
     same_toy = re.tolist() == toy_golden["re"] and im.tolist() == toy_golden["im"]
-    assert not (same_toy and frames_of(released("seed3s")).tolist() == golden["log_mel_q9"])
+    frames = frames_of(released("seed3s"), log_mel=mel.log_mel)  # C has its rounding compiled in
+    assert not (same_toy and frames.tolist() == golden["log_mel_q9"])
 
 
 def test_spec_is_frozen():

@@ -7,16 +7,19 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import librosa
 import numpy as np
-import numpy.typing as npt
+import scipy.fft
+import scipy.signal
 
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, mel, native, normalise
 from edgegenre_runtime.sources import file_blocks
 
 from .parity import librosa_windows
 
-__all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_frontend", "time_both"]
+__all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_frontend", "time_all"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,10 +44,9 @@ class FrontendDifference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FrontendCost:
-    """Median times of interleaved runs over the same window of audio, in ms, and its length in seconds."""
+    """Median time of each pipeline over the same audio, in ms, its length in seconds, and the number of runs."""
 
-    numpy_ms: float
-    librosa_ms: float
+    median_ms: dict[str, float]
     audio_s: float
     repeats: int
 
@@ -61,24 +63,46 @@ def compare_cells(clip: Path, tables: Tables) -> FrontendDifference:
     return FrontendDifference(clip.name, float(steps.mean()), int(steps.max()), float((steps <= 1).mean()))
 
 
-def time_both(tables: Tables, repeats: int = 21) -> FrontendCost:
-    """Time one window of seeded noise through the NumPy reference and through librosa, turn by turn."""
-    pcm = np.random.default_rng(0).integers(-9000, 9000, tables.spec.window_samples).astype(np.int16)
+def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:
+    """Return what is timed, by name; each runs over one window of the same seeded noise."""
+    spec = tables.spec
+    pcm = np.random.default_rng(0).integers(-9000, 9000, spec.window_samples).astype(np.int16)
+    samples = pcm.astype(np.float32) / 32768
+    shape: dict[str, Any] = {"sr": spec.sample_rate_hz, "n_fft": spec.n_fft, "n_mels": spec.n_mels}
+    weights = librosa.filters.mel(**shape, fmin=spec.fmin_hz, fmax=spec.fmax_hz).T.astype(np.float32)
+    hann = scipy.signal.get_window("hann", spec.n_fft).astype(np.float32)
 
-    def ours(pcm: npt.NDArray[np.int16]) -> None:
-        normalise(log_mel(pcm, tables).frames_q9, tables)
+    def by_librosa() -> object:
+        power = librosa.feature.melspectrogram(y=samples, **shape, hop_length=spec.hop_samples, center=False)
+        return librosa.power_to_db(power, ref=np.max, top_db=spec.top_db)
 
-    def theirs(pcm: npt.NDArray[np.int16]) -> None:
-        librosa_windows(pcm, tables.spec)
+    def by_scipy() -> object:
+        frames = np.lib.stride_tricks.sliding_window_view(samples, spec.n_fft)[:: spec.hop_samples] * hann
+        bins = scipy.fft.rfft(frames, axis=1, workers=1)
+        return 10 * np.log10(np.maximum((bins.real**2 + bins.imag**2) @ weights, 1e-10))
 
-    times = [(_ms(ours, pcm), _ms(theirs, pcm)) for _ in range(repeats + 2)][2:]
-    numpy_ms, librosa_ms = (statistics.median(column) for column in zip(*times, strict=True))
-    return FrontendCost(numpy_ms, librosa_ms, tables.spec.window_s, repeats)
+    pipelines: dict[str, Callable[[], object]] = {
+        "librosa (float32)": by_librosa,
+        "scipy (float32)": by_scipy,
+        "NumPy reference": lambda: mel.log_mel(pcm, tables),
+    }
+    if native.load() is not None:
+        path = native.NativeMelStream(tables).path
+        pipelines[f"C executor ({path})"] = lambda: native.log_mel(pcm, tables)
+    return pipelines
 
 
-def _ms(function: Callable[[npt.NDArray[np.int16]], None], pcm: npt.NDArray[np.int16]) -> float:
+def time_all(tables: Tables, repeats: int = 41) -> FrontendCost:
+    """Time one window through every pipeline, turn by turn in this process (OMP_NUM_THREADS=1 for one thread)."""
+    pipelines = _pipelines(tables)
+    rows = [{name: _ms(run) for name, run in pipelines.items()} for _ in range(repeats + 2)][2:]
+    medians = {name: statistics.median(row[name] for row in rows) for name in pipelines}
+    return FrontendCost(medians, tables.spec.window_s, repeats)
+
+
+def _ms(run: Callable[[], object]) -> float:
     began = time.perf_counter()
-    function(pcm)
+    run()
     return (time.perf_counter() - began) * 1e3
 
 
@@ -88,9 +112,11 @@ def format_frontend(differences: Sequence[FrontendDifference], cost: FrontendCos
     lines += [
         f"| {row.name} | {row.within_one:.4%} | {row.mean_steps:.4f} | {row.largest_steps} |" for row in differences
     ]
-    ratio = cost.numpy_ms / cost.librosa_ms
-    lines.append(
-        f"\none window of {cost.audio_s:.1f} s, medians of {cost.repeats} interleaved runs: NumPy reference "
-        f"{cost.numpy_ms:.1f} ms, librosa float64 {cost.librosa_ms:.1f} ms ({ratio:.1f} times librosa's time)"
-    )
+    longest = cost.median_ms["librosa (float32)"]
+    lines += [
+        f"\none window of {cost.audio_s:.1f} s to log-mel, medians of {cost.repeats} interleaved runs:\n",
+        "| front-end | ms | librosa's time over its |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {ms:.2f} | {longest / ms:.2f} |" for name, ms in cost.median_ms.items()]
     return "\n".join(lines)

@@ -52,14 +52,30 @@ def frontend(
 ) -> None:
     """Compare the front-end with librosa in float64: cell by cell, and in time, interleaved in one process.
 
-    Example: `edgegenre bench frontend ../shared/data/gtzan/clips`
+    Example: `OMP_NUM_THREADS=1 edgegenre bench frontend ../shared/data/gtzan/clips`
     """
     with needs("bench"):
-        from edgegenre_bench.frontend import compare_cells, format_frontend, time_both
+        from edgegenre_bench.frontend import compare_cells, format_frontend, time_all
     tables, files = released(spec), audio_files(clips)
     rows = []
     with progress_bar("clips") as show:
         for file in files:
             rows.append(compare_cells(file, tables))
             show(len(rows), len(files))
-    typer.echo(format_frontend(rows, time_both(tables)))
+    typer.echo(format_frontend(rows, time_all(tables)))
+
+
+@app.command("matrix")
+def matrix(
+    clip: Annotated[Path | None, typer.Argument(help="Audio whose first 3 s are used; toy music if not given.")] = None,
+) -> None:
+    """Build the C front-end for every processor at hand, run it (emulated where need be) and compare the bits.
+
+    Example: `edgegenre bench matrix`
+    """
+    with needs("bench"):
+        from edgegenre_bench.matrix import format_matrix, has_failed, music_of, run_matrix
+    rows = run_matrix(music_of(clip))
+    typer.echo(format_matrix(rows))
+    if has_failed(rows):
+        raise typer.Exit(1)

@@ -15,8 +15,8 @@ from .errors import (
     SpecError,
     UsageError,
 )
+from .executor import MelStream, active_executor, log_mel
 from .log2 import FLOOR_Q9
-from .mel import MelStream, log_mel
 from .normalise import normalise
 from .records import Clip, LogMel, Window
 from .spec import PRESETS, FrontendSpec, preset
@@ -40,6 +40,7 @@ __all__ = [
     "Tables",
     "UsageError",
     "Window",
+    "active_executor",
     "log_mel",
     "normalise",
     "preset",

@@ -1,0 +1,12 @@
+"""Write runtime/c/tables_<preset>.h of every released preset. A test fails when they are stale."""
+
+from pathlib import Path
+
+from edgegenre_runtime.frontend import PRESETS, released
+from edgegenre_runtime.frontend.codegen import c_header
+
+OUT = Path(__file__).parent.parent / "runtime" / "c"
+
+if __name__ == "__main__":
+    for name in PRESETS:
+        (OUT / f"tables_{name}.h").write_text(c_header(released(name)), encoding="utf-8")

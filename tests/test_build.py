@@ -1,0 +1,90 @@
+"""The build hook: what it compiles, how wheels are tagged, and that it gives way where it cannot."""
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def hook():
+    pytest.importorskip("hatchling")
+    found = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_without_a_compiler_it_says_why(hook, monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "/no/such/cc")
+    assert "no C compiler" in hook.compile_library(ROOT, tmp_path / "x.so", None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_compiler_that_fails_says_why(hook, monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", "false")
+    assert hook.compile_library(ROOT, tmp_path / "x.so", None).startswith("false failed")
+
+
+def test_cc_may_carry_options(hook, monkeypatch):
+    monkeypatch.setenv("CC", "sh -c true")
+    assert hook.compiler(None) == ["sh", "-c", "true"]
+
+
+def test_tags(hook):
+    assert hook.platform_tag("aarch64") == "linux_aarch64"
+    if sys.platform == "linux":
+        assert hook.platform_tag(None) == f"linux_{platform.machine()}"
+
+
+def build_wheel(folder, monkeypatch, **environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    source = folder / "source"
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", source]
+    subprocess.run(command, capture_output=True, check=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+def test_wheel_of_this_machine_carries_the_library(hook, monkeypatch, tmp_path):
+    if hook.compiler(None) is None:
+        pytest.skip("needs a C compiler")
+    wheel = build_wheel(tmp_path, monkeypatch)
+    assert wheel.name.endswith(f"py3-none-{hook.platform_tag(None)}.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = "from edgegenre_runtime.frontend import active_executor; print(active_executor())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "c\n"
+
+
+@pytest.mark.slow
+def test_wheel_without_a_compiler_is_pure(monkeypatch, tmp_path):
+    wheel = build_wheel(tmp_path, monkeypatch, CC="/no/such/cc")
+    assert wheel.name.endswith("py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+
+
+@pytest.mark.slow
+def test_wheel_for_aarch64(hook, monkeypatch, tmp_path):
+    if hook.compiler("aarch64") is None:
+        pytest.skip("needs gcc-aarch64-linux-gnu")
+    wheel = build_wheel(tmp_path, monkeypatch, EDGEGENRE_TARGET="aarch64")
+    assert wheel.name.endswith("py3-none-linux_aarch64.whl")
+    library = zipfile.ZipFile(wheel).read("edgegenre_runtime/frontend/lib/edgegenre_mel.so")
+    assert library[18:20] == (183).to_bytes(2, "little")  # ELF's EM_AARCH64
