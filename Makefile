@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LIBRARY := runtime/edgegenre_runtime/frontend/lib/edgegenre_mel.so
 AUDIO ?=
 
 .DEFAULT_GOAL := help
@@ -22,15 +23,18 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
 	@touch $@
 
+$(LIBRARY): $(STAMP) hatch_build.py $(wildcard runtime/c/*)
+	-$(BIN)/python hatch_build.py
+
 demo: $(STAMP)
 	$(BIN)/edgegenre export --int8 --out demo/bundle
 	$(if $(AUDIO),,$(BIN)/edgegenre data piece disco --out demo/piece.wav)
 	$(BIN)/edgegenre-run --bundle demo/bundle "$(or $(AUDIO),demo/piece.wav)"
 
-test: $(STAMP)
+test: $(STAMP) $(LIBRARY)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(STAMP)
+test-slow: $(STAMP) $(LIBRARY)
 	$(BIN)/python -m pytest -m slow
 
 check: $(STAMP)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
+import soundfile
 import torch
 from ai_edge_litert.interpreter import Interpreter
 
@@ -139,7 +142,9 @@ def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) 
     assert set(bundle.manifest["files"]) == {
         *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "frontend.json", "labels.txt"),
         *("recipe.json", "calibration.json", "golden.npz", "card.md"),
+        *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
+    assert {"c/edgegenre_mel.h", "c/edgegenre_mel.c", "c/tables.h", "c/main.c"} <= set(bundle.manifest["files"])
     assert bundle.labels == LABELS
     assert bundle.spec_hash == TABLES.spec_hash
     assert json.loads(bundle.read("recipe.json")) == json.loads(json.dumps(find_recipe("int8").to_dict()))
@@ -373,3 +378,22 @@ def test_float_recipe(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert all(a.max_probability_difference < 1e-5 for a in result.agreement.values())
     golden = np.load(io.BytesIO(read_bundle(result.path).read("golden.npz")))
     assert golden["output_model_float_tflite"].dtype == np.float32
+
+
+def test_bundle_brings_the_c_front_end_and_its_example_reproduces_golden(bundle: Bundle, tmp_path: Path) -> None:
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    if gcc is None:
+        pytest.skip("no C compiler")
+    for name in bundle.manifest["files"]:
+        if name.startswith("c/"):
+            (tmp_path / name[2:]).write_bytes(bundle.read(name))
+    sources = sorted(str(path) for path in tmp_path.glob("edgegenre_mel*.c"))
+    command = [gcc, "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", str(tmp_path / "main.c"), *sources]
+    subprocess.run([*command, "-o", str(tmp_path / "mel")], check=True, capture_output=True)
+    golden = np.load(io.BytesIO(bundle.read("golden.npz")), allow_pickle=False)
+    for pcm, cells, is_silence in zip(golden["pcm"], golden["cells"], golden["is_silence"], strict=True):
+        wav = io.BytesIO()
+        soundfile.write(wav, pcm, SPEC.sample_rate_hz, format="WAV", subtype="PCM_16")
+        done = subprocess.run([tmp_path / "mel"], input=wav.getvalue(), capture_output=True, check=True)
+        assert done.stdout == cells.tobytes()
+        assert (done.stderr == b"silence\n") is bool(is_silence)

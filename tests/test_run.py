@@ -315,3 +315,27 @@ def test_shipped_network_kernels_and_onnx_agree_to_one_step(classifier):
     assert np.array_equal(ours, run_tflite(model, cells))
     assert np.abs(ours - run_tflite(model, cells, reference_kernels=True)).max() <= 1
     assert np.abs(ours - run_onnx(classifier.bundle.read("model_int8.onnx"), cells)).max() <= 1
+
+
+@pytest.mark.parametrize(("wanted", "says"), [("numpy", "front-end     numpy ("), ("", "front-end     ")])
+def test_doctor_says_which_executor_runs(monkeypatch, capsys, wanted, says):
+    monkeypatch.setenv("EDGEGENRE_FRONTEND", wanted)
+    code, out, _ = run(capsys, "--doctor")
+    assert code == 0
+    assert says in out
+    assert out.splitlines()[-1].startswith("verdict       ")
+
+
+def test_an_unknown_executor_is_one_line(monkeypatch, capsys, song):
+    monkeypatch.setenv("EDGEGENRE_FRONTEND", "fpga")
+    code, _, err = run(capsys, song)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "allowed are c and numpy" in err
+
+
+def test_both_executors_give_the_same_answer(monkeypatch, song):
+    answers = []
+    for executor in ("numpy", ""):
+        monkeypatch.setenv("EDGEGENRE_FRONTEND", executor)
+        answers.append(GenreClassifier.load().predict_file(song).probabilities)
+    assert answers[0] == answers[1]

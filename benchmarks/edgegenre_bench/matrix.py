@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from edgegenre.styles import STYLES
 from edgegenre.toy import render
+from edgegenre_export.c_sources import c_folder
 from edgegenre_runtime.frontend import UsageError, normalise, released
 from edgegenre_runtime.frontend.codegen import table_blob
 from edgegenre_runtime.frontend.mel import MelStream
@@ -37,10 +38,9 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).parent / "c"
-_SOURCES = Path(__file__).parents[2] / "runtime" / "c"
+_SOURCES = c_folder()
 _N_NOISE, _MAX_CHUNK = 70000, 5000
-_MUSIC_S = 3.0
-_TIMEOUT_S = 300
+_TIMEOUT_S = 900
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _lcg(x: int) -> int:
 
 
 def _signal(music: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """Return the PCM that parity.c makes for itself, int16 [2 * _N_NOISE + len(music)]."""
+    """Return the PCM that parity.c runs on, int16 [2 * _N_NOISE + len(music)]."""
     noise, x = [], 1
     for _ in range(2 * _N_NOISE):
         x = _lcg(x)
@@ -195,14 +195,12 @@ def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS
     if len(music) == 0 or not (_SOURCES / "edgegenre_mel.c").exists():
         raise UsageError(f"the parity matrix needs some music and the C sources in {_SOURCES}: run it in a checkout")
     expected = reference_hashes(music)
-    values = ",\n".join(", ".join(map(str, music[i : i + 16].tolist())) for i in range(0, len(music), 16))
-    header = (
-        f"#include <stdint.h>\n#define N_NOISE {_N_NOISE}u\n#define N_MUSIC {len(music)}u\n"
-        f"static const int16_t music[N_MUSIC] = {{\n{values}}};\n"
-    )
     rows = [MatrixRow("NumPy reference", expected, "numpy")]
     for target in targets:
         with tempfile.TemporaryDirectory() as name:
+            raw = Path(name) / "music.raw"
+            raw.write_bytes(music.astype("<i2").tobytes())
+            header = f'#define N_NOISE {_N_NOISE}u\n#define N_MUSIC {len(music)}u\n#define MUSIC_FILE "{raw}"\n'
             (Path(name) / "pcm.h").write_text(header, encoding="utf-8")
             rows.append(_run_target(target, Path(name), expected))
     return rows
@@ -221,8 +219,21 @@ def has_failed(rows: Sequence[MatrixRow]) -> bool:
     return any(row.outcome.startswith(("failed", "DIFFERENT")) for row in rows)
 
 
-def music_of(clip: Path | None) -> npt.NDArray[np.int16]:
-    """Return the first 3 s of an audio file, or of toy music if there is none, int16 at 22050 Hz."""
-    if clip is None:
-        return render(sorted(STYLES)[0], seed=1, seconds=_MUSIC_S)
-    return np.concatenate(list(file_blocks(clip, 22050)))[: int(_MUSIC_S * 22050)]
+def music_of(clips: Sequence[Path], seconds: float) -> npt.NDArray[np.int16]:
+    """Return the first seconds of audio files one after the other, or of toy music if there are none.
+
+    Returns
+    -------
+    numpy.ndarray
+        int16 [n] at 22050 Hz, at most ``seconds`` of it.
+    """
+    if not clips:
+        return render(sorted(STYLES)[0], seed=1, seconds=seconds)
+    n_wanted, pieces, n_read = round(seconds * 22050), [], 0
+    for clip in clips:
+        for block in file_blocks(clip, 22050):
+            pieces.append(block)
+            n_read += len(block)
+        if n_read >= n_wanted:
+            break
+    return np.concatenate(pieces)[:n_wanted]

@@ -67,7 +67,8 @@ def frontend(
 
 @app.command("matrix")
 def matrix(
-    clip: Annotated[Path | None, typer.Argument(help="Audio whose first 3 s are used; toy music if not given.")] = None,
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders; toy music if not given.")] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds of it that are used.", min=0.1)] = 3.0,
 ) -> None:
     """Build the C front-end for every processor at hand, run it (emulated where need be) and compare the bits.
 
@@ -75,7 +76,7 @@ def matrix(
     """
     with needs("bench"):
         from edgegenre_bench.matrix import format_matrix, has_failed, music_of, run_matrix
-    rows = run_matrix(music_of(clip))
+    rows = run_matrix(music_of(audio_files(clips or []), seconds))
     typer.echo(format_matrix(rows))
     if has_failed(rows):
         raise typer.Exit(1)

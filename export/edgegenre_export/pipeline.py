@@ -19,6 +19,7 @@ from edgegenre_runtime.bundle import check_destination, write_bundle
 from edgegenre_runtime.frontend import SpecError, Tables
 from edgegenre_runtime.quantised import dequantise
 
+from .c_sources import c_files
 from .calibration import Calibration
 from .card import format_card
 from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
@@ -138,6 +139,7 @@ def export_bundle(
     golden |= golden_outputs(models, golden["cells"], top_db)
     files = {
         **models,
+        **c_files(tables),
         "recipe.json": _json(chosen.to_dict()),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),

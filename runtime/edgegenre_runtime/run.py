@@ -33,13 +33,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="FILE", help="audio file, folder of audio files, or - for raw PCM on stdin")
+    add("inputs", nargs="*", metavar="FILE", help="audio file, folder of audio files, or - for raw PCM on stdin")
     add("--bundle", type=Path, metavar="DIR", help="bundle folder or .zip (default: the one that ships)")
     add("--json", action="store_true", help="one JSON line a window instead of one text line a file")
     add("--rate", type=int, default=22050, metavar="HZ", help="sample rate of raw PCM (default: %(default)s)")
     add("--channels", type=int, default=1, metavar="N", help="channels of raw PCM (default: %(default)s)")
     add("--format", choices=sorted(RAW_FORMATS), default="s16le", help="of raw PCM (default: %(default)s)")
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
+    add("--doctor", action="store_true", help="examine this machine and say whether it keeps up")
     add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
     add("--version", action="version", version=f"%(prog)s {version('edgegenre')}")
     return parser
@@ -49,9 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `edgegenre-run --json … | head` ends quietly
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not options.inputs and not options.doctor:
+        parser.error("nothing to classify: give a FILE, a folder, or - for raw PCM on stdin")
     try:
         classifier = GenreClassifier.load(options.bundle, options.threads)
+        if options.doctor:
+            return _examine(classifier)
         names = list(_inputs(options.inputs))
     except EdgeGenreError as error:
         if options.debug:
@@ -70,6 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130
     return exit_code
+
+
+def _examine(classifier: GenreClassifier) -> int:
+    from .doctor import examine
+
+    for line in examine(classifier):
+        print(line)
+    return 0
 
 
 def _complain(error: EdgeGenreError) -> int:

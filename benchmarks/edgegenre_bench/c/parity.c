@@ -1,6 +1,6 @@
 /* One line that says which bits this build of the C front-end gives: hashes of all frames and of a window after each push.
- * The PCM: N_NOISE samples of the golden LCG, as many of it divided by 1024, then music [N_MUSIC], in chunks of any size.
- * pcm.h defines N_NOISE, N_MUSIC and music; matrix.py feeds the same to the NumPy reference. */
+ * The PCM: N_NOISE samples of the golden LCG, as many of it divided by 1024, then the N_MUSIC samples
+ * of MUSIC_FILE, in chunks of any size. pcm.h defines these; matrix.py feeds the same to the NumPy reference. */
 #include <stdio.h>
 
 #include "pcm.h"
@@ -11,13 +11,17 @@
 static uint64_t arena[EDGEGENRE_MEL_SEED3S_ARENA_BYTES / 8];
 static int8_t cells[EDGEGENRE_MEL_SEED3S_CELLS];
 static int16_t pcm[MAX_CHUNK], frames[(MAX_CHUNK / 512 + 2) * 128];
+static char buffer[4096];
 static uint32_t noise_state = 1, chunk_state = 2;
 
 static uint32_t lcg(uint32_t *x) { return *x = 1664525u * *x + 1013904223u; }
 
-static int16_t sample(uint32_t i)
+static int16_t sample(FILE *music, uint32_t i)
 {
-    if (i >= 2u * N_NOISE) return music[i - 2u * N_NOISE];
+    if (i >= 2u * N_NOISE) {
+        int low = getc(music), value = low | getc(music) << 8;
+        return (int16_t)(value < 32768 ? value : value - 65536);
+    }
     int32_t noise = (int32_t)(lcg(&noise_state) >> 16) - 32768;
     return (int16_t)(i < N_NOISE ? noise : noise >> 10);
 }
@@ -37,12 +41,14 @@ int main(void)
 {
     edgegenre_mel *mel;
     uint64_t frames_hash = 0xCBF29CE484222325u, windows_hash = frames_hash;
+    FILE *music = freopen(MUSIC_FILE, "rb", stdin); /* on a Cortex-M through semihosting, where no heap may be */
+    if (music == NULL || setvbuf(music, buffer, _IOFBF, sizeof buffer) != 0) return 99;
     int error = (int)edgegenre_mel_init(&mel, arena, sizeof arena, &edgegenre_mel_seed3s);
     for (uint32_t i = 0; error == 0 && i < 2u * N_NOISE + N_MUSIC;) {
         uint32_t left = 2u * N_NOISE + N_MUSIC - i, chunk = (lcg(&chunk_state) >> 8) % (MAX_CHUNK + 1);
         size_t n_new = 0;
         if (chunk > left) chunk = left;
-        for (uint32_t k = 0; k < chunk; k++) pcm[k] = sample(i + k);
+        for (uint32_t k = 0; k < chunk; k++) pcm[k] = sample(music, i + k);
         error = (int)edgegenre_mel_push(mel, pcm, chunk, frames, sizeof frames / sizeof *frames / 128, &n_new);
         frames_hash = fnv1a(frames_hash, frames, n_new * 128 * sizeof *frames);
         int is_silence = 0;

@@ -51,6 +51,11 @@ class MelStream:
         is_native = active_executor() == "c"
         self._stream = native.NativeMelStream(tables) if is_native else mel.MelStream(tables)
 
+    @property
+    def path(self) -> str:
+        """The code that runs the frames: ``numpy``, or C's ``avx2``, ``neon`` or ``portable``."""
+        return getattr(self._stream, "path", "numpy")
+
     def reset(self) -> None:
         """Forget all PCM: the next frame starts with the next sample."""
         self._stream.reset()

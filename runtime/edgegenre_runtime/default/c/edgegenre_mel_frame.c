@@ -1,0 +1,93 @@
+/* One frame of the front-end: the lanes that this processor has, and the choice among them. */
+
+#include "edgegenre_mel_internal.h"
+
+#define EDGEGENRE_MEL_POWER_SHIFT 13 /* bits dropped from a bin's power: a mel sum with 16-bit weights fits 63 bits */
+#define LOG2_LOW_BITS 10             /* of the 16 fraction bits, those that interpolate within a segment */
+
+static int bit_length_64(uint64_t x)
+{
+#if defined(__GNUC__)
+    return x ? 64 - __builtin_clzll(x) : 0;
+#else
+    int bits = 0;
+    for (int step = 32; step > 0; step /= 2)
+        if (x >> step) {
+            bits += step;
+            x >>= step;
+        }
+    return bits + (x != 0);
+#endif
+}
+
+/* Shift that brings a magnitude of that many bits to 30 - log2(n_fft), so that no value of the FFT leaves int32. */
+static int block_exponent(uint32_t magnitude, uint32_t n_fft)
+{
+    return magnitude ? bit_length_64(magnitude) - (31 - bit_length_64(n_fft)) : 0;
+}
+
+/* Stage 5: log2 of a band's sum in Q9 with every scaling undone, clipped; -32768 for no power at all. */
+static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16_t *table_q15)
+{
+    if (sum == 0) return INT16_MIN;
+    int exponent = bit_length_64(sum) - 1;
+    uint32_t fraction_q16 = (uint32_t)((sum << (63 - exponent)) >> 47) & 0xFFFFu;
+    uint32_t segment = fraction_q16 >> LOG2_LOW_BITS;
+    int32_t position = (int32_t)(fraction_q16 & ((1u << LOG2_LOW_BITS) - 1u));
+    int32_t base = table_q15[segment];
+    int32_t rise = (table_q15[segment + 1] - base) * position + (1 << (LOG2_LOW_BITS - 1));
+    int64_t total_q15 = (int64_t)offset_q15 + exponent * 32768 + base + (rise >> LOG2_LOW_BITS) + shift * 65536;
+    int64_t log_q9 = (total_q15 + 32) >> 6;
+    if (log_q9 > INT16_MAX) return INT16_MAX;
+    return (int16_t)(log_q9 < INT16_MIN + 1 ? INT16_MIN + 1 : log_q9);
+}
+
+#include "edgegenre_mel_lanes_scalar.h"
+#define LANES 1
+#define FN(name) scalar_##name
+#define KERNEL static inline
+#define FRAME static
+#include "edgegenre_mel_stages.h"
+#undef LANES
+#undef FN
+#undef KERNEL
+#undef FRAME
+
+#if defined(EDGEGENRE_MEL_PORTABLE)
+/* nothing but plain C */
+#elif defined(__ARM_NEON) && (defined(__ARMEL__) || defined(__AARCH64EL__))
+#define HAS_NEON
+#include "edgegenre_mel_lanes_neon.h"
+#define LANES 4
+#define FN(name) neon_##name
+#define KERNEL static inline
+#define FRAME static
+#include "edgegenre_mel_stages.h"
+#elif defined(__x86_64__) && defined(__GNUC__)
+#define HAS_AVX2
+#include "edgegenre_mel_lanes_avx2.h"
+#define LANES 8
+#define FN(name) avx2_##name
+#define KERNEL AVX2
+#define FRAME static __attribute__((target("avx2")))
+#include "edgegenre_mel_stages.h"
+#endif
+
+/* Vectors need frames of at least 128 samples. */
+edgegenre_mel_frame_fn *edgegenre_mel_choose(uint32_t n_fft, const char **path)
+{
+#if defined(HAS_NEON)
+    if (n_fft >= 128) {
+        *path = "neon";
+        return neon_frame;
+    }
+#elif defined(HAS_AVX2)
+    if (n_fft >= 128 && __builtin_cpu_supports("avx2")) {
+        *path = "avx2";
+        return avx2_frame;
+    }
+#endif
+    (void)n_fft;
+    *path = "portable";
+    return scalar_frame;
+}
