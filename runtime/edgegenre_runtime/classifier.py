@@ -123,6 +123,7 @@ class GenreClassifier:
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
         self._check_contract()
+        WindowStream(self.tables)  # an executor that is not there is told now, not in the middle of a file
 
     @classmethod
     def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
