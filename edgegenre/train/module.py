@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import nn
 
@@ -58,14 +59,17 @@ class TrainModule(lightning.LightningModule):
         return int(self.first_epoch + self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Seed what is random in the network by seed, epoch and rank; freeze or free all but the head."""
-        torch.manual_seed((self.options.seed * 1_000_003 + self.epoch) * 1009 + self.global_rank)
+        """Freeze or free all but the head."""
         for _, parameters in self.groups[:-1]:
             for parameter in parameters:
                 parameter.requires_grad_(self.epoch >= self.options.freeze_epochs)
 
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
         """Return the loss of a batch; raises :class:`UsageError` when it is not finite."""
+        # Dropout follows from seed, epoch, step and rank alone; a seed an epoch would not do, because loaders draw
+        # from the same generator, and not at the same time in the first epoch of a run as in a later one.
+        place = np.random.SeedSequence((self.options.seed, self.epoch, number, self.global_rank))
+        torch.manual_seed(int(place.generate_state(1)[0]))
         windows, targets = batch
         logits = self.network(windows)
         loss: torch.Tensor = self.loss(logits, targets)
