@@ -45,7 +45,7 @@ def whole(tmp_path_factory):
     return out
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -53,9 +53,9 @@ class Stopped(Exception):
 def test_a_run_that_stopped_after_an_epoch_ends_with_the_same_bits(whole, tmp_path, after):
     def report(line):
         if line.startswith(f"epoch {after}/"):
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(tmp_path, report=report)
     lines = []
     run(tmp_path, resume=True, report=lines.append)
@@ -96,7 +96,7 @@ def test_nothing_to_resume_is_a_new_run(tmp_path):
 
 
 def test_other_options_are_refused_by_name(whole):
-    with pytest.raises(UsageError, match="learning_rate 0.002, now it is 0.001"):
+    with pytest.raises(UsageError, match=r"learning_rate 0.002, now it is 0.001"):
         run(whole, resume=True, learning_rate=0.001)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, model
+from . import bench, data, model, train
 
 __all__ = ["app", "main"]
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
-app.command("train")(model.train)
+app.command("train")(train.train)
 app.command("evaluate")(model.evaluate)
 app.command("export")(model.export)
 

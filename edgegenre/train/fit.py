@@ -95,6 +95,7 @@ def train(
     network: nn.Module = build(config)
     if initialise is not None:
         initialise(network)
+        network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; missing in torch's stubs
     if state is not None:
         network.load_state_dict(state.network)
@@ -118,6 +119,7 @@ def train(
 def _run(trainer: lightning.Trainer, module: TrainModule, loader: DataLoader[Any]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the teachers
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         try:

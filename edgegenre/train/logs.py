@@ -10,9 +10,14 @@ from typing import Any, Literal
 
 from edgegenre_runtime.frontend import MissingExtraError
 
-__all__ = ["LoggerName", "make_logger", "plot_history", "save_history"]
+__all__ = ["LoggerName", "has_tensorboard", "make_logger", "plot_history", "save_history"]
 
 LoggerName = Literal["tensorboard", "wandb", "none"]
+
+
+def has_tensorboard() -> bool:
+    """Return whether TensorBoard's writer is installed."""
+    return find_spec("tensorboard") is not None
 
 
 def make_logger(name: LoggerName, out: Path) -> Any:
@@ -31,7 +36,7 @@ def make_logger(name: LoggerName, out: Path) -> Any:
         from lightning.pytorch.loggers import WandbLogger
 
         return WandbLogger(project="edgegenre", name=out.name, save_dir=out)
-    if name == "tensorboard" and find_spec("tensorboard") is not None:
+    if name == "tensorboard" and has_tensorboard():
         from lightning.pytorch.loggers import TensorBoardLogger
 
         return TensorBoardLogger(out, name="tensorboard", version="")
