@@ -50,7 +50,7 @@ def train(
     logger: LoggerName = "none",
     progress_bar: bool = False,
     report: Callable[[str], None] = print,
-    callbacks: tuple[lightning.Callback, ...] = (),
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainResult:
     """Train a network on the cache's training tracks and keep the best by its validation tracks.
 
@@ -75,8 +75,8 @@ def train(
         Continue the run in ``out``, as if it had never stopped; a new one where there is none.
     logger, progress_bar, report
         Where curves go, whether to draw Lightning's bar; without it ``report`` is called with a line an epoch.
-    callbacks
-        More of Lightning's callbacks, called after the epoch's validation.
+    on_epoch
+        Called with the history's row after each epoch; what it raises ends the run.
 
     Raises
     ------
@@ -102,10 +102,10 @@ def train(
         batches.epoch = len(state.history)
     meta = {**about, "options": dataclasses.asdict(options), "versions": _versions()}
     checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta)
-    keep = Keep(batches, checkpoint, out, identity, state, None if progress_bar else report)
+    keep = Keep(batches, checkpoint, out, identity, state, None if progress_bar else report, on_epoch)
     if not keep.is_done():
         module = TrainModule(network, class_weights, options, len(keep.history), teachers)
-        trainer = _trainer(options, hardware, len(keep.history), keep, callbacks, make_logger(logger, out), out)
+        trainer = _trainer(options, hardware, len(keep.history), keep, make_logger(logger, out), out)
         loader = DataLoader(batches, batch_size=None, num_workers=hardware.workers)
         _run(trainer, module, loader)
     if not keep.history:
@@ -133,7 +133,6 @@ def _trainer(
     hardware: Hardware,
     epochs_done: int,
     keep: Keep,
-    callbacks: tuple[lightning.Callback, ...],
     logger: Any,
     out: Path,
 ) -> lightning.Trainer:
@@ -145,7 +144,7 @@ def _trainer(
         num_nodes=hardware.nodes,
         strategy=hardware.strategy,
         precision=options.precision,
-        callbacks=[keep, *callbacks],
+        callbacks=[keep],
         logger=logger if logger is not None else False,
         enable_checkpointing=False,
         enable_progress_bar=keep.report is None,

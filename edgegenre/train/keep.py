@@ -42,8 +42,8 @@ class Keep(lightning.Callback):
         See :class:`.state.RunState`.
     state
         Where an earlier run was killed, or none.
-    report
-        Called with a line an epoch, or none.
+    report, on_epoch
+        Called with a line, and with the history's row, after each epoch; or none.
     """
 
     def __init__(
@@ -54,9 +54,10 @@ class Keep(lightning.Callback):
         identity: dict[str, Any],
         state: RunState | None,
         report: Callable[[str], None] | None,
+        on_epoch: Callable[[dict[str, float]], None] | None,
     ) -> None:
         self.batches, self.checkpoint, self.out, self.identity, self.report = batches, checkpoint, out, identity, report
-        self.state = state
+        self.state, self.on_epoch = state, on_epoch
         self.best_epoch = -1 if state is None else state.best_epoch
         self.history: list[dict[str, float]] = [] if state is None else list(state.history)
         cache, tracks = batches.cache, batches.cache.tracks_of("valid")
@@ -137,6 +138,8 @@ class Keep(lightning.Callback):
     def _tell(self, trainer: lightning.Trainer) -> None:
         row = self.history[-1]
         epoch = int(row["epoch"])
+        if self.on_epoch is not None:
+            self.on_epoch(row)
         rate = float(trainer.optimizers[0].param_groups[-1]["lr"])
         for logger in trainer.loggers:
             logger.log_metrics({**row, "learning_rate": rate}, step=epoch)
