@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, model, train
+from . import augment, bench, data, model, train, tune
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
+app.command("augment")(augment.augment)
 app.command("evaluate")(model.evaluate)
 app.command("export")(model.export)
 
