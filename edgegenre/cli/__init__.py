@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, model
+from . import bench, data, model, models
 
 __all__ = ["app", "main"]
 
@@ -30,6 +30,7 @@ app.add_typer(bench.app, name="bench")
 app.command("train")(model.train)
 app.command("evaluate")(model.evaluate)
 app.command("export")(model.export)
+app.command("models")(models.models)
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,6 +17,7 @@ from edgegenre_runtime.frontend import UsageError
 from .cnn import Cnn
 from .compact import Compact
 from .config import ModelConfig, Network
+from .efficientnet_lite import EfficientNetLite0
 from .mn04 import Mn04
 from .resnet import ResNet18
 from .vgg import vgg11, vgg16
@@ -26,6 +27,7 @@ __all__ = ["MODELS", "ModelConfig", "Network", "build", "parameter_groups"]
 MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "cnn": Cnn,
     "compact": Compact,
+    "efficientnet_lite0": EfficientNetLite0,
     "mn04": Mn04,
     "resnet18": ResNet18,
     "vgg11": vgg11,

@@ -56,4 +56,4 @@ class Network(nn.Module, abc.ABC):
         """Return what the keys of the head begin with in the state dict, e.g. ``"fc."``."""
         head = self.stages()[-1][1]
         (name,) = (name for name, module in self.named_modules() if module is head)
-        return name + "."
+        return f"{name}."
