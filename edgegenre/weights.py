@@ -70,7 +70,7 @@ class LoadedWeights:
         """Return one line for people."""
         return (
             f"{self.source.name}: {len(self.used)} tensors used ({len(self.adapted)} adapted to one channel), "
-            f"{len(self.dropped)} dropped, {len(self.fresh)} start afresh: {', '.join(self.fresh)}"
+            f"{len(self.dropped)} dropped, starting afresh: {', '.join(self.fresh) or 'nothing'}"
         )
 
 

@@ -36,4 +36,4 @@ def fold_input_scale(network: nn.Module) -> None:
     assert norm.running_mean is not None  # noqa: S101
     assert norm.running_var is not None  # noqa: S101
     norm.running_mean.mul_(_DEVIATION_DB).add_(total * _MEAN_DB)
-    norm.running_var.mul_(_DEVIATION_DB**2)
+    norm.running_var.add_(norm.eps).mul_(_DEVIATION_DB**2).sub_(norm.eps)

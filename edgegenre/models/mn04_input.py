@@ -15,7 +15,7 @@ triangles of area 1, in dB, of a window whose loudest cell is always 80. The map
 
 Our frames are 23 or 70 ms apart where mn04 saw 10 ms. Each is made two by linear interpolation, which brought a linear
 probe on the untouched features at ``wide9s`` from 0.61 to 0.68 on the 197 validation tracks of GTZAN's filtered split
-(three or seven: no more; see CHANGELOG for the probe). Fine-tuning has to make up for the rest.
+(three: 0.65, seven: 0.63; multinomial regression, two windows a track). Fine-tuning has to make up for the rest.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def design_mel_map() -> tuple[_Float, _Float, npt.NDArray[np.bool_]]:
 
 def _kaldi_triangles() -> tuple[_Float, _Float]:
     """Return triangles [128, 512] over the FFT's bins, in mel = 1127 ln(1 + Hz / 700), and the bins in Hz."""
-    bins_hz = np.arange(_N_FFT // 2) * (_RATE_HZ / _N_FFT)
+    bins_hz: _Float = np.arange(_N_FFT // 2, dtype=np.float64) * (_RATE_HZ / _N_FFT)
     edges = np.linspace(0, 1127 * np.log1p(_TOP_HZ / 700), _N_MELS + 2)
     mel = 1127 * np.log1p(bins_hz / 700)
     width = edges[1] - edges[0]
