@@ -18,7 +18,7 @@ FLOOR = (np.log(1e-5) + 4.5) / 5
 
 
 def kaldi_mels(x, rate_hz):
-    """mn04's own front-end (EfficientAT, preprocess.py), by torchaudio's formula for the triangles, float64 [128, T]."""
+    """mn04's own front-end (EfficientAT, preprocess.py), triangles as in torchaudio; float64 [128, T]."""
     x = x[1:] - 0.97 * x[:-1]
     window = np.zeros(1024)
     window[112:912] = np.hanning(800)
