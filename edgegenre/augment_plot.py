@@ -98,4 +98,4 @@ def _mixed(panels: Panels, top_db: int, seed: int) -> npt.NDArray[np.int8]:
         mixed, labels = augment.mixup(windows, targets, 2.0, top_db, np.random.default_rng((seed, attempt)))
         if labels[0, 0] < 0.9:
             break
-    return (np.rint(mixed[0, 0] * (255 / top_db)) - 128).astype(np.int8)
+    return np.asarray(np.rint(mixed[0, 0] * (255 / top_db)) - 128, dtype=np.int8)

@@ -81,13 +81,13 @@ def room(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Sam
     tail *= 10.0 ** (-rng.uniform(6, 18) / 20) / np.sqrt((tail**2).sum())
     length = len(samples) + n
     wet = np.fft.irfft(np.fft.rfft(samples, length) * np.fft.rfft(tail, length), length)[: len(samples)]
-    return (samples + wet).astype(np.float32)
+    return np.asarray(samples + wet, dtype=np.float32)
 
 
 def add_gaussian_noise(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     """Add white Gaussian noise at 15 to 45 dB below the signal's power."""
     level = np.sqrt((samples.astype(np.float64) ** 2).mean()) * 10.0 ** (-rng.uniform(15, 45) / 20)
-    return (samples + level * rng.normal(size=len(samples))).astype(np.float32)
+    return np.asarray(samples + level * rng.normal(size=len(samples)), dtype=np.float32)
 
 
 def gain(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:

@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import augment, bench, data, model, train, tune
+from . import augment, bench, data, model, models, train, tune
 
 __all__ = ["app", "main"]
 
@@ -32,6 +32,7 @@ app.command("tune")(tune.tune)
 app.command("augment")(augment.augment)
 app.command("evaluate")(model.evaluate)
 app.command("export")(model.export)
+app.command("models")(models.models)
 
 
 def _print_version(wanted: bool) -> None:

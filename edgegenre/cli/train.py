@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgegenre_runtime.frontend import UsageError, released
+from edgegenre_runtime.frontend import released
 
 from .common import command_line, features_of, needs
 
 if TYPE_CHECKING:
+    from edgegenre.models import Network
     from edgegenre.train import TrainResult
 
 __all__ = ["train"]
@@ -35,7 +36,9 @@ def train(
     label_smoothing: Annotated[float, typer.Option(help="Share of the target spread over all classes.")] = 0.0,
     augment: Annotated[str, typer.Option(help="What happens to training windows: none, light or strong.")] = "none",
     average: Annotated[float, typer.Option(help="Decay of the weights' moving average, e.g. 0.99; 0: off.")] = 0.0,
-    weights: Annotated[str | None, typer.Option(help="Published weights, file or URL.", rich_help_panel=_TUNED)] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Published weights: file, https URL or `package`.", rich_help_panel=_TUNED)
+    ] = None,
     freeze_epochs: Annotated[
         int, typer.Option(help="First epochs in which the head alone learns.", min=0, rich_help_panel=_TUNED)
     ] = 0,
@@ -79,6 +82,11 @@ def train(
         from edgegenre.train import Hardware, TrainOptions, load_teachers
         from edgegenre.train import train as run
         from edgegenre.train.logs import has_tensorboard
+        from edgegenre.weights import load_weights
+
+    def initialise(network: Network) -> None:
+        typer.echo(load_weights(network, weights or "").summary())
+
     options = TrainOptions(
         epochs=epochs,
         patience=patience,
@@ -98,8 +106,6 @@ def train(
         seed=seed,
     )
     hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
-    if weights is not None:
-        raise UsageError("--weights: this edgegenre has no published weights to load")
     out = out if out is not None else Path("runs") / model
     tables = released(spec)
     own = out / "features.npz"
@@ -114,6 +120,7 @@ def train(
         "data": str(data),
         "features": str(features.resolve()),
         "command": command_line(),
+        "weights": weights or "",
         "teachers": [str(path) for path in teacher or ()],
     }
     result = run(
@@ -124,6 +131,7 @@ def train(
         out,
         about=about,
         hardware=hardware,
+        initialise=initialise if weights is not None else None,
         teachers=load_teachers(teacher or (), tables, cache.labels),
         resume=resume,
         logger=logger,

@@ -15,14 +15,13 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from edgegenre_runtime.frontend import DataError, Tables, UsageError
 
 from ..checkpoint import Checkpoint, load_checkpoint, to_module
 from ..features import FeatureCache
-from ..models import ModelConfig, build
+from ..models import ModelConfig, Network, build
 from ..scoring import score_windows, torch_predictor
 from .batches import Batches
 from .distill import Teachers
@@ -45,7 +44,7 @@ def train(
     about: dict[str, Any],
     hardware: Hardware | None = None,
     teachers: Teachers | None = None,
-    initialise: Callable[[nn.Module], None] | None = None,
+    initialise: Callable[[Network], None] | None = None,
     resume: bool = False,
     logger: LoggerName = "none",
     progress_bar: bool = False,
@@ -66,7 +65,7 @@ def train(
         Folder for ``best.safetensors``, ``best.json``, ``last.safetensors`` (what ``resume`` continues from),
         ``history.json`` and ``curves.png``.
     about
-        JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``.
+        JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``, ``weights``.
     teachers
         Networks to learn from, of the same front-end and classes (:func:`.distill.load_teachers`).
     initialise
@@ -89,11 +88,11 @@ def train(
     _check_hardware(hardware, options)
     class_weights = _class_weights(cache, options)
     batches = Batches(cache, cache.tracks_of("train"), tables, options)
-    identity = _identity(cache, tables, config, options, hardware, teachers)
+    identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
     state = _starting_state(out, identity, resume, report)
     torch.manual_seed(options.seed)
-    network: nn.Module = build(config)
-    if initialise is not None:
+    network = build(config)
+    if initialise is not None and state is None:
         initialise(network)
         network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; missing in torch's stubs
@@ -196,6 +195,7 @@ def _identity(
     options: TrainOptions,
     hardware: Hardware,
     teachers: Teachers | None,
+    weights: str,
 ) -> dict[str, Any]:
     """Return everything that decides the weights, JSON-ready."""
     data: list[npt.NDArray[Any]] = [cache.offsets, cache.y, cache.split, cache.frames]
@@ -203,6 +203,7 @@ def _identity(
         **dataclasses.asdict(options),
         "model": config.to_dict(),
         "data": _digest(data) + " " + ", ".join(cache.labels),
+        "weights": weights,
         "front-end": tables.spec_hash,
         "devices": hardware.devices * hardware.nodes,
         "teachers": "" if teachers is None else _digest([t.numpy() for t in teachers.state_dict().values()]),

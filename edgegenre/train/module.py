@@ -40,7 +40,7 @@ class TrainModule(lightning.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: models.Network,
         class_weights: torch.Tensor,
         options: TrainOptions,
         first_epoch: int,
@@ -49,9 +49,7 @@ class TrainModule(lightning.LightningModule):
         super().__init__()
         self.network, self.options, self.first_epoch, self.teachers = network, options, first_epoch, teachers
         self.loss = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=options.label_smoothing)
-        self.groups = _parameter_groups(network)
-        if options.freeze_epochs and len(self.groups) < 2:
-            raise UsageError("this network has no parts to freeze: train it without --freeze-epochs")
+        self.groups = models.parameter_groups(network)
 
     @property
     def epoch(self) -> int:
@@ -108,12 +106,3 @@ def learning_rate_factor(done: float) -> float:
     if done < _WARM_UP:
         return 0.04 + 0.96 * done / _WARM_UP
     return 0.5 * (1 + math.cos(math.pi * min((done - _WARM_UP) / (1 - _WARM_UP), 1.0)))
-
-
-def _parameter_groups(network: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Return the network's parameters part by part from input to head; one part where it does not say."""
-    split = getattr(models, "parameter_groups", None)
-    parts: list[tuple[str, list[nn.Parameter]]] = (
-        split(network) if split is not None else [("head", list(network.parameters()))]
-    )
-    return parts
