@@ -92,7 +92,7 @@ def add_gaussian_noise(samples: Samples, sample_rate_hz: int, rng: np.random.Gen
 
 def gain(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     """Change the level by −12 to +6 dB; what leaves int16 is clipped afterwards, as a recorder would."""
-    return samples * np.float32(10.0 ** (rng.uniform(-12, 6) / 20))
+    return np.asarray(samples * 10.0 ** (rng.uniform(-12, 6) / 20), dtype=np.float32)
 
 
 WAVEFORM_TRANSFORMS: dict[str, Transform] = {

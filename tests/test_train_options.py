@@ -177,3 +177,4 @@ def test_two_processes_train_one_network(npz, tmp_path):
     assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "history.json").read_text())
     assert [row["epoch"] for row in history] == [0, 1]
+    assert done.stdout.count("validation accuracy") == 1

@@ -79,7 +79,7 @@ def train(
     with needs("train"):
         from edgegenre.augment import augment_preset
         from edgegenre.models import ModelConfig
-        from edgegenre.train import Hardware, TrainOptions, load_teachers
+        from edgegenre.train import Hardware, TrainOptions, is_first_process, load_teachers
         from edgegenre.train import train as run
         from edgegenre.train.logs import has_tensorboard
         from edgegenre.weights import load_weights
@@ -138,7 +138,8 @@ def train(
         progress_bar=sys.stderr.isatty(),
         report=typer.echo,
     )
-    _say(result)
+    if is_first_process():
+        _say(result)
 
 
 def _say(result: TrainResult) -> None:

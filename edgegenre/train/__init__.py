@@ -6,7 +6,7 @@
 """
 
 from .distill import load_teachers
-from .fit import train
+from .fit import is_first_process, train
 from .options import Hardware, TrainOptions, TrainResult
 
-__all__ = ["Hardware", "TrainOptions", "TrainResult", "load_teachers", "train"]
+__all__ = ["Hardware", "TrainOptions", "TrainResult", "is_first_process", "load_teachers", "train"]

@@ -15,6 +15,7 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from edgegenre_runtime.frontend import DataError, Tables, UsageError
@@ -31,7 +32,7 @@ from .module import TrainModule
 from .options import Hardware, TrainOptions, TrainResult
 from .state import RunState, load_state
 
-__all__ = ["train"]
+__all__ = ["is_first_process", "train"]
 
 
 def train(
@@ -109,10 +110,16 @@ def train(
         _run(trainer, module, loader)
     if not keep.history:
         raise UsageError("training was stopped before the first epoch ended: no checkpoint was written")
-    plot_history(keep.history, keep.best_epoch, out / "curves.png")
+    if is_first_process():
+        plot_history(keep.history, keep.best_epoch, out / "curves.png")
     best = out / "best.safetensors"
     predict = torch_predictor(to_module(load_checkpoint(best)), tables.spec.top_db)
     return TrainResult(best, keep.best_epoch, len(keep.history), score_windows(predict, keep.windows, keep.truth))
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes files and speaks, of those that train together."""
+    return rank_zero_only.rank in (None, 0)
 
 
 def _run(trainer: lightning.Trainer, module: TrainModule, loader: DataLoader[Any]) -> None:

@@ -91,12 +91,14 @@ class Keep(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Validate and save on the first process; all of them learn whether to go on."""
         module = _checked(pl_module)
+        train_loss = float(trainer.callback_metrics["train_loss"])  # every process must ask: they compute it together
         if trainer.is_global_zero:
-            self._finish_epoch(trainer, module)
+            self._finish_epoch(trainer, module, train_loss)
+        self.history, self.best_epoch = trainer.strategy.broadcast((self.history, self.best_epoch))
         self.batches.epoch = module.epoch + 1
-        trainer.should_stop = bool(trainer.strategy.broadcast(self.is_done()))
+        trainer.should_stop = self.is_done()
 
-    def _finish_epoch(self, trainer: lightning.Trainer, module: TrainModule) -> None:
+    def _finish_epoch(self, trainer: lightning.Trainer, module: TrainModule, train_loss: float) -> None:
         epoch = module.epoch
         network = module.network if self.average is None else self.average.network
         top_db = self.batches.tables.spec.top_db
@@ -110,7 +112,7 @@ class Keep(lightning.Callback):
         self.history.append(
             {
                 "epoch": epoch,
-                "train_loss": float(trainer.callback_metrics["train_loss"]),
+                "train_loss": train_loss,
                 "valid_loss": scores.track_loss,
                 "valid_accuracy": scores.track_accuracy,
             }
