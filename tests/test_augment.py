@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgegenre.augment import (
@@ -54,7 +54,7 @@ def test_no_augmentation_is_a_plain_crop(frames):
 
 
 @given(seed=st.integers(0, 1000), preset=st.sampled_from(sorted(AUGMENT_PRESETS)), length=st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_window_keeps_the_contract_of_the_network_input(seed, preset, length):
     rng = np.random.default_rng(seed)
     frames = rng.integers(-32768, 32767, (128, length), dtype=np.int16)
@@ -72,6 +72,7 @@ def test_digital_silence_survives_every_transform():
 
 
 @given(gain=st.integers(-3000, 3000))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_gain_is_no_augmentation_because_the_normaliser_takes_it_out(gain):
     window = np.random.default_rng(0).integers(2000, 9000, (128, 128), dtype=np.int16)
     assert np.array_equal(normalise(window, TABLES).cells, normalise(window + np.int16(gain), TABLES).cells)

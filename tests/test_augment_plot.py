@@ -1,6 +1,7 @@
 """The picture of the augmentations."""
 
 import numpy as np
+import pytest
 
 from edgegenre.augment_plot import feature_panels
 from edgegenre.cli import main
@@ -24,6 +25,7 @@ def test_a_track_shorter_than_a_window_is_repeated():
     assert {cells.shape for cells in panels.values()} == {(128, 128)}
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_png_and_repeats_exactly(toy_folder, tmp_path, capsys):
     song = str(toy_folder / "jazz" / "jazz.00000.wav")
     for name in ("a.png", "b.png"):

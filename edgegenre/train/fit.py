@@ -119,7 +119,7 @@ def train(
 
 def is_first_process() -> bool:
     """Return whether this is the process that writes files and speaks, of those that train together."""
-    return rank_zero_only.rank in (None, 0)
+    return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
 def _run(trainer: lightning.Trainer, module: TrainModule, loader: DataLoader[Any]) -> None:
