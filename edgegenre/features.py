@@ -11,6 +11,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,7 +34,7 @@ from .data import SPLIT_NAMES, Dataset, Track
 from .files import written_beside
 from .split import Split
 
-__all__ = ["NO_SPLIT", "CacheReport", "FeatureCache", "build_cache", "crop", "load_cache", "save_cache"]
+__all__ = ["NO_SPLIT", "CacheReport", "Expansion", "FeatureCache", "build_cache", "crop", "load_cache", "save_cache"]
 
 NO_SPLIT = len(SPLIT_NAMES)
 """Split code of a track that is in none of train (0), valid (1) and test (2)."""
@@ -87,6 +88,29 @@ class FeatureCache:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Expansion:
+    """Altered copies of the training tracks.
+
+    Attributes
+    ----------
+    copies
+        Copies of each track, beside itself.
+    transform
+        From int16 [n] PCM at the front-end's rate and a source of randomness to int16 [m].
+    seed
+        With the track's name and the copy's number it decides what happens to a copy.
+    """
+
+    copies: int
+    transform: Callable[[npt.NDArray[np.int16], np.random.Generator], npt.NDArray[np.int16]]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.copies < 0:
+            raise UsageError(f"{self.copies} copies of each training track; at least 0 are needed")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class CacheReport:
     """How many tracks are in the cache, and path and reason of each that could not be read."""
 
@@ -102,6 +126,7 @@ def build_cache(
     split: Split,
     strict: bool = False,
     jobs: int | None = None,
+    expansion: Expansion | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CacheReport:
     """Read every track, compute its log-mel frames and write the cache, whole or not at all.
@@ -118,6 +143,8 @@ def build_cache(
         Whether one broken track is an error; otherwise broken tracks are left out and reported.
     jobs
         Threads; by default one a processor, at most eight.
+    expansion
+        Altered copies of the training tracks; they keep label and group and are named ``TRACK#1``, ``TRACK#2`` ….
     progress
         Called with the tracks done and the tracks in all.
 
@@ -135,13 +162,15 @@ def build_cache(
         raise DataError(f"{out}: cannot write, there is no folder {Path(out).parent}")
     good: list[tuple[Track, npt.NDArray[np.int16]]] = []
     broken: list[tuple[Path, str]] = []
-    for track, result in _computed(dataset.tracks, tables, jobs or min(8, os.cpu_count() or 1)):
+    copied = set(split.train) if expansion is not None else set()
+    compute = functools.partial(_frames_of, tables=tables, expansion=expansion, copied=copied)
+    for done, (track, result) in enumerate(_computed(dataset.tracks, compute, jobs or min(8, os.cpu_count() or 1)), 1):
         if isinstance(result, str):
             broken.append((track.path, result))
         else:
-            good.append((track, result))
+            good += [(track, frames) for frames in result]
         if progress is not None:
-            progress(len(good) + len(broken), len(dataset.tracks))
+            progress(done, len(dataset.tracks))
     if broken and (strict or not good):
         listing = "; ".join(reason for _, reason in broken)
         raise DataError(f"{len(broken)} of {len(dataset.tracks)} files cannot be used: {listing}")
@@ -151,7 +180,7 @@ def build_cache(
         offsets=np.cumsum([0, *(frames.shape[1] for _, frames in good)], dtype=np.int64),
         y=np.array([dataset.labels.index(track.label) for track, _ in good], np.int64),
         labels=dataset.labels,
-        names=tuple(track.name for track, _ in good),
+        names=_numbered([track.name for track, _ in good]),
         groups=tuple(track.group for track, _ in good),
         split=np.array(codes, np.uint8),
         spec=tables.spec,
@@ -241,24 +270,42 @@ def crop(frames_q9: npt.NDArray[np.int16], start: int, frames_per_window: int) -
 
 
 def _computed(
-    tracks: Sequence[Track], tables: Tables, jobs: int
-) -> Iterator[tuple[Track, npt.NDArray[np.int16] | str]]:
-    """Yield each track, in order, with its frames or the reason why it has none."""
+    tracks: Sequence[Track], compute: Callable[[Track], list[npt.NDArray[np.int16]] | str], jobs: int
+) -> Iterator[tuple[Track, list[npt.NDArray[np.int16]] | str]]:
+    """Yield each track, in order, with its frames and its copies' or the reason why it has none."""
     executor = ThreadPoolExecutor(jobs)
     try:
-        yield from zip(tracks, executor.map(functools.partial(_frames_of, tables=tables), tracks), strict=True)
+        yield from zip(tracks, executor.map(compute, tracks), strict=True)
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _frames_of(track: Track, *, tables: Tables) -> npt.NDArray[np.int16] | str:
-    """Return int16 [n_mels, T] of a track, or why it cannot be read."""
+def _frames_of(
+    track: Track, *, tables: Tables, expansion: Expansion | None, copied: set[str]
+) -> list[npt.NDArray[np.int16]] | str:
+    """Return int16 [n_mels, T] of a track and of each of its copies, or why it cannot be read."""
     spec = tables.spec
     try:
         clip = read_clip(track.path, spec.sample_rate_hz, min_samples=spec.n_fft)
-        return log_mel(clip.pcm, tables).frames_q9
+        pcms = [clip.pcm]
+        if expansion is not None and track.name in copied:
+            place = (expansion.seed, zlib.crc32(track.name.encode()))
+            generators = [np.random.default_rng((*place, number)) for number in range(expansion.copies)]
+            pcms += [expansion.transform(clip.pcm, rng) for rng in generators]
+        padded = [np.pad(pcm, (0, max(0, spec.n_fft - len(pcm)))) for pcm in pcms]
+        return [log_mel(pcm, tables).frames_q9 for pcm in padded]
     except EdgeGenreError as error:
         return str(error)
+
+
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with their repetitions numbered: ``a, a, b`` becomes ``a, a#1, b``."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        out.append(f"{name}#{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return tuple(out)
 
 
 def _is_consistent(cache: FeatureCache) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,15 @@ from edgegenre_runtime.frontend import Tables, normalise
 
 from .features import FeatureCache, crop
 
-__all__ = ["Predictor", "TrackScores", "score_tracks", "track_windows", "wilson_interval", "window_starts"]
+__all__ = [
+    "Predictor",
+    "TrackScores",
+    "score_tracks",
+    "score_windows",
+    "track_windows",
+    "wilson_interval",
+    "window_starts",
+]
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
@@ -105,11 +113,17 @@ def score_tracks(
 ) -> TrackScores:
     """Score a predictor on the given tracks of a cache."""
     windows = [track_windows(cache, int(track), tables) for track in tracks]
+    return score_windows(predict, windows, cache.y[tracks].astype(np.int64), batch_size)
+
+
+def score_windows(
+    predict: Predictor, windows: Sequence[npt.NDArray[np.int8]], truth: npt.NDArray[np.int64], batch_size: int = 64
+) -> TrackScores:
+    """Score a predictor on the windows of each track (:func:`track_windows`), whose classes are ``truth``."""
     counts = np.array([len(cells) for cells in windows])
     cells = np.concatenate(windows)
     blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
     per_window = np.concatenate(blocks)
-    truth = cache.y[tracks].astype(np.int64)
     hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
     first = np.cumsum(counts) - counts
     per_track = np.add.reduceat(per_window, first, axis=0) / counts[:, None]

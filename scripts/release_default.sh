@@ -9,7 +9,7 @@ run=work/default
 
 mkdir -p work
 $bin/edgegenre data import-logmel "$gtzan" --out work/gtzan.npz
-[ -e $run/curves.png ] || $bin/edgegenre train work/gtzan.npz --model cnn --out $run --epochs 40 --patience 40 --crops 2 --bf16
+[ -e $run/curves.png ] || $bin/edgegenre train work/gtzan.npz --model cnn --out $run --epochs 40 --patience 40 --crops 2 --precision bf16-mixed
 for part in valid test; do $bin/edgegenre evaluate $run work/gtzan.npz --part $part --record; done
 $bin/python - "$run" <<'PYTHON'
 import dataclasses, sys

@@ -39,7 +39,13 @@ def result(cache, tmp_path_factory):
 
 def test_a_run_leaves_checkpoint_history_and_curves(result):
     folder = result.checkpoint.parent
-    assert sorted(p.name for p in folder.iterdir()) == ["best.json", "best.safetensors", "curves.png", "history.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "best.json",
+        "best.safetensors",
+        "curves.png",
+        "history.json",
+        "last.safetensors",
+    ]
     history = json.loads((folder / "history.json").read_text())
     assert [row["epoch"] for row in history] == [0, 1]
     assert load_checkpoint(folder).meta["data"] == "toy"

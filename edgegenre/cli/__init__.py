@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, model
+from . import augment, bench, data, model, models, train, tune
 
 __all__ = ["app", "main"]
 
@@ -27,9 +27,12 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
-app.command("train")(model.train)
+app.command("train")(train.train)
+app.command("tune")(tune.tune)
+app.command("augment")(augment.augment)
 app.command("evaluate")(model.evaluate)
 app.command("export")(model.export)
+app.command("models")(models.models)
 
 
 def _print_version(wanted: bool) -> None:

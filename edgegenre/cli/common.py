@@ -13,7 +13,7 @@ import typer
 from edgegenre_runtime.frontend import MissingExtraError, Tables
 
 if TYPE_CHECKING:
-    from edgegenre.features import FeatureCache
+    from edgegenre.features import Expansion, FeatureCache
 
 __all__ = ["command_line", "features_of", "needs", "progress_bar"]
 
@@ -60,7 +60,16 @@ def features_of(data: Path, tables: Tables, out: Path, *, seed: int, split: Path
     return load_cache(out, tables)
 
 
-def write_features(data: Path, tables: Tables, out: Path, *, seed: int, split: Path | None, strict: bool) -> None:
+def write_features(
+    data: Path,
+    tables: Tables,
+    out: Path,
+    *,
+    seed: int,
+    split: Path | None,
+    strict: bool,
+    expansion: Expansion | None = None,
+) -> None:
     """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
     from edgegenre.data import open_dataset
     from edgegenre.features import build_cache
@@ -70,7 +79,7 @@ def write_features(data: Path, tables: Tables, out: Path, *, seed: int, split: P
     parts = load_split(split) if split is not None else split_tracks(dataset, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("log-mels") as show:
-        report = build_cache(dataset, tables, out, split=parts, strict=strict, progress=show)
+        report = build_cache(dataset, tables, out, split=parts, strict=strict, expansion=expansion, progress=show)
     split_file = out.with_suffix(".split.json")
     save_split(parts, split_file)
     for _, reason in report.broken:

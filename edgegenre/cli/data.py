@@ -79,13 +79,25 @@ def prepare(
     spec: Spec = "wide9s",
     split: Annotated[Path | None, typer.Option(help="Split file; drawn with --seed if not given.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
+    expand: Annotated[
+        int, typer.Option(help="How often each training track is in the cache: itself and altered copies.", min=1)
+    ] = 1,
     seed: Seed = 0,
 ) -> None:
     """Compute the log-mel frames of a data set once, with the device's own front-end.
 
-    Example: `edgegenre data prepare music/ --out music.npz`
+    Copies differ in tempo, pitch, colour, room, noise and level; validation and test tracks have none.
+
+    Example: `edgegenre data prepare music/ --out music.npz --expand 5`
     """
-    write_features(data, released(spec), out, seed=seed, split=split, strict=strict)
+    tables, expansion = released(spec), None
+    if expand > 1:
+        with needs("augment"):
+            from edgegenre.features import Expansion
+            from edgegenre.waveform import waveform_augmenter
+
+            expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
+    write_features(data, tables, out, seed=seed, split=split, strict=strict, expansion=expansion)
 
 
 @app.command("import-logmel")

@@ -1,9 +1,8 @@
-"""``edgegenre train``, ``evaluate`` and ``export``."""
+"""``edgegenre evaluate`` and ``export``."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,70 +11,13 @@ import typer
 from edgegenre_runtime.bundle import check_destination
 from edgegenre_runtime.frontend import Tables, UsageError, released
 
-from .common import command_line, features_of, needs
+from .common import command_line, needs
 
 if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
     from edgegenre_export.calibration import Calibration
 
-__all__ = ["evaluate", "export", "train"]
-
-
-def train(
-    data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder a class, or CSV.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/cnn"),
-    model: Annotated[str, typer.Option(help="Network: cnn.")] = "cnn",
-    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
-    epochs: Annotated[int, typer.Option(help="Most epochs.", min=1)] = 60,
-    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
-    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
-    class_weights: Annotated[bool, typer.Option(help="Weight classes by their rarity.")] = True,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Mixed precision, faster where the processor has it.")] = False,
-    split: Annotated[Path | None, typer.Option(help="Split file for a folder or CSV.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-) -> None:
-    """Train a network; the best checkpoint by validation is kept as safetensors and JSON.
-
-    Example: `edgegenre train music/ --model cnn --out runs/mine`
-    """
-    with needs("train"):
-        from edgegenre.models import ModelConfig
-        from edgegenre.train import TrainOptions
-        from edgegenre.train import train as run
-    tables = released(spec)
-    cache = features_of(data, tables, out / "features.npz", seed=seed, split=split, strict=strict)
-    options = TrainOptions(
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        crops_per_track=crops,
-        learning_rate=learning_rate,
-        class_weights=class_weights,
-        precision="bf16-mixed" if bf16 else "32-true",
-        seed=seed,
-    )
-    features = data if data.suffix == ".npz" else out / "features.npz"
-    about = {"data": str(data), "features": str(features.resolve()), "command": command_line()}
-    result = run(
-        cache,
-        tables,
-        ModelConfig(model, len(cache.labels)),
-        options,
-        out,
-        about=about,
-        progress_bar=sys.stderr.isatty(),
-        report=typer.echo,
-    )
-    accuracy = result.valid.summary()
-    low, high = accuracy["track_accuracy_95"]
-    typer.echo(
-        f"{result.checkpoint}: epoch {result.best_epoch + 1} of {result.epochs_run}, validation accuracy "
-        f"{accuracy['track_accuracy']:.3f} of {accuracy['n_tracks']} tracks (95 % interval {low:.3f} to {high:.3f})"
-    )
-    typer.echo(f"{out / 'curves.png'}: loss and accuracy over the epochs")
+__all__ = ["evaluate", "export"]
 
 
 def evaluate(

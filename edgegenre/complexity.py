@@ -1,0 +1,124 @@
+"""What a network costs and sees: parameters, multiply-adds, receptive field; measured on one window, not looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgegenre_runtime.frontend import FrontendSpec
+
+from .models import Network
+
+__all__ = ["Complexity", "format_complexity", "measure"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Complexity:
+    """Size, work and reach of a network.
+
+    Attributes
+    ----------
+    name
+        What it is called in the table.
+    n_parameters
+        Learned numbers, head included.
+    n_macs
+        Multiply-adds of convolutions and dense layers for one window; a batch norm is part of its convolution.
+    field_bands, field_frames
+        Extent of the input that a unit before the global mean sees through convolutions and pools, in mel bands
+        and frames; more than the window means that each such unit sees all of it. (What a unit sees through
+        squeeze-excites, which take means over the whole window, is not counted.)
+    field_s
+        The frames in seconds: the time from the first sample of the first frame to the last of the last.
+    """
+
+    name: str
+    n_parameters: int
+    n_macs: int
+    field_bands: int
+    field_frames: int
+    field_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready keys and values."""
+        return dataclasses.asdict(self)
+
+
+def measure(name: str, network: Network, spec: FrontendSpec) -> Complexity:
+    """Run a network on one empty window and count.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    network
+        On the CPU; it is in eval mode afterwards.
+    spec
+        Front-end: the window's shape, and what a frame is in seconds.
+    """
+    calls: list[tuple[nn.Module, torch.Tensor]] = []
+    counted = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
+    hooks = [
+        module.register_forward_hook(lambda layer, _, made: calls.append((layer, made)))
+        for module in network.modules()
+        if isinstance(module, counted)
+    ]
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 1, spec.n_mels, spec.frames_per_window))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    bands, frames = (_field([layer for layer, _ in calls], axis) for axis in (0, 1))
+    return Complexity(
+        name=name,
+        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        n_macs=sum(_macs(layer, made) for layer, made in calls),
+        field_bands=bands,
+        field_frames=frames,
+        field_s=((frames - 1) * spec.hop_samples + spec.n_fft) / spec.sample_rate_hz,
+    )
+
+
+def _macs(layer: nn.Module, made: torch.Tensor) -> int:
+    if isinstance(layer, nn.Conv2d):
+        return made.numel() * layer.weight[0].numel()
+    if isinstance(layer, nn.Linear):
+        return made.numel() * layer.in_features
+    return 0
+
+
+def _field(layers: list[nn.Module], axis: int) -> int:
+    """Return the extent along bands (0) or frames (1): ``Σ (kernel - 1) · product of the strides before``, plus 1.
+
+    A shortcut beside a block reaches less far than the block. Its strided convolution must not count twice: a
+    1 x 1 convolution has no extent, and its stride is the block's.
+    """
+    extent, jump = 1, 1
+    for layer in layers:
+        if not isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+            continue
+        kernel, stride = (_on(value, axis) for value in (layer.kernel_size, layer.stride))
+        extent += (kernel - 1) * jump
+        if kernel > 1:
+            jump *= stride
+    return extent
+
+
+def _on(value: Any, axis: int) -> int:
+    return int(value[axis] if isinstance(value, tuple) else value)
+
+
+def format_complexity(rows: list[Complexity], spec: FrontendSpec) -> str:
+    """Return a table for people, smallest network first."""
+    lines = [f"{'model':<20}{'parameters':>12}{'MMAC':>9}{'bands':>7}{'frames':>8}{'seconds':>9}"]
+    lines += [
+        f"{row.name:<20}{row.n_parameters:>12,}{row.n_macs / 1e6:>9.1f}{row.field_bands:>7}{row.field_frames:>8}"
+        f"{row.field_s:>9.2f}"
+        for row in sorted(rows, key=lambda row: row.n_macs)
+    ]
+    window = f"a window is {spec.n_mels} bands by {spec.frames_per_window} frames, {spec.window_s:.2f} s"
+    return "\n".join([*lines, f"Receptive field in bands, frames and seconds of {spec.name}: {window}."])

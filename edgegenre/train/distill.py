@@ -1,0 +1,78 @@
+"""Distillation: the soft targets of one or several teachers (Hinton, Vinyals & Dean 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgegenre_runtime.frontend import SpecError, Tables, UsageError
+
+from ..checkpoint import load_checkpoint, to_module
+
+__all__ = ["Teachers", "distillation_loss", "load_teachers"]
+
+
+class Teachers(nn.Module):
+    """Trained networks that are asked about the very windows that the student sees; never in training mode."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Teachers:
+        """Stay in eval mode, whatever the module around it is told."""
+        super().train(False)
+        return self
+
+    def forward(self, windows_db: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Map float32 [B, 1, M, T] to the mean of the teachers' probabilities at a temperature, [B, C]."""
+        with torch.no_grad():
+            soft = [torch.softmax(network(windows_db).float() / temperature, dim=1) for network in self.networks]
+            return torch.stack(soft).mean(dim=0)
+
+
+def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) -> Teachers | None:
+    """Load teachers, or none where there are no paths.
+
+    Parameters
+    ----------
+    paths
+        Checkpoints, or folders of training runs.
+    tables, labels
+        The student's front-end and classes.
+
+    Raises
+    ------
+    SpecError
+        If a teacher was trained with another front-end: the student's windows would mean nothing to it.
+    UsageError
+        If a teacher knows other classes, or the same in another order.
+    """
+    networks = []
+    for path in paths:
+        checkpoint = load_checkpoint(path)
+        if checkpoint.spec_hash != tables.spec_hash:
+            raise SpecError(
+                f"teacher {path}: made for front-end {checkpoint.spec.name} ({checkpoint.spec_hash[:12]}), the student "
+                f"for {tables.spec.name} ({tables.spec_hash[:12]}); both must hear the same windows: choose one --spec"
+            )
+        if tuple(checkpoint.labels) != tuple(labels):
+            raise UsageError(
+                f"teacher {path}: knows {', '.join(checkpoint.labels)}; the data set has {', '.join(labels)}"
+            )
+        networks.append(to_module(checkpoint))
+    return Teachers(networks) if networks else None
+
+
+def distillation_loss(logits: torch.Tensor, soft_targets: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return ``T² · KL(teacher ‖ student at temperature T)``, the batch's mean; both [B, C].
+
+    The factor keeps the size of the gradients when the temperature changes (Hinton et al. 2015, section 2).
+    """
+    log_student = torch.log_softmax(logits.float() / temperature, dim=1)
+    return nn.functional.kl_div(log_student, soft_targets, reduction="batchmean") * temperature**2

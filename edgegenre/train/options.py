@@ -1,0 +1,113 @@
+"""How to train, on what, and what is left of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from edgegenre_runtime.frontend import UsageError
+
+from ..augment import AugmentConfig
+from ..scoring import TrackScores
+
+__all__ = ["Hardware", "TrainOptions", "TrainResult"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """How to train: everything that decides the weights, beside network, data and teachers.
+
+    Attributes
+    ----------
+    epochs, patience
+        Most epochs, and epochs without a better validation result after which training stops.
+    batch_size, crops_per_track
+        Windows a step, and random windows drawn from every training track an epoch.
+    learning_rate, weight_decay
+        Peak learning rate (reached after the first tenth, then a cosine to zero) and Adam's decoupled decay.
+    layer_decay
+        Learning rate of a group of layers over that of the next one towards the head; 1 is the same for all.
+    freeze_epochs
+        First epochs in which the head alone learns.
+    class_weights
+        Weight each class by the inverse of its share of the training tracks.
+    label_smoothing
+        Share of the target that is spread over all classes.
+    augment
+        What happens to training windows.
+    average
+        Decay a step of the exponential moving average of the weights, which is then what is validated and kept;
+        0 keeps the weights themselves.
+    teacher_weight, temperature
+        With teachers: their share of the loss, and the temperature of the soft targets.
+    precision
+        Lightning's name for the arithmetic: ``"32-true"`` or ``"bf16-mixed"``.
+    seed
+        Seed of initial weights, crops, augmentation, order and dropout.
+    """
+
+    epochs: int = 60
+    patience: int = 20
+    batch_size: int = 32
+    crops_per_track: int = 4
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    layer_decay: float = 1.0
+    freeze_epochs: int = 0
+    class_weights: bool = True
+    label_smoothing: float = 0.0
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    average: float = 0.0
+    teacher_weight: float = 0.7
+    temperature: float = 3.0
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole = (self.epochs, self.patience, self.batch_size, self.crops_per_track)
+        if min(whole) < 1 or not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1 or self.seed < 0:
+            raise UsageError("epochs, patience, batch size and crops must be at least 1, the learning rate in 0 … 1")
+        if not 0 <= self.freeze_epochs < self.epochs:
+            raise UsageError(f"{self.freeze_epochs} frozen epochs of {self.epochs}: at least one must train it all")
+        if not (0 <= self.label_smoothing < 1 and 0 <= self.average < 1 and 0 < self.layer_decay <= 1):
+            raise UsageError("label smoothing and average must be at least 0 and below 1, layer decay in 0 … 1")
+        if not (0 <= self.teacher_weight <= 1 and 0 < self.temperature <= 100):
+            raise UsageError("the teachers' weight must be in 0 … 1, the temperature above 0 and at most 100")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where to train, in Lightning's terms.
+
+    Attributes
+    ----------
+    accelerator
+        ``"auto"``, ``"cpu"``, ``"gpu"`` …
+    devices, nodes
+        Devices on each machine (-1: all of them), and machines.
+    strategy
+        ``"auto"``, ``"ddp"`` or another of Lightning's data-parallel strategies.
+    workers
+        Processes that draw windows; 0 draws them in between.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.devices < 1 and self.devices != -1) or self.nodes < 1 or self.workers < 0:
+            raise UsageError("devices must be at least 1 (or -1 for all), nodes at least 1, workers at least 0")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training run left: the best checkpoint, its epoch, and its validation scores."""
+
+    checkpoint: Path
+    best_epoch: int
+    epochs_run: int
+    valid: TrackScores
