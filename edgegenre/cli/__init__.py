@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, model
+from . import bench, data, evaluate, model
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.command("train")(model.train)
-app.command("evaluate")(model.evaluate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(model.export)
 
 
