@@ -10,10 +10,13 @@ import typer
 from edgegenre_runtime.frontend import released
 
 from .common import needs, progress_bar, write_features
+from .protocol import protocol, replicas
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Make, split and cache data sets.", no_args_is_help=True)
+app.command("protocol")(protocol)
+app.command("replicas")(replicas)
 
 Spec = Annotated[str, typer.Option("--spec", help="Front-end preset: seed3s (3.0 s windows) or wide9s (8.9 s).")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
@@ -90,7 +93,7 @@ def prepare(
 
 @app.command("import-logmel")
 def import_logmel(
-    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz and splits/.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz.")],
     out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
     spec: Spec = "wide9s",
 ) -> None:
