@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import bench, data, evaluate, model, protocol
+from . import bench, data, evaluate, look, model, protocol
 
 __all__ = ["app", "main"]
 
@@ -29,6 +29,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.command("train")(model.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(look.explain)
+app.command("features")(look.features)
 app.command("baseline")(protocol.baseline)
 app.command("export")(model.export)
 

@@ -107,3 +107,21 @@ def import_logmel(
     with progress_bar("log-mels") as show:
         n_clips = convert(folder, released(spec), out, show)
     typer.echo(f"{out}: {n_clips} clips, {spec}")
+
+
+@app.command("fma")
+def fma(
+    tracks: Annotated[Path, typer.Argument(help="tracks.csv of fma_metadata.")],
+    audio: Annotated[Path, typer.Argument(help="Folder such as fma_small, with 000/000002.mp3 in it.")],
+    out: Annotated[Path, typer.Option(help="CSV manifest to write.")],
+) -> None:
+    """Make a manifest of the Free Music Archive set: top genre, artist and its own split of each file there is.
+
+    Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
+    """
+    from edgegenre.data import write_manifest
+    from edgegenre.fma import read_fma
+
+    dataset = read_fma(tracks, audio)
+    write_manifest(dataset, out)
+    typer.echo(f"{out}: {len(dataset.tracks)} tracks, {len(dataset.labels)} classes: {', '.join(dataset.labels)}")
