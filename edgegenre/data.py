@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgegenre_runtime.frontend import DataError
 from edgegenre_runtime.sources import EXTENSIONS
+
+from .files import written_beside
 
 __all__ = [
     "SPLIT_NAMES",
@@ -18,6 +21,7 @@ __all__ = [
     "open_dataset",
     "read_manifest",
     "scan_folder",
+    "write_manifest",
 ]
 
 SPLIT_NAMES = ("train", "valid", "test")
@@ -122,6 +126,22 @@ def read_manifest(path: Path | str) -> Dataset:
         name = Path(name).as_posix()
         tracks[real] = Track(name=name, path=audio, label=label, group=row.get("group", "") or name, split=split)
     return _dataset(list(tracks.values()), path)
+
+
+def write_manifest(dataset: Dataset, path: Path | str) -> None:
+    """Write a data set as the CSV manifest that :func:`read_manifest` reads, with absolute paths.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "label", "group", "split"))
+    writer.writerows((track.path.absolute(), track.label, track.group, track.split) for track in dataset.tracks)
+    with written_beside(path) as handle:
+        handle.write(text.getvalue().encode())
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

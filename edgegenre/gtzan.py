@@ -9,7 +9,6 @@ is: well above the silence threshold, as music is.
 from __future__ import annotations
 
 import itertools
-import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from edgegenre_runtime.frontend import DataError, Tables, log_mel
 
 from .data import SPLIT_NAMES
 from .features import NO_SPLIT, FeatureCache, save_cache
+from .gtzan_table import GtzanClip, gtzan_table
 
 __all__ = ["import_logmel"]
 
@@ -35,15 +35,16 @@ _FIRST_COLUMN = 4.397
 _FULL_FRAMES = 1293
 _DB_PER_OCTAVE = 10 * np.log10(2.0)
 _PEAK_DBFS = -10.0
+_CODES = {name: code for code, name in enumerate(SPLIT_NAMES)}
 
 
 def import_logmel(
     folder: Path | str, tables: Tables, out: Path | str, progress: Callable[[int, int], None] | None = None
 ) -> int:
-    """Convert ``folder/logmel_721.npz`` with the lists in ``folder/splits`` into a feature cache.
+    """Convert ``folder/logmel_721.npz`` into a feature cache.
 
-    Split codes are those of the fault-filtered artist split, tracks in none of its lists have none. Groups are
-    artists; a clip whose artist is unknown is its own.
+    Split codes and groups are from :mod:`.gtzan_table`: those of the fault-filtered artist split, tracks in none of
+    its lists have none; groups are artists, a clip whose artist is unknown is its own.
 
     Parameters
     ----------
@@ -73,8 +74,7 @@ def import_logmel(
         )
     arrays = _load(folder / "logmel_721.npz")
     names = [str(name) for name in arrays["name"]]
-    artists = _artists(folder / "splits" / "artists_titles_sturm.txt")
-    codes = _split_codes(folder / "splits")
+    clips = [_table_row(name) for name in names]
     n_samples = [_n_samples(float(duration_s)) for duration_s in arrays["dur_s"]]
     offsets = np.cumsum([0, *(spec.n_frames(n) for n in n_samples)], dtype=np.int64)
     frames = np.empty((spec.n_mels, int(offsets[-1])), np.int16)
@@ -93,8 +93,8 @@ def import_logmel(
         y=arrays["y"].astype(np.int64),
         labels=tuple(str(genre) for genre in arrays["genres"]),
         names=tuple(names),
-        groups=tuple(artists.get(name) or name for name in names),
-        split=np.array([codes.get(name, NO_SPLIT) for name in names], np.uint8),
+        groups=tuple(clip.group for clip in clips),
+        split=np.array([_CODES.get(clip.filtered_split, NO_SPLIT) for clip in clips], np.uint8),
         spec=spec,
         spec_hash=tables.spec_hash,
     )
@@ -164,29 +164,8 @@ def _sine_peak_q9(tables: Tables) -> int:
     return int(log_mel(pcm, tables).frames_q9.max())
 
 
-def _artists(path: Path) -> dict[str, str]:
-    """Return the artist of each clip, by its name without extension; empty where unknown."""
-    artists = {}
-    for line in _lines(path):
-        if line and not line.startswith("#"):
-            clip, artist, *_ = [*re.split(r"\s*:::\s*", line), ""]
-            artists[clip.removesuffix(".wav")] = artist.strip(" :")
-    return artists
-
-
-def _split_codes(folder: Path) -> dict[str, int]:
-    """Return the split code of each clip in the filtered lists."""
-    codes: dict[str, int] = {}
-    for code, split in enumerate(SPLIT_NAMES):
-        for line in _lines(folder / f"{split}_filtered.txt"):
-            if line:
-                codes[line.removesuffix(".wav")] = code
-    return codes
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the stripped lines of a text file; raises :class:`DataError` if it cannot be read."""
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read this list of the GTZAN set ({error})") from error
+def _table_row(name: str) -> GtzanClip:
+    """Return what is known of a clip; raises :class:`DataError` for a name that GTZAN does not have."""
+    if name not in gtzan_table():
+        raise DataError(f"{name}: GTZAN has no such clip; names are such as blues.00000")
+    return gtzan_table()[name]

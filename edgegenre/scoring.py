@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,16 +14,9 @@ from torch import nn
 from edgegenre_runtime.frontend import Tables, normalise
 
 from .features import FeatureCache, crop
+from .metrics import wilson_interval
 
-__all__ = [
-    "Predictor",
-    "TrackScores",
-    "score_tracks",
-    "score_windows",
-    "track_windows",
-    "wilson_interval",
-    "window_starts",
-]
+__all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
@@ -46,6 +38,10 @@ class TrackScores:
         float32 [n_tracks, n_classes], mean over a track's windows.
     truth
         int64 [n_tracks].
+    window_probabilities
+        float32 [n_windows, n_classes], track after track.
+    windows_per_track
+        int64 [n_tracks].
     """
 
     window_accuracy: float
@@ -55,6 +51,13 @@ class TrackScores:
     n_tracks: int
     probabilities: npt.NDArray[np.float32]
     truth: npt.NDArray[np.int64]
+    window_probabilities: npt.NDArray[np.float32]
+    windows_per_track: npt.NDArray[np.int64]
+
+    @property
+    def window_truth(self) -> npt.NDArray[np.int64]:
+        """The class of each window's track, int64 [n_windows]."""
+        return np.repeat(self.truth, self.windows_per_track)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
@@ -85,14 +88,6 @@ def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
             return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
 
     return predict
-
-
-def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's score interval of a share (Wilson 1927); ``z`` is the normal quantile (95 %)."""
-    share = hits / n
-    centre = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
 
 
 def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
@@ -136,4 +131,6 @@ def score_windows(
         n_tracks=len(truth),
         probabilities=per_track.astype(np.float32),
         truth=truth,
+        window_probabilities=per_window,
+        windows_per_track=counts.astype(np.int64),
     )

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from edgegenre.checkpoint import Checkpoint, save_checkpoint
+from edgegenre.features import FeatureCache, save_cache
+from edgegenre.models import ModelConfig, build
 from edgegenre.toy import write_dataset
+from edgegenre_runtime.frontend import released
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +30,40 @@ def shared_dir() -> Path:
     if not (folder / "data" / "gtzan").is_dir():
         pytest.skip(f"needs the shared data in {folder}, which is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A feature cache of 24 random tracks in three classes, eight to a part; clip names are hostile to HTML."""
+    tables, rng = released("wide9s"), np.random.default_rng(5)
+    lengths = rng.integers(100, 400, 24)
+    cache = FeatureCache(
+        frames=rng.integers(2000, 9000, (128, lengths.sum())).astype(np.int16),
+        offsets=np.cumsum([0, *lengths], dtype=np.int64),
+        y=np.arange(24) % 3,
+        labels=("blues", "jazz", "rock $x$"),
+        names=tuple(f"<script>{i:02}&.wav" for i in range(24)),
+        groups=tuple(f"artist {i // 2}" for i in range(24)),
+        split=np.repeat(np.arange(3, dtype=np.uint8), 8),
+        spec=tables.spec,
+        spec_hash=tables.spec_hash,
+    )
+    path = tmp_path_factory.mktemp("small") / "small.npz"
+    save_cache(cache, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two checkpoints of fresh networks for the classes of ``small_cache``."""
+    tables, folder = released("wide9s"), tmp_path_factory.mktemp("checkpoints")
+    config, paths = ModelConfig("cnn", 3), (folder / "a.safetensors", folder / "b.safetensors")
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        network = build(config)
+        with torch.no_grad():  # a fresh network is near indifferent; this one has opinions
+            network.get_parameter("head.weight").mul_(40)
+        state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+        labels = ("blues", "jazz", "rock $x$")
+        save_checkpoint(path, Checkpoint(config, labels, tables.spec, tables.spec_hash, state, {}))
+    return paths

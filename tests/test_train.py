@@ -9,8 +9,9 @@ import pytest
 from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.data import open_dataset
 from edgegenre.features import build_cache, load_cache
+from edgegenre.metrics import wilson_interval
 from edgegenre.models import ModelConfig
-from edgegenre.scoring import score_tracks, torch_predictor, wilson_interval, window_starts
+from edgegenre.scoring import score_tracks, torch_predictor, window_starts
 from edgegenre.split import split_tracks
 from edgegenre.train import TrainOptions, train
 from edgegenre_runtime.frontend import DataError, UsageError, released

@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import augment, bench, data, model, models, train, tune
+from . import augment, bench, data, evaluate, look, model, models, protocol, train, tune
 
 __all__ = ["app", "main"]
 
@@ -30,7 +30,10 @@ app.add_typer(bench.app, name="bench")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("augment")(augment.augment)
-app.command("evaluate")(model.evaluate)
+app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(look.explain)
+app.command("features")(look.features)
+app.command("baseline")(protocol.baseline)
 app.command("export")(model.export)
 app.command("models")(models.models)
 

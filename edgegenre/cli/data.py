@@ -10,10 +10,13 @@ import typer
 from edgegenre_runtime.frontend import released
 
 from .common import needs, progress_bar, write_features
+from .protocol import protocol, replicas
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Make, split and cache data sets.", no_args_is_help=True)
+app.command("protocol")(protocol)
+app.command("replicas")(replicas)
 
 Spec = Annotated[str, typer.Option("--spec", help="Front-end preset: seed3s (3.0 s windows) or wide9s (8.9 s).")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
@@ -102,7 +105,7 @@ def prepare(
 
 @app.command("import-logmel")
 def import_logmel(
-    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz and splits/.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz.")],
     out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
     spec: Spec = "wide9s",
 ) -> None:
@@ -116,3 +119,21 @@ def import_logmel(
     with progress_bar("log-mels") as show:
         n_clips = convert(folder, released(spec), out, show)
     typer.echo(f"{out}: {n_clips} clips, {spec}")
+
+
+@app.command("fma")
+def fma(
+    tracks: Annotated[Path, typer.Argument(help="tracks.csv of fma_metadata.")],
+    audio: Annotated[Path, typer.Argument(help="Folder such as fma_small, with 000/000002.mp3 in it.")],
+    out: Annotated[Path, typer.Option(help="CSV manifest to write.")],
+) -> None:
+    """Make a manifest of the Free Music Archive set: top genre, artist and its own split of each file there is.
+
+    Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
+    """
+    from edgegenre.data import write_manifest
+    from edgegenre.fma import read_fma
+
+    dataset = read_fma(tracks, audio)
+    write_manifest(dataset, out)
+    typer.echo(f"{out}: {len(dataset.tracks)} tracks, {len(dataset.labels)} classes: {', '.join(dataset.labels)}")

@@ -1,8 +1,7 @@
-"""``edgegenre evaluate`` and ``export``."""
+"""``edgegenre export``."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,34 +16,7 @@ if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
     from edgegenre_export.calibration import Calibration
 
-__all__ = ["evaluate", "export"]
-
-
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="Checkpoint, or bundle folder or .zip (its int8 network is run).")],
-    features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
-    part: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,
-) -> None:
-    """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
-
-    Example: `edgegenre evaluate runs/mine music.npz --part test`
-    """
-    with needs("train"):
-        from edgegenre.evaluate import evaluate as run
-        from edgegenre.evaluate import record_metrics
-    figures = run(model, features, part).summary()
-    if record:
-        record_metrics(model, part, figures, command_line())
-    if as_json:
-        typer.echo(json.dumps(figures))
-        return
-    low, high = figures["track_accuracy_95"]
-    typer.echo(
-        f"{part}: accuracy {figures['track_accuracy']:.4f} of {figures['n_tracks']} tracks "
-        f"(95 % interval {low:.3f} to {high:.3f}), {figures['window_accuracy']:.4f} of {figures['n_windows']} windows"
-    )
+__all__ = ["export"]
 
 
 def export(

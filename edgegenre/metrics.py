@@ -1,0 +1,172 @@
+"""Figures of merit from probabilities: per class, confusion, intervals, calibration, and two models compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ECE_BINS",
+    "Calibration",
+    "ClassScore",
+    "Metrics",
+    "calibration",
+    "class_scores",
+    "confusion_matrix",
+    "mcnemar_exact",
+    "measure",
+    "wilson_interval",
+]
+
+ECE_BINS = 15
+"""Bins of equal width over the confidence 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Precision, recall and F1 (0 where undefined) of a class, and how many tracks are of it."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Confidence against accuracy.
+
+    Attributes
+    ----------
+    ece
+        Expected calibration error: mean of |accuracy − confidence| over the bins, weighted by their counts.
+    confidence, accuracy
+        float64 [n_bins], mean of a bin; 0 in an empty one.
+    counts
+        int64 [n_bins].
+    """
+
+    ece: float
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Metrics:
+    """All figures over ``n`` items (tracks or windows).
+
+    Attributes
+    ----------
+    n
+        Items.
+    accuracy, accuracy_95
+        Share whose top class is right, with Wilson's 95 % interval.
+    weighted_f1, macro_f1
+        Mean F1 of the classes that occur, weighted by support, and plain.
+    classes
+        Per class, in the order of the labels.
+    confusion
+        int64 [n_classes, n_classes]; row the truth, column the answer.
+    calibration
+        Of the top class's probability.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_95: tuple[float, float]
+    weighted_f1: float
+    macro_f1: float
+    classes: tuple[ClassScore, ...]
+    confusion: npt.NDArray[np.int64]
+    calibration: Calibration
+
+
+def measure(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
+    """Return every figure for probabilities float [n, n_classes], n at least 1, against ``truth`` int [n]."""
+    answers = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(truth, answers, len(labels))
+    classes = class_scores(confusion, labels)
+    present = [row for row in classes if row.support]
+    hits, n = int(np.trace(confusion)), len(truth)
+    return Metrics(
+        n=n,
+        accuracy=hits / n,
+        accuracy_95=wilson_interval(hits, n),
+        weighted_f1=sum(row.f1 * row.support for row in present) / n,
+        macro_f1=sum(row.f1 for row in present) / len(present),
+        classes=classes,
+        confusion=confusion,
+        calibration=calibration(probabilities.max(axis=1), answers == truth),
+    )
+
+
+def confusion_matrix(
+    truth: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], n_classes: int
+) -> npt.NDArray[np.int64]:
+    """Count pairs of truth (row) and answer (column), int64 [n_classes, n_classes]."""
+    pairs = np.bincount(truth * n_classes + answers, minlength=n_classes * n_classes)
+    return pairs.reshape(n_classes, n_classes).astype(np.int64)
+
+
+def class_scores(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Return precision, recall, F1 and support of each class from a confusion matrix (rows are the truth)."""
+    rows = []
+    for index, label in enumerate(labels):
+        hits, support, answered = (
+            int(confusion[index, index]),
+            int(confusion[index].sum()),
+            int(confusion[:, index].sum()),
+        )
+        f1 = 2 * hits / (support + answered) if support + answered else 0.0
+        rows.append(ClassScore(label, hits / answered if answered else 0.0, hits / max(support, 1), f1, support))
+    return tuple(rows)
+
+
+def calibration(
+    confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], n_bins: int = ECE_BINS
+) -> Calibration:
+    """Compare confidence with accuracy in bins of equal width (Guo et al. 2017).
+
+    Parameters
+    ----------
+    confidence
+        float [n], probability of the top class, 0 to 1, n at least 1; a bin includes its upper edge.
+    right
+        bool [n], whether the top class was right.
+    n_bins
+        Bins over 0 to 1.
+    """
+    at = np.clip(np.ceil(confidence.astype(np.float64) * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    counts = np.bincount(at, minlength=n_bins).astype(np.int64)
+    some = np.maximum(counts, 1)
+    mean_confidence = np.bincount(at, weights=confidence, minlength=n_bins) / some
+    accuracy = np.bincount(at, weights=right, minlength=n_bins) / some
+    ece = float((np.abs(accuracy - mean_confidence) * counts).sum() / counts.sum())
+    return Calibration(ece, mean_confidence, accuracy, counts)
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Return the two-sided exact p-value of McNemar's test (1947; binomial with probability ½).
+
+    Parameters
+    ----------
+    only_a, only_b
+        Items that only the one, and only the other, model has right.
+    """
+    n = only_a + only_b
+    tail = sum(math.comb(n, i) for i in range(min(only_a, only_b) + 1))
+    return min(1.0, float(2 * tail / 2**n))
+
+
+def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return Wilson's score interval of a share (Wilson 1927); ``z`` is the normal quantile (95 %)."""
+    share = hits / n
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
