@@ -17,21 +17,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgegenre_runtime.frontend import DataError, UsageError
 
-__all__ = ["CPUS", "Progress", "Userland", "call", "cache_folder", "check_tools", "prepare", "run"]
+from .userland import PACKAGES, WHEELS, call, fetch_packages, fetch_wheels, guest_python, pinned, unpack
 
-PACKAGES = ("python3", "libstdc++6")  # the wheels bring all other libraries
-WHEELS = ("ai-edge-litert", "numpy", "scipy", "soundfile", "soxr")
-PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+__all__ = ["CPUS", "Progress", "Userland", "cache_folder", "check_tools", "prepare", "run"]
+
 _TIMEOUT_S = 600
 _V80 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
 _V82 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
@@ -108,22 +105,27 @@ def prepare(cache: Path | None = None, progress: Progress = lambda line: None) -
         with _locked(folder / "lock"):
             if _is_due(folder, "packages", " ".join(PACKAGES)):
                 progress(f"arm64 packages into {folder} (first time only)")
-                _fetch_packages(folder / "apt")
+                fetch_packages(folder / "apt")
                 _done(folder, "packages", " ".join(PACKAGES))
             debs = sorted((folder / "apt" / "archives").glob("*.deb"))
             names = "\n".join(deb.name for deb in debs)
             if _is_due(folder, "root", names):
                 progress(f"unpacking {len(debs)} packages")
-                _unpack(debs, folder / "root")
+                unpack(debs, folder / "root")
                 _done(folder, "root", names)
-            userland = Userland(folder, _guest_python(folder / "root"))
-            pins = " ".join((userland.python.name, *(f"{name}=={_version(name)}" for name in WHEELS)))
+            userland = Userland(folder, guest_python(folder / "root"))
+            pins = " ".join((userland.python.name, *map(pinned, WHEELS)))
             if _is_due(folder, "site", pins):
                 progress(f"aarch64 wheels: {pins.partition(' ')[2]}")
-                _fetch_wheels(userland, pins.split()[1:])
+                fetch_wheels(userland.site, userland.python.name.removeprefix("python"), pins.split()[1:])
                 _done(folder, "site", pins)
             for cpu in CPUS:
                 _describe_cpu(folder, cpu)
+            if _is_due(folder, "tried", pins):
+                progress("first start of the guest's Python")
+                imports = "import ctypes, json, numpy, scipy.fft, soundfile, soxr, ai_edge_litert.interpreter"
+                run(userland, "cortex-a72", ["-c", imports], environment={"PYTHONDONTWRITEBYTECODE": ""})
+                _done(folder, "tried", pins)
     except OSError as error:
         raise DataError(f"{folder}: cannot set up the emulated board there ({error.strerror})") from error
     return userland
@@ -173,28 +175,16 @@ def run(
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PATH": "/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",  # so that every run finds the same
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONPATH": ":".join(map(str, (*path, userland.site))),
         **(environment or {}),
     }
-    emulator = ("qemu-aarch64", "-cpu", cpu, "-L", str(userland.cache / "cpu" / cpu), *qemu_options)
-    command = [*emulator, str(userland.python), *map(str, argv)]
+    emulator = ("qemu-aarch64", "-seed", "1", "-cpu", cpu, "-L", str(userland.cache / "cpu" / cpu), *qemu_options)
+    steady = ("setarch", "-R") if shutil.which("setarch") else ()  # the same addresses in every run, where it is there
+    command = [*steady, *emulator, str(userland.python), *map(str, argv)]
     return call(command, f"the program on the emulated {cpu} failed", env=guest, timeout_s=timeout_s)
-
-
-def call(command: Sequence[str], what: str, env: Mapping[str, str] | None = None, timeout_s: float = 600.0) -> str:
-    """Run a command of this machine; returns its output, or raises :class:`DataError` with its last line."""
-    try:
-        done = subprocess.run(  # noqa: S603
-            list(command), capture_output=True, text=True, check=False, env=env, timeout=timeout_s
-        )
-    except subprocess.TimeoutExpired:
-        raise DataError(f"{what}: not finished after {timeout_s:g} s") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["it said nothing"]
-        raise DataError(f"{what} (exit code {done.returncode}): {lines[-1].strip()}")
-    return done.stdout
 
 
 @contextlib.contextmanager
@@ -214,63 +204,6 @@ def _is_due(folder: Path, step: str, made_of: str) -> bool:
 
 def _done(folder: Path, step: str, made_of: str) -> None:
     (folder / f"{step}.stamp").write_text(made_of, encoding="utf-8")
-
-
-def _version(distribution: str) -> str:
-    """Return the version installed here, which the guest gets too, so that both run the same kernels."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        raise UsageError(f"{distribution} is not installed here: run  pip install 'edgegenre[bench]'") from None
-
-
-def _fetch_packages(state: Path) -> None:
-    """Download the arm64 packages and all they depend on, with apt's sources but a state of its own."""
-    for name in ("lists/partial", "archives/partial"):
-        (state / name).mkdir(parents=True, exist_ok=True)
-    (state / "status").touch()  # of dpkg: nothing is installed
-    settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
-        "APT::Sandbox::User": "",
-        "Dir::Cache": state,
-        "Dir::State": state,
-        "Dir::State::status": state / "status",
-    }
-    apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
-    hint = "arm64 packages cannot be fetched (apt's sources must be Debian's, and the network up)"
-    call([*apt, "-oAPT::Update::Error-Mode=any", "update"], hint)
-    call([*apt, "-y", "--no-install-recommends", "--download-only", "install", *PACKAGES], hint)
-
-
-def _unpack(debs: Sequence[Path], root: Path) -> None:
-    fresh = root.with_name("root.part")
-    for folder in (fresh, root):
-        shutil.rmtree(folder, ignore_errors=True)
-    fresh.mkdir()
-    for deb in debs:
-        call(["dpkg-deb", "--extract", str(deb), str(fresh)], f"{deb.name} cannot be unpacked")
-    fresh.rename(root)
-
-
-def _guest_python(root: Path) -> Path:
-    found = sorted((root / "usr" / "bin").glob("python3.*[0-9]"))
-    if not found:
-        raise DataError(f"{root}: holds no Python; delete {root.parent} and start again")
-    return found[-1]
-
-
-def _fetch_wheels(userland: Userland, requirements: Sequence[str]) -> None:
-    fresh = userland.cache / "site.part"
-    for folder in (fresh, userland.site):
-        shutil.rmtree(folder, ignore_errors=True)
-    version = userland.python.name.removeprefix("python")
-    tags = ("--python-version", version, "--implementation", "cp", "--only-binary=:all:")
-    abis = ("--abi", f"cp{version.replace('.', '')}", "--abi", "abi3", "--abi", "none")
-    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    call([*pip, "--target", str(fresh), *tags, *abis, *platforms, *requirements], "aarch64 wheels cannot be fetched")
-    fresh.rename(userland.site)
 
 
 def _describe_cpu(folder: Path, cpu: str) -> None:

@@ -6,6 +6,7 @@ the JSON to write. It imports numpy, scipy and ``edgegenre_runtime`` alone.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -30,10 +31,8 @@ _MAGIC = 0x5157  # as in c/count_instructions.c
 
 def mark(tag: int) -> None:
     """Tell the counter that the guest is here; the kernel refuses the call and nothing else happens."""
-    try:
+    with contextlib.suppress(OSError):
         os.getpriority(_MAGIC, tag)
-    except OSError:
-        pass
 
 
 def scipy_log_mel(

@@ -24,13 +24,23 @@ from edgegenre.toy import render
 from edgegenre_runtime.frontend import DataError, FrontendSpec, UsageError, released
 
 from . import guest
-from .emulate import CPUS, Progress, Userland, call, check_tools, prepare, run
+from .emulate import CPUS, Progress, Userland, check_tools, prepare, run
+from .userland import call
 
-__all__ = ["LIBRARY_FLAGS", "InstructionCount", "as_json", "count_all", "cross_compile", "format_instructions"]
+__all__ = [
+    "LIBRARY",
+    "LIBRARY_FLAGS",
+    "InstructionCount",
+    "as_json",
+    "between_marks",
+    "count_all",
+    "cross_compile",
+    "format_instructions",
+]
 
 _HERE = Path(__file__).parent
 _SOURCES = _HERE.parents[1] / "runtime" / "c"
-_LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
+LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
 LIBRARY_FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default")
 """As in hatch_build.py, so that the library counted is the one in the aarch64 wheel."""
 
@@ -106,9 +116,10 @@ def _write_job(path: Path, spec: FrontendSpec) -> None:
     np.savez(path, pcm=pcm[: spec.window_samples], hann=hann, weights=np.ascontiguousarray(weights.T, np.float32))
 
 
-def _regions(lines: str) -> list[int]:
+def between_marks(lines: str) -> list[int]:
     """Return the instructions between each pair of marks, less those of the marks themselves."""
-    at = dict(tuple(map(int, line.split())) for line in lines.splitlines())  # the last mark of a tag counts
+    marks = [line.split() for line in lines.splitlines()]
+    at = {int(tag): int(count) for tag, count in marks}  # the last mark of a tag counts
     between = [at[2 * i + 1] - at[2 * i] for i in range(len(guest.BRACKETS))]
     return [count - between[0] for count in between[1:]]
 
@@ -116,6 +127,8 @@ def _regions(lines: str) -> list[int]:
 def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[int]]:
     """Run the guest once; returns the code that the C executor chose, and the count of each pipeline."""
     counts, answer = folder / "counts.txt", folder / "answer.json"
+    for path in (counts, answer):  # what a folder holds moves the guest's allocations, and with them some counts
+        path.unlink(missing_ok=True)
     run(
         userland,
         cpu,
@@ -125,8 +138,10 @@ def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[i
     )
     told = json.loads(answer.read_text("utf-8"))
     if not told["is_same"]:
-        raise DataError(f"on the emulated {cpu} the C executor gives other bits than NumPy: run  edgegenre bench matrix")
-    return told["path"], _regions(counts.read_text("utf-8"))
+        raise DataError(
+            f"on the emulated {cpu} the C executor gives other bits than NumPy: run  edgegenre bench matrix"
+        )
+    return told["path"], between_marks(counts.read_text("utf-8"))
 
 
 def count_all(
@@ -162,7 +177,7 @@ def count_all(
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cross_compile(folder / _LIBRARY)
+        cross_compile(folder / LIBRARY)
         userland = prepare(cache, progress)
         package = _HERE.parents[1] / "runtime" / "edgegenre_runtime"
         ignore = shutil.ignore_patterns("lib", "default", "__pycache__")
@@ -197,4 +212,6 @@ def format_instructions(rows: Sequence[InstructionCount]) -> str:
 def as_json(rows: Sequence[InstructionCount]) -> str:
     """Return the counts as JSON, with what they are and where they were taken."""
     described = [{**dataclasses.asdict(row), "per_second": row.per_second, "spread": row.spread} for row in rows]
-    return json.dumps({"unit": "instructions on an emulated CPU", "host": platform.machine(), "rows": described}, indent=1)
+    return json.dumps(
+        {"unit": "instructions on an emulated CPU", "host": platform.machine(), "rows": described}, indent=1
+    )
