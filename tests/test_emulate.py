@@ -131,6 +131,31 @@ def test_counts_are_between_marks_and_labelled():
     assert json.loads(instructions.as_json(rows))["rows"][0]["per_second"] == 502.5
 
 
+LOOP = """
+#include <sys/syscall.h>
+#include <unistd.h>
+static void run(long n) {
+    syscall(SYS_getpriority, 0x5157, 0);
+    __asm__ volatile("1: subs %0, %0, #1\\n b.ne 1b" : "+r"(n) : : "cc");
+    syscall(SYS_getpriority, 0x5157, 1);
+}
+int main(void) { run(1); run(1); run(100001); return 0; }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(None in map(shutil.which, ("qemu-aarch64", "aarch64-linux-gnu-gcc", "cc")), reason="needs QEMU")
+def test_the_counter_counts_a_loop_to_the_instruction(tmp_path):
+    (tmp_path / "loop.c").write_text(LOOP)
+    program = tmp_path / "loop"
+    compiler = ["aarch64-linux-gnu-gcc", "-O1", "-fno-inline", "-static"]
+    subprocess.run([*compiler, tmp_path / "loop.c", "-o", program], check=True)
+    plugin = f"{instructions.counter(tmp_path)},out={tmp_path / 'counts'}"
+    subprocess.run(["qemu-aarch64", "-cpu", "cortex-a53", "-plugin", plugin, program], check=True)
+    at = [int(line.split()[1]) for line in (tmp_path / "counts").read_text().splitlines()]
+    assert (at[5] - at[4]) - (at[3] - at[2]) == 2 * 100_000
+
+
 @pytest.fixture(scope="module")
 def userland():
     for tool in TOOLS:

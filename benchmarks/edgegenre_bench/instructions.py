@@ -34,6 +34,7 @@ __all__ = [
     "as_json",
     "between_marks",
     "count_all",
+    "counter",
     "cross_compile",
     "format_instructions",
 ]
@@ -94,8 +95,8 @@ def cross_compile(out: Path) -> None:
     call(command, "the C front-end cannot be compiled for aarch64")
 
 
-def _plugin(cache: Path) -> Path:
-    """Return the compiled counter, named by the hash of its source."""
+def counter(cache: Path) -> Path:
+    """Return the QEMU plugin that counts, compiled into ``cache`` by cc and named by the hash of its source."""
     source = _HERE / "c" / "count_instructions.c"
     built = cache / f"count_{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.so"
     if not built.exists():
@@ -134,7 +135,7 @@ def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[i
         cpu,
         [guest.__file__, folder / "job.npz", answer],
         path=[folder],
-        qemu_options=("-plugin", f"{_plugin(userland.cache)},out={counts}"),
+        qemu_options=("-plugin", f"{counter(userland.cache)},out={counts}"),
     )
     told = json.loads(answer.read_text("utf-8"))
     if not told["is_same"]:
