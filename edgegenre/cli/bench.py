@@ -80,3 +80,28 @@ def matrix(
     typer.echo(format_matrix(rows))
     if has_failed(rows):
         raise typer.Exit(1)
+
+
+@app.command("instructions")
+def instructions(
+    cpu: Annotated[
+        list[str] | None, typer.Option(help="Emulated processor, may be repeated: cortex-a53, cortex-a72, cortex-a76.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the emulated arm64 userland.", envvar="EDGEGENRE_EMULATE_CACHE"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of each, every one a process of its own.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+) -> None:
+    """Count the instructions of the front-end on emulated 64-bit Raspberry Pis: C, NumPy and scipy float32.
+
+    They are instructions on an emulated CPU, never times. The first run fetches an arm64 userland (about 350 MB).
+
+    Example: `edgegenre bench instructions --cpu cortex-a72`
+    """
+    with needs("bench"):
+        from edgegenre_bench import instructions as bench
+        from edgegenre_bench.emulate import CPUS
+    rows = bench.count_all(cpu or list(CPUS), cache, repeats, lambda line: typer.echo(line, err=True))
+    typer.echo(bench.as_json(rows) if as_json else bench.format_instructions(rows))
