@@ -150,10 +150,10 @@ def plot_explanation(explanation: Explanation, title: str, path: Path) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
     n_mels, T = explanation.levels_db.shape
     extent = (0, T * explanation.hop_s, 0, n_mels)
-    for axes, colours in ((above, "magma"), (below, "gray")):
-        image = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colours)
+    for axes, colours in ((below, "gray"), (above, "magma")):
+        levels = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colours)
         axes.set_ylabel("mel band")
-    figure.colorbar(image, ax=above, label="dB below the maximum")
+    figure.colorbar(levels, ax=above, label="dB from the clip's maximum")
     heat = below.imshow(
         explanation.relevance, origin="lower", aspect="auto", extent=extent, cmap="inferno", alpha=0.6, vmin=0, vmax=1
     )
