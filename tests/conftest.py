@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from edgegenre.checkpoint import Checkpoint, save_checkpoint
 from edgegenre.features import FeatureCache, save_cache
 from edgegenre.models import ModelConfig, build
 from edgegenre.toy import write_dataset
-from edgegenre_runtime.frontend import released
+from edgegenre_runtime.frontend import native, released
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +68,13 @@ def small_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
         labels = ("blues", "jazz", "rock $x$")
         save_checkpoint(path, Checkpoint(config, labels, tables.spec, tables.spec_hash, state, {}))
     return paths
+
+
+@pytest.fixture(scope="module", params=["numpy", "c"])
+def executor(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a module's tests with each executor of the front-end that is here."""
+    if request.param == "c" and native.load() is None:
+        pytest.skip("the C front-end was not built: no C compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEGENRE_FRONTEND", request.param)
+        yield request.param

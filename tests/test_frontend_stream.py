@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edgegenre_runtime.frontend import FrontendSpec, MelStream, SpecError, log_mel, normalise, released
 from edgegenre_runtime.frontend.tables import design
 
+pytestmark = pytest.mark.usefixtures("executor")
 SMALL = design(FrontendSpec(n_fft=128, hop_samples=48, n_mels=8, frames_per_window=4))
 GAPS = design(FrontendSpec(n_fft=32, hop_samples=100, n_mels=4, frames_per_window=4))
 
