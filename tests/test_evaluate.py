@@ -58,8 +58,6 @@ def test_an_ensemble_answers_with_the_mean(evaluations, small_cache, small_check
 
 
 def test_models_of_other_classes_cannot_answer_together(small_cache, small_checkpoints):
-    from edgegenre.checkpoint import default_checkpoint
-
     with pytest.raises(UsageError, match="differ in classes"):
         evaluate(small_checkpoints[0], small_cache, "test", others=[default_checkpoint()])
 
