@@ -141,7 +141,7 @@ def float_model(checkpoint: Checkpoint) -> bytes:
 def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) -> None:
     assert set(bundle.manifest["files"]) == {
         *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "frontend.json", "labels.txt"),
-        *("recipe.json", "calibration.json", "golden.npz", "card.md"),
+        *("recipe.json", "calibration.json", "golden.npz", "card.md", "card.html"),
         *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
     assert {"c/edgegenre_mel.h", "c/edgegenre_mel.c", "c/tables.h", "c/main.c"} <= set(bundle.manifest["files"])

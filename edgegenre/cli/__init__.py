@@ -54,7 +54,7 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 130 interrupted."""
+    """Run the command line; return its exit code: 0 done, 2 wrong use or input, 3 refused by the gate, 130 interrupted."""
     try:
         code = app(arguments, standalone_mode=False)
         return int(code or 0)
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         if "--debug" in (arguments or sys.argv):
             traceback.print_exc()
         typer.echo(f"edgegenre: {error}", err=True)
-        return 2
+        return error.exit_code
     except _WrongUse as error:
         error.show()
         return int(error.exit_code)

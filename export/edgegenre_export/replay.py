@@ -121,9 +121,13 @@ def run_artefact(
     Returns
     -------
     ndarray
-        [N, C], the raw output: int8 or float32.
+        [N, C], the raw output: int8, int16 or float32.
     """
-    inputs = cells if "int8" in name else dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
+    inputs: npt.NDArray[Any] = cells
+    if "int8x16" in name:
+        inputs = cells.astype(np.int16) - INPUT_ZERO_POINT  # steps above the floor, 0 to 255
+    elif "int8" not in name:
+        inputs = dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
     if name.endswith(".onnx"):
         return run_onnx(model, inputs)
     return run_tflite(model, inputs, reference_kernels=reference_kernels)

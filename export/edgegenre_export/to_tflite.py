@@ -17,6 +17,8 @@ from .replay import INPUT_ZERO_POINT, input_scale_db
 
 __all__ = ["float_tflite", "int8_tflite"]
 
+_INT16_MAX = 32767
+
 
 def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
     """Convert a network to float32 TFLite.
@@ -41,11 +43,14 @@ def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
         return bytes(litert_torch.convert(channel_last, (example,)).model_content())
 
 
-def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec) -> bytes:
-    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 activations.
+def int8_tflite(
+    float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, activation_bits: int = 8
+) -> bytes:
+    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 or int16 activations.
 
     An activation's scale spans the smallest to the largest value that calibration saw (``"min_max"``). The
-    input's is set from the spec, so that window cells are the input tensor byte for byte.
+    input's is set from the spec, so that window cells are the input tensor byte for byte, or with int16
+    activations ``cell + 128``, their steps above the floor.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: Fronten
         int8 [N, n_mels, frames], calibration cells.
     spec
         Front-end; ``top_db`` gives the input scale.
+    activation_bits
+        8 or 16.
 
     Raises
     ------
@@ -62,27 +69,25 @@ def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: Fronten
         If ai-edge-quantizer cannot quantise it.
     """
     with converter("ai-edge-quantizer could not quantise the model"):
-        return _quantise(float_model, windows, spec.top_db)
+        return _quantise(float_model, windows, spec.top_db, activation_bits)
 
 
-def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int) -> bytes:
+def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
-    static_int8 = recipe.static_wi8_ai8()
+    chosen = recipe.static_wi8_ai8() if activation_bits == 8 else recipe.static_wi8_ai16()
     manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(static_int8)
+    manager.load_quantization_recipe(chosen)
     ranges = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     name, tensor = _input_names(float_model)
     scale = input_scale_db(top_db)
     samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
     ranges.calibrate({"serving_default": samples}, manager)
     found: dict[str, Any] = ranges.get_model_qsvs()
-    found[tensor] = {
-        "min": np.zeros_like(found[tensor]["min"]),
-        "max": np.full_like(found[tensor]["max"], top_db),
-    }
-    return bytes(quantizer.Quantizer(float_model, static_int8).quantize(found).quantized_model)
+    low, high = (0.0, float(top_db)) if activation_bits == 8 else (-_INT16_MAX * scale, _INT16_MAX * scale)
+    found[tensor] = {bound: np.full_like(found[tensor][bound], value) for bound, value in (("min", low), ("max", high))}
+    return bytes(quantizer.Quantizer(float_model, chosen).quantize(found).quantized_model)
 
 
 def _input_names(float_model: bytes) -> tuple[str, str]:
