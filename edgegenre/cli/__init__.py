@@ -54,7 +54,7 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return its exit code: 0 done, 2 wrong use or input, 3 refused by the gate, 130 interrupted."""
+    """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 3 rejected, 130 interrupted."""
     try:
         code = app(arguments, standalone_mode=False)
         return int(code or 0)
