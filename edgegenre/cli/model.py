@@ -64,6 +64,12 @@ def export(
             f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
             f"{agreement.max_probability_difference:.3f}"
         )
+    for name, agreement in result.waveform_agreement.items():
+        typer.echo(
+            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the mel path on "
+            f"{agreement.top1_agreement:.1%} of {agreement.n_windows} golden windows, largest probability difference "
+            f"{agreement.max_probability_difference:.4f}"
+        )
     hint = f"; run it with  edgegenre-run --bundle {out} FILE" if int8 else ""
     typer.echo(f"{out}: written in {result.seconds:.1f} s{hint}")
 

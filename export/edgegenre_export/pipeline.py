@@ -22,13 +22,15 @@ from edgegenre_runtime.quantised import dequantise
 from .c_sources import c_files
 from .calibration import Calibration
 from .card import format_card
-from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
+from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8, require_waveform
 from .golden import golden_inputs, golden_outputs, pack_golden
 from .recipes import Recipe, find_recipe
-from .replay import Agreement, compare, run_artefact, run_torch
+from .replay import Agreement, compare, is_waveform, run_artefact, run_torch
 from .rounding import round_first_convolution
+from .targets import body_of, compare_waveforms, micro_target
 from .to_onnx import float_onnx, int8_onnx
 from .to_tflite import float_tflite, int8_tflite
+from .waveform import waveform_onnx, waveform_tflite
 
 __all__ = ["ExportResult", "export_bundle"]
 
@@ -41,6 +43,7 @@ _TOOLS = (
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "tflite-micro",
     "torch",
 )
 
@@ -59,6 +62,9 @@ class ExportResult:
         Model file to how it differs from the trained network, on the calibration windows.
     certificates
         Model file to what is in it.
+    waveform_agreement
+        Waveform model to how it differs from the mel path (front-end, then the int8 model that is in it), on the
+        golden PCM.
     sizes_bytes
         Model file to its size.
     seconds
@@ -69,6 +75,7 @@ class ExportResult:
     recipe: Recipe
     agreement: Mapping[str, Agreement]
     certificates: Mapping[str, Certificate]
+    waveform_agreement: Mapping[str, Agreement]
     sizes_bytes: Mapping[str, int]
     seconds: float
 
@@ -132,26 +139,30 @@ def export_bundle(
     top_db = tables.spec.top_db
 
     models = _convert(network, checkpoint, tables, calibration, chosen, progress)
-    certificates = {name: _certify(name, model, top_db) for name, model in models.items()}
+    certificates = _certify_all(models, top_db)
     progress(f"comparing with the trained network on {len(calibration.windows)} windows")
     agreement = _compare_all(network, models, certificates, calibration.windows, top_db)
     progress("making golden vectors")
-    golden |= golden_outputs(models, golden["cells"], top_db)
+    golden |= golden_outputs(models, golden["cells"], golden["pcm"], top_db)
+    waveform_agreement = compare_waveforms(certificates, golden)
+    micro, micro_facts = micro_target(models, golden)
     files = {
         **models,
+        **micro,
         **c_files(tables),
         "recipe.json": _json(chosen.to_dict()),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),
         "card.md": format_card(checkpoint, models, certificates, agreement, command).encode(),
     }
-    about = _about(checkpoint, chosen, certificates, agreement, command)
+    about = _about(checkpoint, chosen, certificates, agreement, waveform_agreement, command) | micro_facts
     progress(f"writing {out}")
     return ExportResult(
         path=write_bundle(out, files, tables=tables, labels=checkpoint.labels, about=about),
         recipe=chosen,
         agreement=agreement,
         certificates=certificates,
+        waveform_agreement=waveform_agreement,
         sizes_bytes={name: len(model) for name, model in models.items()},
         seconds=time.perf_counter() - started,
     )
@@ -169,24 +180,31 @@ def _convert(
     spec, windows = tables.spec, calibration.windows
     metadata = {"labels": "\n".join(checkpoint.labels), "spec_hash": checkpoint.spec_hash}
     rounded = round_first_convolution(network, windows, spec.top_db)
+    made: dict[str, bytes] = {}
     makers: dict[str, Callable[[], bytes]] = {
         "model_float.tflite": lambda: float_tflite(network, spec),
         "model_float.onnx": lambda: float_onnx(network, spec, metadata),
         "model_int8.tflite": lambda: int8_tflite(float_tflite(rounded, spec), windows, spec),
         "model_int8.onnx": lambda: int8_onnx(float_onnx(rounded, spec, metadata), windows, spec, metadata),
+        "model_audio.tflite": lambda: waveform_tflite(made["model_int8.tflite"], tables, checkpoint.labels),
+        "model_audio.onnx": lambda: waveform_onnx(made["model_int8.onnx"], tables),
     }
-    made = {}
     for name in recipe.artefacts:
         progress(f"making {name}")
         made[name] = makers[name]()
     return made
 
 
-def _certify(name: str, model: bytes, top_db: int) -> Certificate:
-    certificate = inspect_onnx(model) if name.endswith(".onnx") else inspect_tflite(model)
-    if "int8" in name:
-        require_int8(certificate, top_db)
-    return certificate
+def _certify_all(models: Mapping[str, bytes], top_db: int) -> dict[str, Certificate]:
+    """Inspect all models; an int8 model must be pure, a waveform model must have the int8 model in it."""
+    inspectors = {"onnx": inspect_onnx, "tflite": inspect_tflite}
+    certificates = {name: inspectors[name.rpartition(".")[2]](model) for name, model in models.items()}
+    for name, certificate in certificates.items():
+        if is_waveform(name):
+            require_waveform(certificate, certificates[body_of(name)])
+        elif "int8" in name:
+            require_int8(certificate, top_db)
+    return certificates
 
 
 def _compare_all(
@@ -199,6 +217,8 @@ def _compare_all(
     expected = run_torch(network, cells, top_db)
     agreement = {}
     for name, model in models.items():
+        if is_waveform(name):
+            continue
         made = run_artefact(name, model, cells, top_db)
         output = certificates[name].only("output")
         if output.scale is not None and output.zero_point is not None:
@@ -212,12 +232,15 @@ def _about(
     recipe: Recipe,
     certificates: Mapping[str, Certificate],
     agreement: Mapping[str, Agreement],
+    waveform_agreement: Mapping[str, Agreement],
     command: str,
 ) -> dict[str, Any]:
     """Return the manifest's keys that describe the export; every metric names its command."""
+    against = {"calibration windows": agreement, "golden PCM, against the mel path": waveform_agreement}
     metrics = [
-        {"artefact": name, "data": "calibration windows", "command": command, **dataclasses.asdict(result)}
-        for name, result in agreement.items()
+        {"artefact": name, "data": data, "command": command, **dataclasses.asdict(result)}
+        for data, results in against.items()
+        for name, result in results.items()
     ]
     return {
         "recipe": recipe.name,
