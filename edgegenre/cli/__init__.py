@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import augment, bench, data, evaluate, look, model, models, protocol, train, tune
+from . import augment, bench, contents, data, evaluate, look, model, models, protocol, train, tune
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,7 @@ app.command("explain")(look.explain)
 app.command("features")(look.features)
 app.command("baseline")(protocol.baseline)
 app.command("export")(model.export)
+app.command("inspect")(contents.inspect)
 app.command("models")(models.models)
 
 

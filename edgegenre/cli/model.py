@@ -144,6 +144,12 @@ def _say(result: ExportResult, out: Path) -> None:
             f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
             f"{agreement.max_probability_difference:.3f}"
         )
+    for name, agreement in result.waveform_agreement.items():
+        typer.echo(
+            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the mel path on "
+            f"{agreement.top1_agreement:.1%} of {agreement.n_windows} golden windows, largest probability difference "
+            f"{agreement.max_probability_difference:.4f}"
+        )
     if result.gate is None:
         typer.echo("gate: off")
     else:

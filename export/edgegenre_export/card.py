@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgegenre_runtime.certificate import Certificate
+
 from .blocks import Block, Code, Items, Table, Text, Title, to_html, to_markdown
-from .certificate import Certificate
 from .gate import GateReport
 from .gate_report import gate_blocks
 from .replay import Agreement

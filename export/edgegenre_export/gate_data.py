@@ -14,7 +14,7 @@ from edgegenre.styles import STYLES
 from edgegenre.toy import render
 from edgegenre_runtime.frontend import DataError, Tables, log_mel, normalise
 
-__all__ = ["GateSet", "cache_gate_set", "toy_gate_set"]
+__all__ = ["GateSet", "cache_gate_set", "toy_gate_set", "toy_pcm"]
 
 _TOY_TRACKS = 40
 _TOY_SEED = 900_000  # no calibration window is drawn with such a seed
@@ -97,3 +97,14 @@ def toy_gate_set(tables: Tables) -> GateSet:
         names.append(f"toy {style} {k // len(styles)}")
         windows.append(np.stack([normalise(cut, tables).cells for cut in cuts]))
     return GateSet(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
+
+
+def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], GateSet]:
+    """Render forty pieces of one window; returns int16 [40, window_samples] and what the front-end makes of each."""
+    spec, styles = tables.spec, sorted(STYLES)
+    chosen = [styles[k % len(styles)] for k in range(_TOY_TRACKS)]
+    pieces = [render(style, _TOY_SEED + k, spec.window_s + 0.1, spec.sample_rate_hz) for k, style in enumerate(chosen)]
+    pcm = np.stack([piece[: spec.window_samples] for piece in pieces])
+    windows = tuple(normalise(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
+    names = tuple(f"toy {style} {k // len(styles)}" for k, style in enumerate(chosen))
+    return pcm, GateSet(names, windows, None, "rendered toy music", tables.spec_hash)

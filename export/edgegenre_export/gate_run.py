@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
-import numpy as np
-import numpy.typing as npt
-
-from edgegenre_runtime.quantised import dequantise, softmax
+from edgegenre_runtime.certificate import Certificate
+from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.quantised import softmax
 
 from .calibration import Calibration
-from .certificate import Certificate
-from .gate import AS_TRAINED, GateReport, Limits, Verdict, judge, judge_tuning
-from .gate_data import GateSet
+from .convert import probabilities
+from .gate import GateReport, Limits, Verdict, judge, judge_tuning
+from .gate_data import GateSet, toy_pcm
 from .layers import attribute
-from .replay import run_artefact, run_torch
+from .replay import is_waveform, run_torch, run_waveform
 from .subject import Subject
+from .targets import body_of
 
 __all__ = ["run_gate"]
 
@@ -26,6 +26,7 @@ _FLOAT = "the float network"
 def run_gate(
     subject: Subject,
     untuned: Subject | None,
+    tables: Tables,
     models: Mapping[str, bytes],
     certificates: Mapping[str, Certificate],
     calibration: Calibration,
@@ -33,7 +34,7 @@ def run_gate(
     progress: Callable[[str], None],
     limits: Limits | None = None,
 ) -> GateReport:
-    """Judge every artefact that takes windows, and pruning and fine-tuning; name the worst layers if one fails.
+    """Judge every artefact, and pruning and fine-tuning; name the worst layers if one fails.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def run_gate(
         The float network that was converted.
     untuned
         The network before pruning and fine-tuning, or none.
+    tables
+        Its front-end.
     models, certificates
         File name to content and certificate.
     calibration
@@ -61,22 +64,37 @@ def run_gate(
         trained = softmax(run_torch(untuned.network, cells, top_db))
         verdicts.append(judge_tuning(_FLOAT, trained, before, tracks, labels, limits))
     for name, model in models.items():
+        if is_waveform(name):
+            continue
         progress(f"gate: {name}")
-        now = _answers(name, model, certificates[name], cells, top_db)
+        now = probabilities(name, model, certificates[name], cells, top_db)
         verdicts.append(judge(name, _FLOAT, before, now, tracks, labels, limits))
+    verdicts += _judge_waveforms(models, certificates, labels, tables, limits, progress)
     report = GateReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
-    if not any(verdict.faults and verdict.against != AS_TRAINED for verdict in verdicts):
+    if not any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
         return report
     progress("gate: looking for the layers at fault")
     return dataclasses.replace(report, layers=attribute(subject.network, calibration.windows, cells, top_db))
 
 
-def _answers(
-    name: str, model: bytes, certificate: Certificate, cells: npt.NDArray[np.int8], top_db: int
-) -> npt.NDArray[np.float32]:
-    """Return an artefact's probabilities, float32 [N, C]."""
-    made = run_artefact(name, model, cells, top_db)
-    output = certificate.only("output")
-    if output.scale is not None and output.zero_point is not None:
-        made = dequantise(made, output.scale, output.zero_point)
-    return softmax(made)
+def _judge_waveforms(
+    models: Mapping[str, bytes],
+    certificates: Mapping[str, Certificate],
+    labels: tuple[str, ...],
+    tables: Tables,
+    limits: Limits,
+    progress: Callable[[str], None],
+) -> tuple[Verdict, ...]:
+    """Hold every waveform model to the mel path, front-end and int8 body, on rendered music: caches have no PCM."""
+    names = [name for name in models if is_waveform(name)]
+    if not names:
+        return ()
+    progress(f"gate: {', '.join(names)} on rendered music")
+    pcm, tracks = toy_pcm(tables)
+    verdicts = []
+    for name in names:
+        body = body_of(name)
+        before = probabilities(body, models[body], certificates[body], tracks.cells, tables.spec.top_db)
+        now = run_waveform(name, models[name], pcm)
+        verdicts.append(judge(name, f"the front-end and {body}", before, now, tracks, labels, limits))
+    return tuple(verdicts)

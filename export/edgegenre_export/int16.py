@@ -6,9 +6,9 @@ they enter as ``cell + 128``, exactly.
 
 from __future__ import annotations
 
+from edgegenre_runtime.certificate import Certificate
 from edgegenre_runtime.frontend import ExportError
 
-from .certificate import Certificate
 from .replay import input_scale_db
 
 __all__ = ["require_int8x16"]

@@ -12,30 +12,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from edgegenre.checkpoint import Checkpoint
 from edgegenre.complexity import measure
 from edgegenre_runtime.bundle import check_destination
 from edgegenre_runtime.frontend import SpecError, Tables
-from edgegenre_runtime.quantised import dequantise
 
 from .c_sources import c_files
 from .calibration import Calibration
 from .card import card_blocks, card_files
-from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
+from .certificate import Certificate
+from .convert import certify, compare_all, convert
 from .gate import GateReport
 from .gate_data import GateSet
 from .gate_run import run_gate
 from .golden import golden_inputs, golden_outputs, pack_golden
-from .int16 import require_int8x16
 from .publish import publish
 from .recipes import Recipe, find_recipe
-from .replay import Agreement, compare, run_artefact, run_torch
-from .rounding import round_first_convolution
+from .replay import Agreement
 from .subject import Subject, checkpoint_subject
-from .to_onnx import float_onnx, int8_onnx
-from .to_tflite import float_tflite, int8_tflite
+from .targets import compare_waveforms, micro_target
 
 __all__ = ["ExportResult", "export_bundle", "export_subject"]
 
@@ -48,6 +44,7 @@ _TOOLS = (
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "tflite-micro",
     "torch",
     "torch-pruning",
 )
@@ -67,6 +64,9 @@ class ExportResult:
         Model file to how it differs from the trained network, on the calibration windows.
     certificates
         Model file to what is in it.
+    waveform_agreement
+        Waveform model to how it differs from the mel path (front-end, then the int8 model that is in it), on the
+        golden PCM.
     sizes_bytes
         Model file to its size.
     gate
@@ -79,6 +79,7 @@ class ExportResult:
     recipe: Recipe
     agreement: Mapping[str, Agreement]
     certificates: Mapping[str, Certificate]
+    waveform_agreement: Mapping[str, Agreement]
     sizes_bytes: Mapping[str, int]
     gate: GateReport | None
     seconds: float
@@ -184,31 +185,35 @@ def export_subject(
     golden = golden_inputs(golden_pcm, tables)
     network, top_db = subject.network, tables.spec.top_db
 
-    models = _convert(network, subject, tables, calibration, recipe, progress)
-    certificates = {name: _certify(name, model, top_db) for name, model in models.items()}
+    models = convert(network, subject.labels, tables, calibration.windows, recipe, progress)
+    certificates = certify(models, top_db)
     progress(f"comparing with the trained network on {len(calibration.windows)} windows")
-    agreement = _compare_all(network, models, certificates, calibration.windows, top_db)
+    agreement = compare_all(network, models, certificates, calibration.windows, top_db)
     report = None
     if gate is not None:
-        report = run_gate(subject, untuned, models, certificates, calibration, gate, progress)
+        report = run_gate(subject, untuned, tables, models, certificates, calibration, gate, progress)
     progress("making golden vectors")
-    golden |= golden_outputs(models, golden["cells"], top_db)
+    golden |= golden_outputs(models, golden["cells"], golden["pcm"], top_db)
+    waveform_agreement = compare_waveforms(certificates, golden)
+    micro, micro_facts = micro_target(models, golden)
     tuned = {"tuned": subject.meta["tuned"]} if "tuned" in subject.meta else {}
     files = {
         **models,
+        **micro,
         **c_files(tables),
         "recipe.json": _json({**recipe.to_dict(), **tuned}),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),
         **card_files(card_blocks(subject, models, certificates, agreement, report, command), subject),
     }
-    about = _about(subject, recipe, certificates, agreement, report, command)
+    about = _about(subject, recipe, certificates, agreement, waveform_agreement, report, command) | micro_facts
     progress(f"writing {out}")
     return ExportResult(
         path=publish(out, files, tables=tables, labels=subject.labels, about=about, report=report, command=command),
         recipe=recipe,
         agreement=agreement,
         certificates=certificates,
+        waveform_agreement=waveform_agreement,
         sizes_bytes={name: len(model) for name, model in models.items()},
         gate=report,
         seconds=time.perf_counter() - started,
@@ -228,71 +233,21 @@ def _require_front_end(subject: Subject, tables: Tables, gate: GateSet | None) -
         )
 
 
-def _convert(
-    network: nn.Module,
-    subject: Subject,
-    tables: Tables,
-    calibration: Calibration,
-    recipe: Recipe,
-    progress: Callable[[str], None],
-) -> dict[str, bytes]:
-    """Return the recipe's artefacts, file name to content; an int8 model is made from the float one."""
-    spec, windows = tables.spec, calibration.windows
-    metadata = {"labels": "\n".join(subject.labels), "spec_hash": subject.spec_hash}
-    rounded = round_first_convolution(network, windows, spec.top_db)
-    makers: dict[str, Callable[[], bytes]] = {
-        "model_float.tflite": lambda: float_tflite(network, spec),
-        "model_float.onnx": lambda: float_onnx(network, spec, metadata),
-        "model_int8.tflite": lambda: int8_tflite(float_tflite(rounded, spec), windows, spec),
-        "model_int8x16.tflite": lambda: int8_tflite(float_tflite(rounded, spec), windows, spec, activation_bits=16),
-        "model_int8.onnx": lambda: int8_onnx(float_onnx(rounded, spec, metadata), windows, spec, metadata),
-    }
-    made = {}
-    for name in recipe.artefacts:
-        progress(f"making {name}")
-        made[name] = makers[name]()
-    return made
-
-
-def _certify(name: str, model: bytes, top_db: int) -> Certificate:
-    certificate = inspect_onnx(model) if name.endswith(".onnx") else inspect_tflite(model)
-    if "int8x16" in name:
-        require_int8x16(certificate, top_db)
-    elif "int8" in name:
-        require_int8(certificate, top_db)
-    return certificate
-
-
-def _compare_all(
-    network: nn.Module,
-    models: Mapping[str, bytes],
-    certificates: Mapping[str, Certificate],
-    cells: npt.NDArray[np.int8],
-    top_db: int,
-) -> dict[str, Agreement]:
-    expected = run_torch(network, cells, top_db)
-    agreement = {}
-    for name, model in models.items():
-        made = run_artefact(name, model, cells, top_db)
-        output = certificates[name].only("output")
-        if output.scale is not None and output.zero_point is not None:
-            made = dequantise(made, output.scale, output.zero_point)
-        agreement[name] = compare(expected, made)
-    return agreement
-
-
 def _about(
     subject: Subject,
     recipe: Recipe,
     certificates: Mapping[str, Certificate],
     agreement: Mapping[str, Agreement],
+    waveform_agreement: Mapping[str, Agreement],
     report: GateReport | None,
     command: str,
 ) -> dict[str, Any]:
     """Return the manifest's keys that describe the export; every metric names its command."""
+    against = {"calibration windows": agreement, "golden PCM, against the mel path": waveform_agreement}
     metrics = [
-        {"artefact": name, "data": "calibration windows", "command": command, **dataclasses.asdict(result)}
-        for name, result in agreement.items()
+        {"artefact": name, "data": data, "command": command, **dataclasses.asdict(result)}
+        for data, results in against.items()
+        for name, result in results.items()
     ]
     return {
         "recipe": recipe.name,

@@ -43,7 +43,7 @@ class Recipe:
     name
         Key of :data:`RECIPES`.
     artefacts
-        Model files that it makes, each with the arithmetic in its name.
+        Model files that it makes, in this order. A waveform model (``model_audio.*``) has the int8 model in it.
     weight_bits, activation_bits
         8 for int8, 16 for int16, 32 for float32; biases of int8 layers are int32, with int16 activations int64.
     per_channel
@@ -74,7 +74,13 @@ class Recipe:
 
 _INT8 = Recipe(
     name="int8",
-    artefacts=("model_float.onnx", "model_int8.onnx", "model_int8.tflite"),
+    artefacts=(
+        "model_float.onnx",
+        "model_int8.onnx",
+        "model_int8.tflite",
+        "model_audio.onnx",
+        "model_audio.tflite",
+    ),
     weight_bits=8,
     activation_bits=8,
     per_channel=True,

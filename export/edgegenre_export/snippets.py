@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from string import Template
 
-from .certificate import Certificate
+from edgegenre_runtime.certificate import Certificate
+
 from .subject import Subject
 
 __all__ = ["snippets"]

@@ -12,6 +12,7 @@ from torch import nn
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
+from .join import align_buffers
 from .quiet import converter
 from .replay import INPUT_ZERO_POINT, input_scale_db
 
@@ -69,7 +70,7 @@ def int8_tflite(
         If ai-edge-quantizer cannot quantise it.
     """
     with converter("ai-edge-quantizer could not quantise the model"):
-        return _quantise(float_model, windows, spec.top_db, activation_bits)
+        return align_buffers(_quantise(float_model, windows, spec.top_db, activation_bits))
 
 
 def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
