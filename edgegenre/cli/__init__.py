@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import augment, bench, contents, data, evaluate, look, model, models, protocol, train, tune
+from . import augment, bench, contents, data, evaluate, look, model, models, protocol, train, tune, verify
 
 __all__ = ["app", "main"]
 
@@ -36,6 +36,7 @@ app.command("features")(look.features)
 app.command("baseline")(protocol.baseline)
 app.command("export")(model.export)
 app.command("inspect")(contents.inspect)
+app.command("verify")(verify.verify)
 app.command("models")(models.models)
 
 
