@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from textures import LABELS, SPEC, TABLES, calibration, export, golden_pcm, synthetic_windows
 
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.models import ModelConfig, build
@@ -48,84 +49,17 @@ from edgegenre_runtime.frontend import (
 )
 from edgegenre_runtime.quantised import dequantise
 
-TABLES = released("seed3s")
-SPEC = TABLES.spec
-LABELS = ("sine", "comb", "hiss", "pulse")
 SCALE_DB = np.float32(80 / 255)
 
 
-def synthetic_windows(n: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-    """Windows int8 [n, 128, 128] of four textures, and which texture each is."""
-    rng = np.random.default_rng(seed)
-    f, t = np.mgrid[0:128, 0:128]
-    classes = rng.integers(0, len(LABELS), n)
-    windows = []
-    for label in classes:
-        phase, speed = rng.uniform(0, 6), rng.uniform(3, 5)
-        texture = [
-            np.sin(f / (4 * speed) + phase),
-            np.sin(f / (speed / 3) + phase),
-            rng.normal(0, 0.7, (128, 128)),
-            np.sin(t / (speed / 2) + phase),
-        ][label]
-        db = 40 + 25 * texture + rng.normal(0, 5, (128, 128))
-        windows.append(np.rint(np.clip(db - db.max() + 80, 0, 80) / SCALE_DB - 128))
-    return np.stack(windows).astype(np.int8), classes
-
-
-def trained_checkpoint() -> Checkpoint:
-    """The seed's CNN on random convolutions, its head solved by least squares: confident and cheap."""
-    torch.manual_seed(0)
-    config = ModelConfig(name="cnn", n_classes=len(LABELS))
-    network = build(config)
-    cells, classes = synthetic_windows(64, seed=1)
-    db = torch.from_numpy(dequantise(cells, float(SCALE_DB), -128)[:, None])
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # running statistics become those of this one batch
-    features: list[torch.Tensor] = []
-    hook = network.get_submodule("head").register_forward_pre_hook(lambda _, args: features.append(args[0]))
-    with torch.no_grad():
-        network.train()(db)
-        network.eval()(db)
-    hook.remove()
-    x = torch.nn.functional.pad(features[1], (0, 1), value=1.0).double()
-    y = 3.0 * torch.nn.functional.one_hot(torch.from_numpy(classes), len(LABELS)).double() - 1.5
-    solved = torch.linalg.solve(x.T @ x + 0.1 * torch.eye(x.shape[1], dtype=torch.float64), x.T @ y).float()
-    state = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
-    state |= {"head.weight": solved[:-1].T.contiguous().numpy(), "head.bias": solved[-1].numpy()}
-    figures = {"track_accuracy": 1.0, "track_accuracy_95": [0.9, 1.0], "n_tracks": 64, "command": "pytest"}
-    meta = {"data": "synthetic textures", "metrics": {"test": figures}}
-    return Checkpoint(config, LABELS, SPEC, TABLES.spec_hash, state, meta)
-
-
-def calibration(n: int = 48, seed: int = 2) -> Calibration:
-    windows, _ = synthetic_windows(n, seed)
-    return Calibration(windows, tuple(range(n)), seed, "synthetic textures", TABLES.spec_hash)
-
-
-def golden_pcm() -> list[npt.NDArray[np.int16]]:
-    rng = np.random.default_rng(3)
-    t = np.arange(SPEC.window_samples) / SPEC.sample_rate_hz
-    tone = np.rint(12000 * np.sin(2 * np.pi * 440 * t))
-    noise = np.rint(rng.normal(0, 3000, SPEC.window_samples))
-    return [tone.astype(np.int16), noise.astype(np.int16), np.zeros(SPEC.window_samples, dtype=np.int16)]
-
-
-def export(out: Path, checkpoint: Checkpoint, recipe: str = "int8") -> ExportResult:
-    return export_bundle(
-        checkpoint, TABLES, calibration(), out, golden_pcm=golden_pcm(), command="pytest", recipe=recipe
-    )
+@pytest.fixture(scope="module")
+def checkpoint(textures_checkpoint: Checkpoint) -> Checkpoint:
+    return textures_checkpoint
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return trained_checkpoint()
-
-
-@pytest.fixture(scope="module")
-def exported(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
-    return export(tmp_path_factory.mktemp("export") / "bundle", checkpoint)
+def exported(textures_export: ExportResult) -> ExportResult:
+    return textures_export
 
 
 @pytest.fixture(scope="module")
