@@ -64,9 +64,11 @@ def describe_bundle(bundle: Bundle) -> str:
         f"recipe: {manifest.get('recipe', 'unknown')}, made by  {manifest.get('command', 'an unknown command')}",
     ]
     lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("certificates", {}).items())]
-    if "tflite_micro" in manifest:
-        facts = manifest["tflite_micro"]
-        lines.append(f"c/model_int8.h: arena {facts['arena_bytes']} bytes, resolver {', '.join(facts['resolver'])}")
+    micro = manifest.get("tflite_micro", {})
+    if "refused" in micro:
+        lines.append(f"TFLite Micro: no, {micro['refused']}")
+    elif micro:
+        lines.append(f"c/model_int8.h: arena {micro['arena_bytes']} bytes, resolver {', '.join(micro['resolver'])}")
     files = manifest["files"]
     n_bytes = sum(entry["bytes"] for entry in files.values())
     lines.append(f"files: {len(files)}, {n_bytes / 1000:.0f} kB: {', '.join(sorted(files))}")
