@@ -20,7 +20,6 @@ from ai_edge_litert.interpreter import Interpreter
 from textures import LABELS, SPEC, TABLES, calibration, export, golden_pcm, synthetic_windows
 
 from edgegenre.checkpoint import Checkpoint, to_module
-from edgegenre.models import ModelConfig, build
 from edgegenre_export import (
     Calibration,
     ExportResult,
@@ -47,7 +46,6 @@ from edgegenre_runtime.frontend import (
     normalise,
     released,
 )
-from edgegenre_runtime.quantised import dequantise
 
 SCALE_DB = np.float32(80 / 255)
 

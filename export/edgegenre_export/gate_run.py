@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
+import onnx
+
 from edgegenre_runtime.certificate import Certificate
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.metadata import read_metadata
 from edgegenre_runtime.quantised import softmax
 
 from .calibration import Calibration
@@ -68,7 +71,8 @@ def run_gate(
             continue
         progress(f"gate: {name}")
         now = probabilities(name, model, certificates[name], cells, top_db)
-        verdicts.append(judge(name, _FLOAT, before, now, tracks, labels, limits))
+        verdict = judge(name, _FLOAT, before, now, tracks, labels, limits)
+        verdicts.append(_with_label_fault(verdict, model, labels))
     verdicts += _judge_waveforms(models, certificates, labels, tables, limits, progress)
     report = GateReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
     if not any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
@@ -96,5 +100,21 @@ def _judge_waveforms(
         body = body_of(name)
         before = probabilities(body, models[body], certificates[body], tracks.cells, tables.spec.top_db)
         now = run_waveform(name, models[name], pcm)
-        verdicts.append(judge(name, f"the front-end and {body}", before, now, tracks, labels, limits))
+        verdict = judge(name, f"the front-end and {body}", before, now, tracks, labels, limits)
+        verdicts.append(_with_label_fault(verdict, models[name], labels))
     return tuple(verdicts)
+
+
+def _with_label_fault(verdict: Verdict, model: bytes, labels: tuple[str, ...]) -> Verdict:
+    """Return the verdict with a fault more if the model carries other labels than the network's."""
+    carried: tuple[str, ...] | None = None
+    if verdict.artefact.endswith(".onnx"):
+        properties = {item.key: item.value for item in onnx.load_from_string(model).metadata_props}
+        carried = tuple(properties["labels"].split("\n")) if "labels" in properties else None
+    else:
+        metadata = read_metadata(model)
+        carried = metadata.labels if metadata is not None else None
+    if carried is None or carried == labels:
+        return verdict
+    fault = f"carries the labels {', '.join(carried)}; the network's are {', '.join(labels)}"
+    return dataclasses.replace(verdict, faults=(*verdict.faults, fault))

@@ -18,7 +18,7 @@ from .replay import run_torch
 __all__ = ["Attribution", "LayerGroup", "attribute"]
 
 _CALIBRATION_WINDOWS = 32  # one batch: in eval mode the first one sets a layer's range
-_WINDOWS = 64
+_WINDOWS = 32
 _MANY_LAYERS = 12
 
 
