@@ -10,6 +10,7 @@ import textures
 import torch
 from torch import nn
 
+from edgegenre.models import MODELS, ModelConfig, build
 from edgegenre_export import export
 from edgegenre_export.supported import unsupported_layers
 from edgegenre_runtime.bundle import read_bundle
@@ -52,6 +53,11 @@ class Undecided(nn.Module):
 
 def windows() -> np.ndarray:
     return textures.synthetic_windows(24, seed=2)[0]
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"vgg11", "vgg16", "efficientnet_lite0"}))
+def test_our_own_networks_convert(name: str) -> None:
+    assert unsupported_layers(build(ModelConfig(name, 4)), textures.SPEC) == []
 
 
 def test_layers_that_do_not_convert_are_named_by_path_and_type() -> None:

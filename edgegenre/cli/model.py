@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -47,7 +48,7 @@ def export(
     Example: `edgegenre export runs/mine --recipe prune50_int8 --out mine.bundle`
     """
     with needs("export"):
-        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
         from edgegenre_export import find_recipe
     if int8 and recipe not in (None, "int8"):
         raise UsageError(f"--int8 and --recipe {recipe} were given: choose one")
@@ -55,6 +56,7 @@ def export(
     if not sweep:
         check_destination(out)
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    to_module(loaded)  # what is wrong with it is told before anything is drawn
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
@@ -125,8 +127,21 @@ def _sweep(job: _Job, out: Path, epochs: int | None) -> None:
     left_out = sorted(set(RECIPES) - {recipe.name for recipe in recipes})
     if left_out:
         typer.echo(f"left out, as they need training data (--data): {', '.join(left_out)}", err=True)
-    sweep_recipes(recipes, lambda recipe, folder: _run(job, recipe, folder), out, job.command, typer.echo)
+    count = _counter()
+    sweep_recipes(recipes, lambda recipe, folder: _run(job, recipe, folder), out, job.command, typer.echo, count)
     typer.echo(f"{out}: bundles, sweep.md, sweep.json, sweep.png")
+
+
+def _counter() -> Callable[[Path], int] | None:
+    """Return a counter of instructions if the emulated board of `edgegenre bench instructions` is set up."""
+    try:
+        from edgegenre_bench.network_instructions import count_network, is_at_hand
+    except ModuleNotFoundError:  # the bench extra is not installed
+        return None
+    if not is_at_hand():
+        typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
+        return None
+    return count_network
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:

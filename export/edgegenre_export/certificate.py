@@ -19,6 +19,8 @@ from .replay import INPUT_ZERO_POINT, input_scale_db
 __all__ = ["Certificate", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
 
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose")
+"""Operators that move values and change none: a quantiser behind one is as good as in front of it."""
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -179,9 +181,9 @@ def _onnx_faults(graph: Any, constants: dict[str, Any]) -> list[str]:
             continue
         fed = [name for name in node.input if name and constants.get(name, np.float32(0)).dtype.kind == "f"]
         odd = [name for name in fed if makers.get(name) not in ("DequantizeLinear", *_WEIGHTED)]
-        if odd:
+        if odd and node.op_type not in _MOVERS:
             faults.append(f"{node.op_type} takes {odd[0]}, which is not from DequantizeLinear")
-        kept = [name for name in node.output if not takers[name] <= {"QuantizeLinear", "Relu", "Clip"}]
+        kept = [name for name in node.output if not takers[name] <= {"QuantizeLinear", "Relu", "Clip", *_MOVERS}]
         if kept:
             faults.append(f"{node.op_type} gives {kept[0]}, which is used before QuantizeLinear")
     return faults

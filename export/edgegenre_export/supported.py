@@ -33,7 +33,8 @@ def unsupported_layers(network: nn.Module, spec: FrontendSpec) -> list[str]:
             from litert_torch.backend import lowerings
 
             program = torch.export.export(network.eval(), example)
-            program = fx_infra.safe_run_decompositions(program, fx_infra.decomp.pre_convert_decomp())
+            for table in (fx_infra.decomp.pre_convert_decomp(), fx_infra.decomp.pre_lower_decomp()):
+                program = fx_infra.safe_run_decompositions(program, table)
     except Exception as error:  # torch raises whatever it met in the user's code
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(

@@ -35,6 +35,8 @@ class SweepRow:
         Of the artefact.
     status
         ``"passed"``, ``"rejected"`` or ``"off"``, as the gate says.
+    instructions
+        Of one run on an emulated Cortex-A76, where somebody counted them.
     """
 
     recipe: str
@@ -43,6 +45,7 @@ class SweepRow:
     n_macs: int
     size_bytes: int
     status: str
+    instructions: int | None = None
 
 
 def sweep_recipes(
@@ -51,6 +54,7 @@ def sweep_recipes(
     out: Path,
     command: str,
     report: Callable[[str], None],
+    count: Callable[[Path], int] | None = None,
 ) -> list[SweepRow]:
     """Export every recipe into ``out/RECIPE`` and write ``sweep.json``, ``sweep.md`` and ``sweep.png`` there.
 
@@ -66,6 +70,8 @@ def sweep_recipes(
         What the user typed, for the record.
     report
         Called with one line a recipe.
+    count
+        From a .tflite to the instructions of one run of it, if there is a counter at hand.
 
     Raises
     ------
@@ -86,7 +92,8 @@ def sweep_recipes(
         except GateError as error:
             report(f"{recipe.name}: {error}")
             folder = rejected_path(folder)
-        rows.append(_row(recipe, read_bundle(folder)))
+        row = _row(recipe, read_bundle(folder))
+        rows.append(row if count is None else dataclasses.replace(row, instructions=count(folder / row.artefact)))
         report(_line(rows[-1]))
     front = pareto_front(rows)
     document = {"command": command, "rows": [dataclasses.asdict(row) | {"front": row in front} for row in rows]}
@@ -127,6 +134,8 @@ def _row(recipe: Recipe, bundle: Bundle) -> SweepRow:
 
 def _line(row: SweepRow) -> str:
     costs = f"{row.n_macs / 1e6:8.1f} MMAC  {row.size_bytes / 1000:8.0f} kB"
+    if row.instructions is not None:
+        costs += f"  {row.instructions / 1e6:8.1f} M instructions"
     return f"{row.recipe:14} {row.accuracy:.4f}  {costs}  {row.status}"
 
 
@@ -138,17 +147,28 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
             f"{row.accuracy:.4f}",
             f"{row.n_macs / 1e6:.1f}",
             f"{row.size_bytes / 1000:.0f}",
+            "not counted" if row.instructions is None else f"{row.instructions / 1e6:.1f}",
             row.status,
             "yes" if row in front else "",
         )
         for row in rows
     ]
-    head = ("recipe", "artefact", "accuracy", "million multiply-adds", "kB", "gate", "on the front")
+    head = (
+        "recipe",
+        "artefact",
+        "accuracy",
+        "million multiply-adds",
+        "kB",
+        "million instructions",
+        "gate",
+        "on the front",
+    )
     return [
         Title(1, "Recipes side by side"),
         Text(
             "Accuracy is the share of the gate's tracks that are right, or, where their truth is not known, that are "
-            f"answered as the trained network does. Made by `{command}`."
+            f"answered as the trained network does. Instructions are those of one run of the artefact on an emulated "
+            f"Cortex-A76, one thread; they are no times. Made by `{command}`."
         ),
         Table(head, cells),
     ]
