@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -21,6 +22,7 @@ from edgegenre.checkpoint import load_checkpoint, save_checkpoint
 from edgegenre.cli import main
 from edgegenre.features import FeatureCache, load_cache, save_cache
 from edgegenre_export import convert
+from edgegenre_export.quiet import converter
 from edgegenre_runtime.bundle import read_bundle, write_bundle
 from edgegenre_runtime.frontend import FLOOR_Q9, released
 
@@ -186,6 +188,25 @@ def test_ctrl_c_in_mid_export_leaves_the_old_bundle(out, small_cache, small_chec
     assert rest.strip().splitlines()[-1] == "edgegenre: interrupted"
     assert "Traceback" not in rest
     only_the_old_one_is_there(out)
+
+
+def swallow_an_interrupt(failure: Exception | None) -> None:
+    with converter("cannot"):
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        if failure is not None:
+            raise failure
+
+
+@pytest.mark.parametrize("failure", [None, ValueError("of its own")])
+def test_an_interrupt_that_a_converter_swallows_is_not_lost(failure: Exception | None) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored one
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            swallow_an_interrupt(failure)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow

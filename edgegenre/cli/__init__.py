@@ -18,6 +18,8 @@ __all__ = ["app", "main"]
 _WrongUse: Any = typer.BadParameter.mro()[2]
 """ClickException, of click or of the copy that newer typer brings: BadParameter → UsageError → this."""
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Music-genre classification from a folder of audio to a device that listens.",
     no_args_is_help=True,
@@ -58,8 +60,10 @@ def _options(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 3 rejected, 130 interrupted."""
     try:
-        code = app(arguments, standalone_mode=False)
-        return int(code or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:  # typer's answer to Ctrl-C
+            typer.echo("edgegenre: interrupted", err=True)
+        return code
     except EdgeGenreError as error:
         if "--debug" in (arguments or sys.argv):
             traceback.print_exc()
@@ -70,4 +74,4 @@ def main(arguments: list[str] | None = None) -> int:
         return int(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("edgegenre: interrupted", err=True)
-        return 130
+        return _INTERRUPTED
