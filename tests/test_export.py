@@ -30,7 +30,7 @@ from edgegenre_export import (
     require_int8,
 )
 from edgegenre_export.quiet import quiet
-from edgegenre_export.replay import run_onnx, run_tflite, run_torch
+from edgegenre_export.replay import run_onnx, run_tflite, run_torch, run_waveform
 from edgegenre_export.to_onnx import int8_onnx
 from edgegenre_export.to_tflite import float_tflite, int8_tflite
 from edgegenre_runtime.bundle import Bundle, read_bundle
@@ -72,11 +72,16 @@ def float_model(checkpoint: Checkpoint) -> bytes:
 
 def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) -> None:
     assert set(bundle.manifest["files"]) == {
-        *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "frontend.json", "labels.txt"),
+        *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "model_audio.tflite", "model_audio.onnx"),
+        *("frontend.json", "labels.txt"),
         *("recipe.json", "calibration.json", "golden.npz", "card.md", "card.html"),
         *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
     assert {"c/edgegenre_mel.h", "c/edgegenre_mel.c", "c/tables.h", "c/main.c"} <= set(bundle.manifest["files"])
+    assert {"c/model_int8.h", "c/model_int8.c"} <= set(bundle.manifest["files"])
+    micro = bundle.manifest["tflite_micro"]
+    assert (micro["largest_difference_steps"], micro["windows"]) == (0, 3)
+    assert f"MODEL_INT8_ARENA_BYTES {micro['arena_bytes']}\n" in bundle.read("c/model_int8.h").decode()
     assert bundle.labels == LABELS
     assert bundle.spec_hash == TABLES.spec_hash
     assert json.loads(bundle.read("recipe.json")) == json.loads(json.dumps(find_recipe("int8").to_dict()))
@@ -94,6 +99,19 @@ def test_int8_answers_as_the_trained_network(exported: ExportResult) -> None:
         assert exported.agreement[name].max_probability_difference < 0.05
 
 
+def test_waveform_models_answer_as_the_mel_path(exported: ExportResult, bundle: Bundle) -> None:
+    assert set(exported.waveform_agreement) == {"model_audio.tflite", "model_audio.onnx"}
+    golden = np.load(io.BytesIO(bundle.read("golden.npz")), allow_pickle=False)
+    for name, agreement in exported.waveform_agreement.items():
+        assert (agreement.n_windows, agreement.top1_agreement) == (3, 1)
+        assert agreement.max_probability_difference < 0.05
+        made = run_waveform(name, bundle.read(name), golden["pcm"])
+        assert np.allclose(made, golden["output_" + name.replace(".", "_")], atol=1e-6)
+        assert {"artefact": name, "data": "golden PCM, against the mel path"}.items() <= max(
+            bundle.manifest["metrics"], key=lambda metric: metric["artefact"] == name
+        ).items()
+
+
 def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     interpreter = Interpreter(model_content=bundle.read("model_int8.tflite"))
     (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -103,8 +121,8 @@ def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     assert given["quantization"][1] == -128
     certificate = inspect_tflite(bundle.read("model_int8.tflite"))
     assert {tensor.dtype for tensor in certificate.tensors} <= {"int8", "int32"}
-    layers = {"DEPTHWISE_CONV_2D", "CONV_2D", "MAX_POOL_2D", "MEAN", "FULLY_CONNECTED"}
-    assert set(certificate.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is inside the convolutions
+    layers = {"DEPTHWISE_CONV_2D", "CONV_2D", "MAX_POOL_2D", "MEAN"}
+    assert set(certificate.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is in them, dense layers are 1 x 1
 
 
 def test_onnx_takes_the_same_bytes(bundle: Bundle) -> None:
@@ -167,7 +185,7 @@ def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> 
         assert certificate == exported.certificates[name]
         assert json.loads(json.dumps(certificate.to_dict())) == bundle.manifest["certificates"][name]
         table = certificate.format_table()
-        assert len(table.splitlines()) == len(certificate.tensors) + 2
+        assert len(table.splitlines()) == len(certificate.tensors) + 3
         assert "float" not in table
         with pytest.raises(ExportError, match="input scale"):
             require_int8(certificate, 79)

@@ -60,7 +60,9 @@ def micro_target(
     Raises
     ------
     ExportError
-        If TFLite Micro answers otherwise than LiteRT's reference kernels.
+        If a logit of TFLite Micro is more than a step from that of LiteRT's reference kernels. (The networks of this
+        project give the same bits; a dense layer inside a user's network may round otherwise,
+        :mod:`edgegenre_export.to_tflite`.)
     """
     if _INT8 not in models:
         return {}, {}
@@ -70,6 +72,11 @@ def micro_target(
     except ExportError as error:
         return {}, {"tflite_micro": {"refused": str(error)}}
     made = run_micro(model, golden["cells"], facts.arena_bytes)
-    if not np.array_equal(made, golden[golden_key(_INT8) + "_reference"]):
-        raise ExportError("TFLite Micro answers otherwise than LiteRT's reference kernels on the golden windows")
-    return micro_files(model, facts), {"tflite_micro": facts.to_dict()}
+    difference = np.abs(made.astype(int) - golden[golden_key(_INT8) + "_reference"])
+    if difference.max() > 1:
+        raise ExportError(
+            f"TFLite Micro's logits are up to {difference.max()} steps from those of LiteRT's reference kernels on the "
+            "golden windows; one is allowed"
+        )
+    about = {**facts.to_dict(), "largest_difference_steps": int(difference.max()), "windows": len(difference)}
+    return micro_files(model, facts), {"tflite_micro": about}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,34 @@ def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
     with converter("litert-torch could not convert the network"):
         import litert_torch  # here: its import logs and warns
 
-        channel_last = litert_torch.to_channel_last_io(network, args=[0]).eval()
+        channel_last = litert_torch.to_channel_last_io(_without_dense_layers(network), args=[0]).eval()
         return bytes(litert_torch.convert(channel_last, (example,)).model_content())
+
+
+class _PointwiseLinear(nn.Linear):
+    """A dense layer that converts to a 1 x 1 convolution.
+
+    LiteRT's reference kernel of FULLY_CONNECTED rounds in float (google-ai-edge/LiteRT issue 8567), TFLite Micro's in
+    integers: they differ by a step where the exact value lies near a half. CONV_2D is the same integers in both.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, n_in] to [B, n_out]; of any other rank it stays a dense layer."""
+        if x.dim() != 2:
+            return super().forward(x)
+        weight = self.weight[:, :, None, None]
+        return nn.functional.conv2d(x[:, :, None, None], weight, self.bias).flatten(1)
+
+
+def _without_dense_layers(network: nn.Module) -> nn.Module:
+    """Return a copy of a network in which dense layers are 1 x 1 convolutions of the same weights."""
+    copied = copy.deepcopy(network)
+    for name, layer in list(copied.named_modules()):
+        if type(layer) is nn.Linear and name:
+            pointwise = _PointwiseLinear(layer.in_features, layer.out_features, layer.bias is not None)
+            pointwise.load_state_dict(layer.state_dict())
+            copied.set_submodule(name, pointwise)
+    return copied.eval()
 
 
 def int8_tflite(
