@@ -19,7 +19,7 @@ from .quantised import dequantise, softmax
 from .sources import file_blocks
 from .stream import StreamWindow, WindowStream
 
-__all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
+__all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle", "quiet_stderr"]
 
 _MODEL = "model_int8.tflite"
 SILENCE = "silence"
@@ -115,7 +115,7 @@ class GenreClassifier:
         from ai_edge_litert.interpreter import Interpreter  # here: start-up counts, and only this file knows it
 
         try:
-            with _quiet_stderr():
+            with quiet_stderr():
                 self._interpreter = Interpreter(model_content=bundle.read(_MODEL), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -225,7 +225,7 @@ def _best(probabilities: Mapping[str, float]) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keep the interpreter's C++ chatter ("Created XNNPACK delegate") off the terminal."""
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
