@@ -16,9 +16,10 @@ from edgegenre.audio import read_clip
 from edgegenre.styles import STYLES
 from edgegenre.toy import render
 from edgegenre_export.certificate import inspect_onnx, inspect_tflite, require_waveform
-from edgegenre_export.join import align_buffers, join_tflite
+from edgegenre_export.join import join_tflite
 from edgegenre_export.quiet import quiet
 from edgegenre_export.replay import run_tflite, run_waveform
+from edgegenre_export.slim import short_names
 from edgegenre_export.waveform import FloatFrontend, waveform_onnx, waveform_tflite
 from edgegenre_runtime.bundle import read_bundle
 from edgegenre_runtime.classifier import default_bundle
@@ -190,14 +191,14 @@ def test_models_that_do_not_fit_are_not_joined(body, audio_tflite):
 
 
 def test_constants_lie_at_multiples_of_16_bytes(body, audio_tflite):
-    for model in (audio_tflite, align_buffers(body)):
+    for model in (audio_tflite, short_names(body)):
         content = schema.Model.GetRootAs(model, 0)
         buffers = [content.Buffers(i) for i in range(content.BuffersLength())]
         starts = [buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()]
         assert len(starts) > 10
         assert not any(start % 16 for start in starts)
     cells = np.random.default_rng(0).integers(-128, 128, (2, 128, 128)).astype(np.int8)
-    assert np.array_equal(run_tflite(align_buffers(body), cells), run_tflite(body, cells))
+    assert np.array_equal(run_tflite(short_names(body), cells), run_tflite(body, cells))
 
 
 def test_metadata_reads_back_here_and_by_mediapipes_schema(bundle, audio_tflite, body):

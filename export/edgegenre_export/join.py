@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgegenre_runtime.frontend import ExportError
 from edgegenre_runtime.metadata import METADATA_NAME, append_labels, audio_metadata
 
-__all__ = ["align_buffers", "join_onnx", "join_tflite"]
+__all__ = ["join_onnx", "join_tflite", "pack_tflite"]
 
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
@@ -40,16 +40,12 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # untyped base clas
         return schema.BufferEnd(builder)
 
 
-def _pack(model: Any) -> bytes:
+def pack_tflite(model: Any) -> bytes:
+    """Return a ``ModelT`` as a .tflite whose constants lie at multiples of 16 bytes."""
     model.buffers = [_AlignedBuffer(buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
-
-
-def align_buffers(model: bytes) -> bytes:
-    """Return a .tflite whose constants lie at multiples of 16 bytes, as the format asks and firmware needs."""
-    return _pack(schema.ModelT.InitFromPackedBuf(model, 0))
 
 
 def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[str, ...]) -> bytes:
@@ -87,7 +83,7 @@ def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[st
     graph.operators += [_operator(model, schema.BuiltinOperator.DEQUANTIZE, logits, real), softmax]
     graph.outputs = [probabilities]
     _describe(model, waveform, probabilities, audio_metadata(sample_rate_hz))
-    return append_labels(_pack(model), labels)
+    return append_labels(pack_tflite(model), labels)
 
 
 def _move_in(model: Any, tail: Any) -> list[Any]:

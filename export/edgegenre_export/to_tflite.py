@@ -13,9 +13,9 @@ from torch import nn
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
-from .join import align_buffers
 from .quiet import converter
 from .replay import INPUT_ZERO_POINT, input_scale_db
+from .slim import short_names
 
 __all__ = ["float_tflite", "int8_tflite"]
 
@@ -97,7 +97,7 @@ def int8_tflite(
         If ai-edge-quantizer cannot quantise it.
     """
     with converter("ai-edge-quantizer could not quantise the model"):
-        return align_buffers(_quantise(float_model, windows, spec.top_db, activation_bits))
+        return short_names(_quantise(float_model, windows, spec.top_db, activation_bits))
 
 
 def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
