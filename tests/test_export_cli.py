@@ -126,7 +126,7 @@ def damaged(network: nn.Module, cells: object, top_db: int) -> nn.Module:
 
 
 def test_a_damaged_conversion_is_exit_code_3(capsys, out, small_cache, small_checkpoints, monkeypatch) -> None:
-    monkeypatch.setattr(convert, "round_first_convolution", damaged)
+    monkeypatch.setattr(convert, "round_weights", damaged)
     command = [
         "export",
         str(small_checkpoints[0]),

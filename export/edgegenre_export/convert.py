@@ -16,7 +16,7 @@ from .certificate import inspect_onnx, inspect_tflite, require_int8, require_wav
 from .int16 import require_int8x16
 from .recipes import Recipe
 from .replay import Agreement, compare, is_waveform, run_artefact, run_torch
-from .rounding import round_first_convolution
+from .rounding import round_weights
 from .targets import body_of
 from .to_onnx import float_onnx, int8_onnx
 from .to_tflite import float_tflite, int8_tflite
@@ -50,7 +50,7 @@ def convert(
     """
     spec = tables.spec
     metadata = {"labels": "\n".join(labels), "spec_hash": tables.spec_hash}
-    rounded = round_first_convolution(network, windows, spec.top_db)
+    rounded = round_weights(network, windows, spec.top_db)
     made: dict[str, bytes] = {}
     makers: dict[str, Callable[[], bytes]] = {
         "model_float.tflite": lambda: float_tflite(network, spec),

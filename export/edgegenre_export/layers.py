@@ -15,7 +15,7 @@ from edgegenre_runtime.quantised import softmax
 
 from .fake_quant import fake_quantise, set_rounding
 from .replay import run_torch
-from .rounding import round_first_convolution
+from .rounding import round_weights
 
 __all__ = ["Attribution", "LayerGroup", "attribute"]
 
@@ -68,7 +68,7 @@ def attribute(
     top_db
         The spec's.
     """
-    rounded = copy.deepcopy(round_first_convolution(network, calibration, top_db)).eval()
+    rounded = copy.deepcopy(round_weights(network, calibration, top_db)).eval()
     fake_quantise(rounded)
     set_rounding(rounded, False)
     run_torch(rounded, _spaced(calibration, _CALIBRATION_WINDOWS), top_db)
@@ -96,7 +96,7 @@ def _path(network: nn.Module, part: nn.Module) -> str:
 
 
 def _copy_floats(source: nn.Module, target: nn.Module) -> None:
-    """Undo what :func:`round_first_convolution` did to a part, a bias that it added included."""
+    """Undo what :func:`round_weights` did to a part, a bias that it added included."""
     floats = source.state_dict()
     with torch.no_grad():
         for key, tensor in target.state_dict().items():

@@ -49,10 +49,10 @@ class Recipe:
     per_channel
         Whether each output channel of a layer has a weight scale of its own.
     activation_range
-        ``"min_max"``: an activation's scale spans all that calibration saw, for every target alike.
-        ``"none"``: activations are not quantised.
-    first_convolution
-        ``"covariance"``: its weights are rounded by what its input looks like
+        ``"window_quantile"``: an activation's scale spans what most calibration windows stay within
+        (:mod:`edgegenre_export.ranges`), for every target alike. ``"none"``: activations are not quantised.
+    weight_rounding
+        ``"covariance"``: weights are rounded by what a layer's inputs look like
         (:mod:`edgegenre_export.rounding`); ``"none"``: they are not rounded.
     tuning
         Pruning and fine-tuning before the conversion, or none.
@@ -64,7 +64,7 @@ class Recipe:
     activation_bits: int
     per_channel: bool
     activation_range: str
-    first_convolution: str
+    weight_rounding: str
     tuning: Tuning | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,8 +84,8 @@ _INT8 = Recipe(
     weight_bits=8,
     activation_bits=8,
     per_channel=True,
-    activation_range="min_max",
-    first_convolution="covariance",
+    activation_range="window_quantile",
+    weight_rounding="covariance",
 )
 _PRUNE = Tuning(
     removed_macs=0.5, fake_quantised=False, epochs=30, crops_per_track=2, learning_rate=1e-3, teacher_weight=0.5
@@ -99,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
         activation_bits=32,
         per_channel=False,
         activation_range="none",
-        first_convolution="none",
+        weight_rounding="none",
     ),
     "int8": _INT8,
     "int8x16": dataclasses.replace(

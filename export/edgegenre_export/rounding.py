@@ -1,16 +1,20 @@
-"""Rounding the first convolution's weights by what its input looks like.
+"""Rounding weights to int8 by what their inputs look like, layer after layer.
 
-The input's cells stand for 0 … 80 dB, so that a rounding error of a weight is multiplied by a level of some 40 dB:
-rounding each weight to its nearest step makes this one layer lose more than all others together. Neighbouring
-cells are alike, though, and errors of a kernel's weights can cancel: the steps are chosen so that the expected
-square of the output's error is least, given the covariance of the input's patches, and the error's mean goes into
-the bias. (The objective is that of Nagel et al., *Up or Down? Adaptive Rounding*, 2020, solved by coordinate
-descent; the bias as in Nagel et al., *Data-Free Quantization*, 2019.)
+Rounding each weight to its nearest step makes errors that add up over a layer's inputs and on through the network.
+Inputs are alike, though (neighbouring cells, channels of one origin), and errors can cancel: a weight's error is made
+up for by the weights that are not yet rounded, as the covariance of the layer's inputs tells (Frantar et al., *GPTQ*,
+2023, which is Hassibi & Stork's *Optimal Brain Surgeon* in a fixed order). What is left of the error's mean goes into
+the bias (Nagel et al., *Data-Free Quantization*, 2019). Inputs are those of the network as rounded so far, and means
+are held to the network as trained.
+
+Both exporters find exactly these steps, because the largest weight of a channel stays the largest: it is what they take
+for 127.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -21,84 +25,92 @@ from edgegenre_runtime.quantised import dequantise
 
 from .replay import INPUT_ZERO_POINT, input_scale_db
 
-__all__ = ["round_first_convolution"]
+__all__ = ["round_weights"]
 
 _MAX_STEP = 127
-_SCALES = 1 + np.arange(9) / 1000  # of the smallest scale that holds the largest weight
+_DAMPING = 0.01  # of the mean variance, so that inputs that never vary don't make the covariance singular
+_LEAST_VARIANCE = 1e-9
+_WINDOWS = 64
+_BATCH = 16
 _Float = npt.NDArray[np.float64]
 
 
-def round_first_convolution(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn.Module:
-    """Return a copy of a network whose first convolution has weights on an int8 grid, one scale a channel.
-
-    A quantiser that takes a channel's largest weight for its 127 finds exactly these steps.
+def round_weights(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn.Module:
+    """Return a copy of a network whose convolutions have weights on an int8 grid, one scale a channel.
 
     Parameters
     ----------
     network
-        In eval mode. Without a convolution of one input channel it is returned as it is.
+        In eval mode. Layers other than :class:`torch.nn.Conv2d` with zero padding stay as they are.
     cells
-        int8 [N, n_mels, frames], calibration windows.
+        int8 [N, n_mels, frames], calibration windows, of which some 64, evenly spread, are used.
     top_db
         The spec's.
     """
     rounded = copy.deepcopy(network)
-    first = next((m for m in rounded.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 1), None)
-    if first is None:
-        return network
-    mean, covariance = _patch_moments(first, cells, top_db)
-    weights = first.weight.detach().double().numpy().reshape(first.out_channels, -1)
-    on_grid = np.stack([_round_channel(channel, covariance) for channel in weights])
-    shift = torch.from_numpy((on_grid - weights) @ mean).float()
-    with torch.no_grad():
-        first.weight.copy_(torch.from_numpy(on_grid).float().reshape(first.weight.shape))
-        first.bias = nn.Parameter((-shift if first.bias is None else first.bias - shift), requires_grad=False)
+    trained = dict(network.named_modules())
+    chosen = cells[:: max(1, len(cells) // _WINDOWS)]
+    db = torch.from_numpy(dequantise(chosen, input_scale_db(top_db), INPUT_ZERO_POINT))[:, None]
+    for name, layer in list(rounded.named_modules()):
+        if not isinstance(layer, nn.Conv2d) or isinstance(layer.padding, str) or layer.padding_mode != "zeros":
+            continue
+        outputs = [made.double().mean(dim=(2, 3)) for _, made in _calls(network, trained[name], db)]
+        if outputs:  # a layer that the network never calls has no inputs to go by
+            _round_layer(layer, *_moments(rounded, layer, db), torch.cat(outputs).mean(dim=0).numpy())
     return rounded
 
 
-def _patch_moments(convolution: nn.Conv2d, cells: npt.NDArray[np.int8], top_db: int) -> tuple[_Float, _Float]:
-    """Return mean [K] and covariance [K, K] of the patches under the kernel, in dB and dB²."""
-    size, pad, stride = convolution.kernel_size, convolution.padding, convolution.stride
-    total, products, count = 0.0, 0.0, 0
-    for window in cells:
-        db = torch.from_numpy(dequantise(window, input_scale_db(top_db), INPUT_ZERO_POINT))[None, None]
-        patches = nn.functional.unfold(db, size, padding=pad, stride=stride)[0].double().numpy()  # type: ignore[arg-type]
-        total, products, count = total + patches.sum(axis=1), products + patches @ patches.T, count + patches.shape[1]
-    mean = np.asarray(total / count)
-    return mean, np.asarray(products / count) - np.outer(mean, mean)
+def _calls(network: nn.Module, layer: nn.Module, db: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield input and output of a layer, batch by batch of windows."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    hook = layer.register_forward_hook(lambda _, given, made: seen.append((given[0], made)))
+    try:
+        with torch.inference_mode():
+            for batch in torch.split(db, _BATCH):
+                network(batch)
+                yield from seen
+                seen.clear()
+    finally:
+        hook.remove()
 
 
-def _round_channel(weights: _Float, covariance: _Float) -> _Float:
-    """Return weights [K] on a grid of 127 steps a side with the least expected square error."""
-    largest = int(np.abs(weights).argmax())
-    if weights[largest] == 0:
-        return weights
-    best, least = weights, np.inf
-    for factor in _SCALES:
-        scale = factor * np.abs(weights[largest]) / _MAX_STEP
-        steps = np.clip(np.rint(weights / scale), -_MAX_STEP, _MAX_STEP)
-        steps[largest] = np.sign(weights[largest]) * _MAX_STEP
-        error = _descend(steps, weights, scale, largest, covariance)
-        if error < least:
-            best, least = steps * scale, error
-    return best
+def _moments(network: nn.Module, layer: nn.Conv2d, db: torch.Tensor) -> tuple[_Float, _Float]:
+    """Return mean [G, K] and covariance [G, K, K] of the patches under the kernels of each of a layer's G groups."""
+    total, products, count = torch.zeros(()), torch.zeros(()), 0
+    size, pad, stride, dilation = layer.kernel_size, layer.padding, layer.stride, layer.dilation
+    for given, _ in _calls(network, layer, db):
+        patches = nn.functional.unfold(given, size, dilation, pad, stride).double()  # type: ignore[arg-type]
+        by_group = patches.reshape(len(patches), layer.groups, -1, patches.shape[2]).permute(1, 2, 0, 3).flatten(2)
+        total, products = total + by_group.sum(dim=2), products + by_group @ by_group.mT
+        count += by_group.shape[2]
+    mean = (total / count).numpy()
+    return mean, (products / count).numpy() - mean[:, :, None] * mean[:, None, :]
 
 
-def _descend(steps: _Float, weights: _Float, scale: float, fixed: int, covariance: _Float) -> float:
-    """Move single steps and pairs of steps by one, in place, while the expected square error falls; return it."""
-    K = len(weights)
-    eye = np.eye(K)
-    free = [i for i in range(K) if i != fixed]
-    moves = [sign * eye[i] for i in free for sign in (1, -1)]
-    moves += [eye[i] - eye[j] for i in free for j in free if i != j]
-    moves_array = np.stack(moves)
-    curvature = np.einsum("mi,ij,mj->m", moves_array, covariance, moves_array) * scale**2
-    while True:
-        gradient = covariance @ (steps * scale - weights)
-        change = 2 * scale * (moves_array @ gradient) + curvature
-        change[(np.abs(steps + moves_array) > _MAX_STEP).any(axis=1)] = np.inf
-        pick = int(change.argmin())
-        if change[pick] >= -1e-15:
-            error = steps * scale - weights
-            return float(error @ covariance @ error)
-        steps += moves_array[pick]
+@torch.no_grad()
+def _round_layer(layer: nn.Conv2d, mean: _Float, covariance: _Float, wanted: _Float) -> None:
+    """Round a layer's weights in place; its bias makes the means of its outputs, [C_out], the wanted ones."""
+    weights = layer.weight.double().numpy().reshape(layer.groups, layer.out_channels // layer.groups, -1)
+    steps = np.stack([_round_rows(rows, inputs) for rows, inputs in zip(weights, covariance, strict=True)])
+    made = np.einsum("gok,gk->go", steps, mean).reshape(-1)
+    layer.weight.copy_(torch.from_numpy(steps).float().reshape(layer.weight.shape))
+    layer.bias = nn.Parameter(torch.from_numpy(wanted - made).float(), requires_grad=False)
+
+
+def _round_rows(weights: _Float, covariance: _Float) -> _Float:
+    """Return weights [O, K] on grids of 127 steps a side; inputs with the most variance are rounded first."""
+    n_rows, K = weights.shape
+    largest = np.abs(weights).argmax(axis=1)
+    top = weights[np.arange(n_rows), largest]
+    scale = np.maximum(np.abs(top) / _MAX_STEP, 1e-30)
+    order = np.argsort(-np.diag(covariance), kind="stable")
+    damped = covariance + (_DAMPING * np.trace(covariance) / K + _LEAST_VARIANCE) * np.eye(K)
+    upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    left, rounded = weights[:, order], np.empty_like(weights)
+    for place, column in enumerate(order):
+        steps = np.clip(np.rint(left[:, place] / scale), -_MAX_STEP, _MAX_STEP)
+        steps[largest == column] = (np.sign(top) * _MAX_STEP)[largest == column]
+        rounded[:, column] = steps * scale
+        error = (left[:, place] - rounded[:, column]) / upper[place, place]
+        left[:, place + 1 :] -= error[:, None] * upper[place, place + 1 :]
+    return rounded

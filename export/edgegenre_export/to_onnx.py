@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,14 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.calibrate import create_calibrator
 from torch import nn
 
 from edgegenre_runtime.frontend import ExportError, FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
 from .quiet import converter
+from .ranges import activation_range
 from .replay import INPUT_ZERO_POINT, input_scale_db
 
 __all__ = ["convert_onnx", "float_onnx", "int8_onnx"]
@@ -71,8 +74,8 @@ def convert_onnx(module: nn.Module, example: torch.Tensor, given: str, made: str
 def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
     """Quantise a float ONNX model to int8 QDQ with int8 window cells in and int8 logits out.
 
-    Weights have a scale a channel; an activation's scale spans the smallest to the largest value that
-    calibration saw. Scale and zero point of input and output are in ``metadata_props``.
+    Weights have a scale a channel; an activation's scale spans what :func:`.ranges.activation_range` says of the
+    calibration windows. Scale and zero point of input and output are in ``metadata_props``.
 
     Parameters
     ----------
@@ -105,16 +108,17 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
         tempfile.TemporaryDirectory() as folder,
     ):
         path = Path(folder) / "model.onnx"
+        ranges = _ranges(float_model, windows, scale, Path(folder))
         quantize_static(
             onnx.load_from_string(float_model),
             path,
-            _Reader(windows, scale),
+            _Reader(windows[:1], scale),  # ranges are given below
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"TensorQuantOverrides": pinned},
+            extra_options={"TensorQuantOverrides": {**ranges, **pinned}},
         )
         model = onnx.load(path)
     output_scale, output_zero_point = _strip_ends(model)
@@ -125,6 +129,29 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
         "output_zero_point": str(output_zero_point),
     }
     return _finish(model, {**metadata, **contract})
+
+
+def _ranges(
+    float_model: bytes, windows: npt.NDArray[np.int8], scale_db: float, folder: Path
+) -> dict[str, list[dict[str, np.float32]]]:
+    """Return the range of each activation as onnxruntime's quantiser takes it."""
+    (folder / "float.onnx").write_bytes(float_model)
+    calibrator = create_calibrator(folder / "float.onnx", None, str(folder / "extremes.onnx"), CalibrationMethod.MinMax)
+    session = calibrator.infer_session
+    names = [output.name for output in session.get_outputs()]
+    lows: dict[str, list[Any]] = {}
+    highs: dict[str, list[Any]] = {}
+    reader = _Reader(windows, scale_db)
+    while (given := reader.get_next()) is not None:
+        for name, value in zip(names, session.run(names, given), strict=True):
+            for ending, values in (("_ReduceMin", lows), ("_ReduceMax", highs)):
+                if name.endswith(ending):
+                    values.setdefault(name[: -len(ending)], []).append(value)
+    made = {}
+    for name, low in lows.items():
+        ends = activation_range(low, highs[name], is_whole=name == _OUTPUT)
+        made[name] = [{end: np.float32(value) for end, value in zip(("rmin", "rmax"), ends, strict=True)}]
+    return made
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base class

@@ -14,6 +14,7 @@ from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.quantised import dequantise
 
 from .quiet import converter
+from .ranges import activation_range
 from .replay import INPUT_ZERO_POINT, input_scale_db
 from .slim import short_names
 
@@ -76,9 +77,9 @@ def int8_tflite(
 ) -> bytes:
     """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 or int16 activations.
 
-    An activation's scale spans the smallest to the largest value that calibration saw (``"min_max"``). The
-    input's is set from the spec, so that window cells are the input tensor byte for byte, or with int16
-    activations ``cell + 128``, their steps above the floor.
+    An activation's scale spans what :func:`.ranges.activation_range` says of the calibration windows. The input's
+    is set from the spec, so that window cells are the input tensor byte for byte, or with int16 activations
+    ``cell + 128``, their steps above the floor.
 
     Parameters
     ----------
@@ -102,20 +103,47 @@ def int8_tflite(
 
 def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
 
     chosen = recipe.static_wi8_ai8() if activation_bits == 8 else recipe.static_wi8_ai16()
     manager = recipe_manager.RecipeManager()
     manager.load_quantization_recipe(chosen)
-    ranges = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+    calibration = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=_collect)
     name, tensor = _input_names(float_model)
     scale = input_scale_db(top_db)
     samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
-    ranges.calibrate({"serving_default": samples}, manager)
-    found: dict[str, Any] = ranges.get_model_qsvs()
+    calibration.calibrate({"serving_default": samples}, manager)
+    seen: dict[str, Any] = calibration.get_model_qsvs()
+    found = {key: _range(value, _same(value, seen[_output_name(float_model)])) for key, value in seen.items()}
     low, high = (0.0, float(top_db)) if activation_bits == 8 else (-_INT16_MAX * scale, _INT16_MAX * scale)
     found[tensor] = {bound: np.full_like(found[tensor][bound], value) for bound, value in (("min", low), ("max", high))}
     return bytes(quantizer.Quantizer(float_model, chosen).quantize(found).quantized_model)
+
+
+def _collect(seen: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Keep each window's extremes of a tensor, where the quantiser would have kept a running figure."""
+    lows, highs = seen.get("lows", []), seen.get("highs", [])
+    lows.append(new["min"])
+    highs.append(new["max"])
+    return {**new, "lows": lows, "highs": highs}
+
+
+def _same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Return whether two tensors had the same extremes in every window: the logits, and what is reshaped to them."""
+    return all(np.array_equal(np.ravel(a.get(key, [])), np.ravel(b.get(key, []))) for key in ("lows", "highs"))
+
+
+def _range(seen: dict[str, Any], is_whole: bool) -> dict[str, Any]:
+    if "lows" not in seen:
+        return seen
+    low, high = activation_range(seen["lows"], seen["highs"], is_whole=is_whole)
+    return {"min": np.full_like(seen["min"], low), "max": np.full_like(seen["max"], high)}
+
+
+def _output_name(float_model: bytes) -> str:
+    from ai_edge_litert.interpreter import Interpreter
+
+    name: str = Interpreter(model_content=float_model).get_output_details()[0]["name"]
+    return name
 
 
 def _input_names(float_model: bytes) -> tuple[str, str]:
