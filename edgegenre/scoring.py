@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre_runtime.frontend import Tables, normalise
+from edgegenre_runtime.frontend import Tables
 
-from .features import FeatureCache, crop
+from .features import FeatureCache
 from .metrics import wilson_interval
+from .windows import track_windows, window_starts
 
 __all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
 
@@ -88,19 +89,6 @@ def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
             return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
 
     return predict
-
-
-def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
-    """Return first frames of half-overlapping windows that cover a track (one window for a short track)."""
-    last = max(n_frames - frames_per_window, 0)
-    return list(range(0, last + 1, max(frames_per_window // 2, 1)))
-
-
-def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:
-    """Return the half-overlapping network windows of a cached track, int8 [n, n_mels, frames_per_window]."""
-    frames, width = cache.track(track), tables.spec.frames_per_window
-    starts = window_starts(frames.shape[1], width)
-    return np.stack([normalise(crop(frames, start, width), tables).cells for start in starts])
 
 
 def score_tracks(

@@ -34,6 +34,8 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",
         "edgegenre_bench/parity.py",
+        "edgegenre_bench/devices/rpi4.toml",
+        "edgegenre_bench/plans/quick.toml",
         "edgegenre_export/c/edgegenre_mel.c",
     ):
         assert needed in names
@@ -53,6 +55,10 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
     listed = subprocess.run([binaries / "pip", "list"], capture_output=True, text=True, check=True).stdout.lower()
     for heavy in ("torch", "scipy", "librosa", "tensorflow", "onnx"):
         assert f"\n{heavy}" not in listed
+    bench = [binaries / "edgegenre", "bench"]
+    subprocess.run([*bench, "run", "--out", tmp_path / "r.json", "--page", tmp_path / "r.html"], check=True)
+    for command in (["check", tmp_path / "r.json"], ["compare", tmp_path / "r.json", tmp_path / "r.json"], ["report"]):
+        subprocess.run([*bench, *command], check=True, capture_output=True)
     for command, extra in (
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),

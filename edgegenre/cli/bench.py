@@ -10,11 +10,16 @@ import typer
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.sources import audio_files
 
+from . import board
 from .common import needs, progress_bar
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+app.command("run")(board.run)
+app.command("compare")(board.compare)
+app.command("report")(board.report)
+app.command("check")(board.check)
 
 Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
 
