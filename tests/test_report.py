@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from documents import emulated_like
 
 from edgegenre.cli import main
 from edgegenre_bench import board, plan
@@ -19,43 +20,16 @@ MARKS = "# x\n<!-- edgegenre bench report: begin -->\nold\n<!-- edgegenre bench 
 
 @pytest.fixture(scope="module")
 def measured():
-    return board.measure_board(TINY)
+    result = board.measure_board(TINY)
+    for row in result["stages"]:  # of a machine that nothing disturbs
+        row |= {"least_ms": 1.0, "p50_ms": 1.5, "p90_ms": 2.0, "p99_ms": 2.5}
+    result["stream"]["real_time_factor"] = 0.001
+    return result
 
 
 @pytest.fixture(scope="module")
 def emulated(measured):
-    kept = ("format", "format_version", "made_at", "command", "bundle", "golden")
-    peers = [
-        {"name": "edgegenre, int8", "mel": 1e6, "network": 1e7, "window": 1.1e7, "audio_s": 9.0},
-        {"name": "librosa", "mel": 1e7, "network": 1e8, "window": 1.1e8, "audio_s": 9.0},
-    ]
-    return {key: measured[key] for key in kept} | {
-        "kind": "emulated",
-        "device": "rpi4",
-        "emulator": {"program": "qemu-aarch64 7.2", "cpu": "cortex-a72", "note": "", "host": "x86_64"},
-        "parity": {
-            "windows": 200,
-            "clips": 10,
-            "music": "shared clips",
-            "frontend_differs": 0,
-            "network_max_lsb": 0,
-            "top1_differs": 0,
-            "has_network": True,
-        },
-        "counts": [
-            {"stage": stage, "instructions": n, "spread": 0.0, "runs": 2}
-            for stage, n in (("mel", 10**6), ("network", 10**7), ("end_to_end", 11 * 10**6), ("stream_second", 10**6))
-        ],
-        "peers_instructions": peers,
-        "limit": {"macs": 8 * 10**6, "macs_per_instruction": 8, "instructions": 10**6, "counted_over_limit": 10.0},
-        "estimate": {
-            "instructions_per_cycle": 1.2,
-            "clock_mhz": 1800.0,
-            "window_ms": 5.1,
-            "real_time_factor": 0.2,
-            "note": "an estimate",
-        },
-    }
+    return emulated_like(measured)
 
 
 @pytest.fixture
@@ -76,7 +50,7 @@ def test_the_matrix_says_what_is_measured_emulated_missed_and_absent(folder):
     assert " ms |" not in rows[3]
     assert "an estimate: IPC 1.2 at 1800 MHz" in rows[3]
     assert "**missed**: real-time factor: 0.2 of 0.1 (by estimate)" in rows[3]
-    assert "No result yet: Android-class phone" in text
+    assert "Never run on the real thing: Android-class phone" in text
     assert "| librosa | 10.00 |" in text
     assert "| 10.00 |" in text
 

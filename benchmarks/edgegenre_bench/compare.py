@@ -55,11 +55,13 @@ def compare_results(base: dict[str, Any], other: dict[str, Any], allowed: Allowe
     Raises
     ------
     UsageError
-        If they are of another kind or device, which says nothing of a regression.
+        If they are of another kind or device, which says nothing of a regression, or hold no figures of a board.
     """
     for key in ("kind", "device"):
         if base[key] != other[key]:
             raise UsageError(f"one result has {key} {base[key]!r}, the other {other[key]!r}: they cannot be compared")
+    if base["kind"] == "parity":
+        raise UsageError("these are results of  bench parity;  bench run  and  bench emulate  make those to compare")
     changes = [*_bits(base, other), *_sizes(base, other, allowed)]
     if base["kind"] == "measured":
         changes += [*_times(base, other, allowed), *_accuracy(base, other, allowed)]

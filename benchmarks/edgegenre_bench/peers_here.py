@@ -21,7 +21,7 @@ from .latency import time_in_turn
 from .peers import Peer, build_peers
 from .result import golden_arrays
 
-__all__ = ["matching_checkpoint", "peers_beside", "write_peer_files"]
+__all__ = ["files_for", "matching_checkpoint", "peers_beside", "write_peer_files"]
 
 _WARM_UP, _REPEATS = 5, 61
 _PARTS = ("mel", "network", "window")
@@ -44,6 +44,12 @@ def matching_checkpoint(path: Path | None, classifier: GenreClassifier) -> Check
     if checkpoint.spec_hash != classifier.tables.spec_hash or checkpoint.labels != classifier.labels:
         raise SpecError("the checkpoint and the bundle were made with different front-ends or classes: give a pair")
     return checkpoint
+
+
+def files_for(folder: Path, bundle: Path | None, checkpoint: Path | None) -> None:
+    """Write the peers' files of a bundle and its checkpoint (the shipped ones if None) into ``folder``."""
+    classifier = GenreClassifier.load(bundle)
+    write_peer_files(folder, matching_checkpoint(checkpoint, classifier), classifier.tables.spec)
 
 
 def peers_beside(

@@ -12,6 +12,7 @@ from edgegenre_runtime.frontend import DataError
 
 from .budget import spent_on
 from .devices import device_names, devices_folder, load_device
+from .parity_table import format_table
 from .result import bundle_id, read_result, stage_of
 
 __all__ = ["format_report", "is_stale", "read_results", "stale_results", "write_report"]
@@ -27,7 +28,7 @@ def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
     return [read_result(path) for path in sorted(folder.glob("*.json"))]
 
 
-def format_report(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
+def format_report(results: Sequence[dict[str, Any]], bundle: Bundle, *, is_whole: bool = True) -> str:
     """Return the matrix, the peers, the limit and the parity as Markdown.
 
     Parameters
@@ -36,8 +37,13 @@ def format_report(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
         What :func:`read_results` returned.
     bundle
         The shipped one; results of another are marked.
+    is_whole
+        Whether these are all results, so that devices without one are named.
     """
-    tables = [_matrix(results, bundle), _peers(results), _limits(results), _parity(results)]
+    boards = [result for result in results if result["kind"] != "parity"]
+    suites = [_suite(result) for result in results if result["kind"] == "parity"]
+    absent = _absent(boards) if is_whole else ""
+    tables = [_matrix(boards, bundle), absent, _peers(boards), _limits(boards), _parity(boards), *suites]
     return "\n\n".join(table for table in tables if table)
 
 
@@ -58,10 +64,14 @@ def _matrix(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
         if result["kind"] == "emulated":
             met += " (by estimate)"
         lines.append(_line([title, _model(result, bundle), how, *figures, met]))
-    absent = sorted(set(device_names()) - {result["device"] for result in results})
-    if absent:
-        lines += ["", f"No result yet: {', '.join(load_device(name).title for name in absent)}."]
     return "\n".join(lines)
+
+
+def _absent(results: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence on the devices that were never measured, which is not the same as emulated."""
+    measured = {result["device"] for result in results if result["kind"] == "measured"}
+    absent = [load_device(name).title for name in sorted(set(device_names()) - measured)]
+    return f"Never run on the real thing: {', '.join(absent)}." if absent else ""
 
 
 def _measured(result: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -80,6 +90,7 @@ def _emulated(result: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     estimate, emulator = result["estimate"], result["emulator"]
     how = f"emulated {emulator['cpu']}" + (f"; {emulator['note']}" if emulator["note"] else "")
     stated = f"IPC {estimate['instructions_per_cycle']:g} at {estimate['clock_mhz']:g} MHz"
+    stated += f"; {estimate['note']}" if estimate["note"] else ""
     return how, (*words, f"≈ {estimate['real_time_factor']:.4f}, an estimate: {stated}", "not known")
 
 
@@ -135,14 +146,14 @@ def _parity(results: Sequence[dict[str, Any]]) -> str:
     heads = ("emulated", "windows", "front-end values that differ", "largest difference of a logit", "other top class")
     lines = []
     for result in results:
-        if result["kind"] != "emulated" or not result["parity"]["windows"]:
+        if result["kind"] != "emulated":
             continue
         parity, has_network = result["parity"], result["parity"]["has_network"]
         lines.append(
             _line(
                 [
                     f"{result['device']}, {result['emulator']['cpu']}",
-                    f"{parity['windows']} of {parity['music']}",
+                    f"{parity['windows']} of {parity['music']}" if parity["windows"] else parity["music"],
                     str(parity["frontend_differs"]),
                     f"{parity['network_max_lsb']} LSB" if has_network else "not run",
                     str(parity["top1_differs"]) if has_network else "not run",
@@ -150,6 +161,10 @@ def _parity(results: Sequence[dict[str, Any]]) -> str:
             )
         )
     return "\n".join([_line(heads), _line(["---"] * len(heads)), *lines]) if lines else ""
+
+
+def _suite(result: dict[str, Any]) -> str:
+    return format_table(result["rows"], result["n_clips"], result["n_windows"], result["data"])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -182,6 +197,6 @@ def is_stale(page: Path, report: str) -> bool:
 
 
 def stale_results(results: Sequence[dict[str, Any]], bundle: Bundle) -> list[str]:
-    """Return the names of emulated results of another bundle: they can be made anew anywhere, so they must be."""
+    """Return the names of emulated and parity results of another bundle: they can be made anew anywhere."""
     current = bundle_id(bundle)
-    return [r["device"] for r in results if r["kind"] == "emulated" and r["bundle"]["id"] != current]
+    return [r["device"] or r["kind"] for r in results if r["kind"] != "measured" and r["bundle"]["id"] != current]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "check_bundle",
     "describe_bundle",
     "golden_arrays",
+    "golden_report",
     "read_result",
     "replay_golden",
     "stage_of",
@@ -124,6 +125,23 @@ _EMULATED: dict[str, Any] = {
         "note": str,
     },
 }
+_PARITY: dict[str, Any] = {
+    "data": str,
+    "n_windows": int,
+    "n_clips": int,
+    "rows": [
+        {
+            "executor": str,
+            "why_not": str,
+            "windows_agree": float,
+            "clips_agree": int,
+            "changed": [str],
+            "max_lsb": (int, None),
+            "max_probability_difference": float,
+            "clips_right": (int, None),
+        }
+    ],
+}
 _COMMON: dict[str, Any] = {
     "format": str,
     "format_version": int,
@@ -172,16 +190,32 @@ def replay_golden(classifier: GenreClassifier) -> dict[str, Any]:
         ``mel_differs``, the cells and frames that differ (0 unless the front-end is broken), ``mel_digest`` of them
         all, ``network_max_lsb``, the largest difference of a logit, and ``outputs``, the logits.
     """
-    golden, digest, differs, outputs = golden_arrays(classifier.bundle), hashlib.sha256(), 0, []
-    for pcm, frames, cells in zip(golden["pcm"], golden["frames_q9"], golden["cells"], strict=True):
-        made = log_mel(pcm, classifier.tables).frames_q9
-        window = normalise(made, classifier.tables).cells
-        differs += int((made != frames).sum()) + int((window != cells).sum())
-        digest.update(made.tobytes() + window.tobytes())
-        outputs.append(classifier.outputs(cells).tolist())
-    expected = golden["output_" + MODEL.replace(".", "_")].astype(int)
-    largest = int(np.abs(expected - np.array(outputs, int)).max())
-    return {"mel_differs": differs, "mel_digest": digest.hexdigest(), "network_max_lsb": largest, "outputs": outputs}
+    golden, made = golden_arrays(classifier.bundle), []
+    for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
+        frames = log_mel(pcm, classifier.tables).frames_q9
+        made.append((frames, normalise(frames, classifier.tables).cells, classifier.outputs(cells)))
+    return golden_report(golden, made)
+
+
+def golden_report(
+    golden: Mapping[str, npt.NDArray[Any]],
+    made: Sequence[tuple[npt.NDArray[np.int16], npt.NDArray[np.int8], npt.NDArray[np.int8]]],
+) -> dict[str, Any]:
+    """Return what :func:`replay_golden` does, of frames, cells and logits made elsewhere, one triple a piece."""
+    digest, differs = hashlib.sha256(), 0
+    for (frames, cells, _), expected_frames, expected_cells in zip(
+        made, golden["frames_q9"], golden["cells"], strict=True
+    ):
+        differs += int((frames != expected_frames).sum()) + int((cells != expected_cells).sum())
+        digest.update(frames.tobytes() + cells.tobytes())
+    outputs = np.stack([logits for _, _, logits in made]).astype(int)
+    largest = int(np.abs(golden["output_" + MODEL.replace(".", "_")] - outputs).max())
+    return {
+        "mel_differs": differs,
+        "mel_digest": digest.hexdigest(),
+        "network_max_lsb": largest,
+        "outputs": outputs.tolist(),
+    }
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -207,7 +241,7 @@ def _check_shape(result: Any, where: str) -> None:
         raise DataError(f"{where}: not a result of  edgegenre bench")
     if result.get("format_version") != FORMAT_VERSION:
         raise DataError(f"{where}: of format {result.get('format_version')!r}; this edgegenre reads {FORMAT_VERSION}")
-    kinds = {"measured": _MEASURED, "emulated": _EMULATED}
+    kinds = {"measured": _MEASURED, "emulated": _EMULATED, "parity": _PARITY}
     if result.get("kind") not in kinds:
         raise DataError(f"{where}.kind: must be one of {', '.join(sorted(kinds))}")
     check(result, _COMMON | kinds[result["kind"]], where)

@@ -1,4 +1,4 @@
-"""``edgegenre bench run | compare | report | check``: boards measured and compared, with the base install."""
+"""``edgegenre bench run | emulate | compare | report | check``: boards measured, emulated and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from .common import command_line, needs
 
-__all__ = ["check", "compare", "report", "run"]
+__all__ = ["check", "compare", "emulate", "report", "run"]
 
 _Bundle = Annotated[Path | None, typer.Option(help="Bundle folder or .zip; the shipped one if not given.")]
 _Results = Annotated[list[Path], typer.Argument(help="Results, the first being what the others are held to.")]
@@ -65,6 +65,62 @@ def run(
     if page is not None:
         write_page(result, page)
     typer.echo(format_result(result))
+
+
+def emulate(
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio for parity; toy music if not given.")] = None,
+    device: Annotated[str, typer.Option(help="Profile in devices/.")] = "rpi4",
+    bundle: _Bundle = None,
+    windows: Annotated[int, typer.Option(help="Least windows for parity.", min=1)] = 200,
+    repeats: Annotated[int, typer.Option(help="Counting runs, every one a process of its own.", min=1)] = 2,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Count librosa, onnxruntime, scipy too (600 MB more).")
+    ] = False,
+    yamnet: Annotated[Path | None, typer.Option(help="With --peers: yamnet.tflite, or another waveform model.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="With --peers: the bundle's checkpoint; the shipped one if not given.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the emulated arm64 userland.", envvar="EDGEGENRE_EMULATE_CACHE")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Result to write, JSON.")] = None,
+) -> None:
+    """Run a board under QEMU: the same bits as here? and how many instructions? Never milliseconds. 1 if bits differ.
+
+    The first run fetches an arm64 Debian and aarch64 wheels (about 400 MB); a run that was stopped goes on there.
+
+    Example: `edgegenre bench emulate ../shared/data/gtzan/clips --device rpi4 --out devices/results/rpi4.json`
+    """
+    import tempfile
+
+    with needs("all"):
+        from edgegenre_bench.emulated import Wanted, emulate_board, has_parity
+        from edgegenre_bench.peers_here import files_for
+    from edgegenre_bench.report import format_report
+    from edgegenre_bench.result import write_result
+    from edgegenre_runtime.bundle import read_bundle
+    from edgegenre_runtime.classifier import default_bundle
+    from edgegenre_runtime.sources import audio_files
+
+    with tempfile.TemporaryDirectory() as name:
+        if peers:
+            files_for(Path(name), bundle, checkpoint)
+        wanted = Wanted(
+            device=device,
+            bundle=bundle,
+            clips=audio_files(clips or []),
+            windows=windows,
+            repeats=repeats,
+            peer_files=Path(name) if peers else None,
+            yamnet=yamnet,
+            cache=cache,
+        )
+        result = emulate_board(wanted, command_line(), say)
+    if out is not None:
+        write_result(result, out)
+    typer.echo(format_report([result], read_bundle(default_bundle() if bundle is None else bundle), is_whole=False))
+    if not has_parity(result):
+        raise typer.Exit(1)
 
 
 def compare(
