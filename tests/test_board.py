@@ -44,7 +44,7 @@ def test_a_result_is_valid_and_survives_the_disk(result, tmp_path, capsys):
 def test_streaming_is_linear_in_time_and_flat_in_memory(result):
     short, long = (row for row in result["growth"] if row["axis"] == "length_s")
     assert long["audio_s"] == 60 * short["audio_s"]
-    assert long["rss_mb"] < 1.1 * short["rss_mb"]
+    assert long["rss_mb"] < short["rss_mb"] + 1.5
     assert long["wall_s"] / long["audio_s"] < 10 * short["wall_s"] / short["audio_s"] + 0.01
 
 

@@ -34,7 +34,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",
         "edgegenre_bench/parity.py",
-        "edgegenre_bench/devices/rpi4.toml",
+        "edgegenre_bench/profiles/rpi4.toml",
         "edgegenre_bench/plans/quick.toml",
         "edgegenre_export/c/edgegenre_mel.c",
     ):

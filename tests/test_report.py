@@ -87,6 +87,12 @@ def test_an_emulated_result_of_another_bundle_is_stale_and_a_measured_one_is_mar
     assert main(["bench", "report", "--results", str(folder), "--check", str(page)]) == 1
 
 
+@pytest.mark.parametrize("command", ["run", "emulate", "compare", "report", "check", "parity"])
+def test_help_has_an_example(command, capsys):
+    assert main(["bench", command, "--help"]) == 0
+    assert "Example" in capsys.readouterr().out
+
+
 def test_a_page_without_marks_is_refused(tmp_path):
     (tmp_path / "x.md").write_text("nothing")
     with pytest.raises(DataError, match="needs one line"):

@@ -114,7 +114,7 @@ class Device:
 
 def devices_folder() -> Path:
     """Return the folder of the profiles: in the installed package, or ``devices`` of a checkout."""
-    installed = Path(__file__).parent / "devices"
+    installed = Path(__file__).parent / "profiles"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "devices"
 
 

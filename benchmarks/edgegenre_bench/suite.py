@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from ai_edge_litert.interpreter import Interpreter
 
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.features import FeatureCache
@@ -105,7 +106,7 @@ def _executors(
     """Return every executor by its name; one answers with a sentence where it cannot run."""
     bundle, top_db = classifier.bundle, classifier.tables.spec.top_db
     files = bundle.manifest["files"]
-    quantisation = classifier._output["quantization"]
+    quantisation = Interpreter(model_content=bundle.read(MODEL)).get_output_details()[0]["quantization"]
 
     def from_logits(logits: npt.NDArray[np.int8]) -> _Answers:
         return _Answers(softmax(dequantise(logits, *quantisation)), logits)
@@ -166,8 +167,6 @@ def _micro(
 
 def _run_waveform(model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """Run a waveform model, float32 [1, window_samples] of full scale 1 to probabilities float32 [1, C]."""
-    from ai_edge_litert.interpreter import Interpreter
-
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
