@@ -21,7 +21,7 @@ from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.classifier import default_bundle
 from edgegenre_runtime.frontend import DataError, UsageError, mel
 
-TINY = plan.Plan("quick", 1, 4, (1, 2), 20, 1, 8, plan.Growth((10, 600), (1, 3), (64,)))
+TINY = plan.Plan("quick", 1, 4, (1, 2), 20, 1, 8, plan.Growth((60, 3600), (1, 3), (64,)))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def test_a_result_is_valid_and_survives_the_disk(result, tmp_path, capsys):
 def test_streaming_is_linear_in_time_and_flat_in_memory(result):
     short, long = (row for row in result["growth"] if row["axis"] == "length_s")
     assert long["audio_s"] == 60 * short["audio_s"]
-    assert long["rss_mb"] < short["rss_mb"] + 1.5
-    assert long["wall_s"] / long["audio_s"] < 10 * short["wall_s"] / short["audio_s"] + 0.01
+    assert long["rss_mb"] < short["rss_mb"] + 3
+    assert long["wall_s"] / long["audio_s"] < 5 * short["wall_s"] / short["audio_s"] + 0.01
 
 
 def test_the_page_stands_alone_and_escapes(result, tmp_path):
