@@ -7,7 +7,7 @@ LIBRARY := runtime/edgegenre_runtime/frontend/lib/edgegenre_mel.so
 AUDIO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format wheels clean
+.PHONY: help boards demo test test-slow check format wheels clean
 
 help:
 	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
@@ -16,6 +16,7 @@ help:
 	@echo "make check                   format, lint, types, import rules"
 	@echo "make format                  mend what ruff can mend"
 	@echo "make wheels                  wheels with the C front-end for x86-64 and aarch64 (needs gcc-aarch64-linux-gnu)"
+	@echo "make boards                  measure this machine and every emulated board anew, and write README's tables"
 	@echo "make clean                   remove the environment and what the demo wrote"
 
 $(STAMP): pyproject.toml
@@ -51,6 +52,9 @@ wheels: $(STAMP)
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	EDGEGENRE_TARGET=aarch64 $(BIN)/python -m build --wheel --no-isolation --outdir dist .
 	@ls dist
+
+boards: $(STAMP) $(LIBRARY)
+	scripts/measure_boards.sh full
 
 clean:
 	rm -rf $(VENV) demo

@@ -24,7 +24,8 @@ from .audio import read_clip
 from .augment import DB_PER_Q9, add_noise, band_centres_hz, band_limit, to_q9
 from .evaluate import ALL, open_ensemble
 from .features import FeatureCache, load_cache
-from .scoring import Predictor, TrackScores, cut_windows, score_windows
+from .scoring import Predictor, TrackScores, score_windows
+from .windows import cut_windows
 
 __all__ = [
     "AUDIO_CONDITIONS",

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre_runtime.frontend import Tables, normalise
+from edgegenre_runtime.frontend import Tables
 
-from .features import FeatureCache, crop
+from .features import FeatureCache
 from .metrics import wilson_interval
+from .windows import track_windows, window_starts
 
-__all__ = ["Predictor", "TrackScores", "cut_windows", "score_tracks", "score_windows", "track_windows", "window_starts"]
+__all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
@@ -88,24 +89,6 @@ def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
             return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
 
     return predict
-
-
-def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
-    """Return first frames of half-overlapping windows that cover a track (one window for a short track)."""
-    last = max(n_frames - frames_per_window, 0)
-    return list(range(0, last + 1, max(frames_per_window // 2, 1)))
-
-
-def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:
-    """Return the half-overlapping network windows of a cached track, int8 [n, n_mels, frames_per_window]."""
-    return cut_windows(cache.track(track), tables)
-
-
-def cut_windows(frames_q9: npt.NDArray[np.int16], tables: Tables) -> npt.NDArray[np.int8]:
-    """Return the half-overlapping network windows of int16 [n_mels, T], int8 [n, n_mels, frames_per_window]."""
-    width = tables.spec.frames_per_window
-    starts = window_starts(frames_q9.shape[1], width)
-    return np.stack([normalise(crop(frames_q9, start, width), tables).cells for start in starts])
 
 
 def score_tracks(

@@ -9,8 +9,9 @@ from edgegenre.audio import read_clip
 from edgegenre.models import ModelConfig, build
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.mn04_input import PEAK_DB, design_mel_map
-from edgegenre.scoring import cells_to_db, cut_windows
+from edgegenre.scoring import cells_to_db
 from edgegenre.weights import load_weights
+from edgegenre.windows import cut_windows
 from edgegenre_runtime.frontend import CheckpointError, log_mel, released
 
 FRESH = ("features.14.", "head.")

@@ -35,6 +35,8 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",
         "edgegenre_bench/parity.py",
+        "edgegenre_bench/profiles/rpi4.toml",
+        "edgegenre_bench/plans/quick.toml",
         "edgegenre_export/c/edgegenre_mel.c",
     ):
         assert needed in names
@@ -58,6 +60,10 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
     for path in (Path(done.stdout.strip()), Path(done.stdout.strip()) / "model_int8.tflite"):
         shown = subprocess.run([binaries / "edgegenre", "inspect", path], capture_output=True, text=True, check=True)
         assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
+    bench = [binaries / "edgegenre", "bench"]
+    subprocess.run([*bench, "run", "--out", tmp_path / "r.json", "--page", tmp_path / "r.html"], check=True)
+    for command in (["check", tmp_path / "r.json"], ["compare", tmp_path / "r.json", tmp_path / "r.json"], ["report"]):
+        subprocess.run([*bench, *command], check=True, capture_output=True)
     for command, extra in (
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),

@@ -25,9 +25,9 @@ from pathlib import Path
 
 from edgegenre_runtime.frontend import DataError, UsageError
 
-from .userland import PACKAGES, WHEELS, call, fetch_packages, fetch_wheels, guest_python, pinned, unpack
+from .userland import PACKAGES, PEERS, WHEELS, call, fetch_packages, fetch_wheels, guest_python, pinned, unpack
 
-__all__ = ["CPUS", "Progress", "Userland", "cache_folder", "check_tools", "prepare", "run"]
+__all__ = ["CPUS", "Progress", "Userland", "cache_folder", "check_tools", "prepare", "prepare_peers", "run"]
 
 _TIMEOUT_S = 600
 _V80 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
@@ -129,6 +129,24 @@ def prepare(cache: Path | None = None, progress: Progress = lambda line: None) -
     except OSError as error:
         raise DataError(f"{folder}: cannot set up the emulated board there ({error.strerror})") from error
     return userland
+
+
+def prepare_peers(userland: Userland, progress: Progress = lambda line: None) -> Path:
+    """Fetch the aarch64 wheels of what people would use instead, about 600 MB, or take them as they are.
+
+    Returns
+    -------
+    Path
+        Their folder; it belongs behind the userland's own wheels, for it brings other copies of some.
+    """
+    folder = userland.cache / "peers"
+    with _locked(userland.cache / "lock"):
+        pins = " ".join((userland.python.name, *map(pinned, (*PEERS, "numpy", "scipy"))))
+        if _is_due(userland.cache, "peers", pins):
+            progress(f"aarch64 wheels of the peers: {pins.partition(' ')[2]}")
+            fetch_wheels(folder, userland.python.name.removeprefix("python"), pins.split()[1:])
+            _done(userland.cache, "peers", pins)
+    return folder
 
 
 def run(

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import scipy.fft
 
 from edgegenre_runtime.frontend import Tables, mel, native, released
 
-__all__ = ["BRACKETS", "mark", "scipy_log_mel"]
+__all__ = ["BRACKETS", "mark", "run_marked", "scipy_log_mel"]
 
 BRACKETS = ("nothing", "C executor", "NumPy reference", "scipy (float32)")
 """Name of each counted region; region ``i`` lies between the marks ``2 i`` and ``2 i + 1``."""
@@ -57,18 +57,9 @@ def scipy_log_mel(
     return decibels
 
 
-def _count(job: Path, tables: Tables) -> dict[str, object]:
-    """Run every pipeline once to warm up and once between its marks; returns what the host checks."""
-    with np.load(job) as arrays:
-        pcm, hann, weights = arrays["pcm"], arrays["hann"], arrays["weights"]
-    samples = pcm.astype(np.float32) / 32768
-    pipelines: tuple[Callable[[], object], ...] = (
-        lambda: None,
-        lambda: native.log_mel(pcm, tables),
-        lambda: mel.log_mel(pcm, tables),
-        lambda: scipy_log_mel(samples, hann, weights, tables.spec.hop_samples),
-    )
-    for index, pipeline in enumerate(pipelines):
+def run_marked(pipelines: Sequence[Callable[[], object]]) -> None:
+    """Run nothing, then every pipeline, each once to warm up and once between its marks."""
+    for index, pipeline in enumerate((lambda: None, *pipelines)):
         pipeline()
         mark(2 * index)  # first call: its own code is translated and warm
         gc.collect()
@@ -77,6 +68,19 @@ def _count(job: Path, tables: Tables) -> dict[str, object]:
         pipeline()
         mark(2 * index + 1)
         gc.enable()
+
+
+def _count(job: Path, tables: Tables) -> dict[str, object]:
+    """Run every pipeline once to warm up and once between its marks; returns what the host checks."""
+    with np.load(job) as arrays:
+        pcm, hann, weights = arrays["pcm"], arrays["hann"], arrays["weights"]
+    samples = pcm.astype(np.float32) / 32768
+    pipelines: tuple[Callable[[], object], ...] = (
+        lambda: native.log_mel(pcm, tables),
+        lambda: mel.log_mel(pcm, tables),
+        lambda: scipy_log_mel(samples, hann, weights, tables.spec.hop_samples),
+    )
+    run_marked(pipelines)
     by_c, by_numpy = native.log_mel(pcm, tables), mel.log_mel(pcm, tables)
     return {
         "machine": platform.machine(),

@@ -117,11 +117,11 @@ def _write_job(path: Path, spec: FrontendSpec) -> None:
     np.savez(path, pcm=pcm[: spec.window_samples], hann=hann, weights=np.ascontiguousarray(weights.T, np.float32))
 
 
-def between_marks(lines: str) -> list[int]:
-    """Return the instructions between each pair of marks, less those of the marks themselves."""
+def between_marks(lines: str, n: int = len(guest.BRACKETS) - 1) -> list[int]:
+    """Return the instructions of the ``n`` regions between marks, less those of the marks themselves."""
     marks = [line.split() for line in lines.splitlines()]
-    at = {int(tag): int(count) for tag, count in marks}  # the last mark of a tag counts
-    between = [at[2 * i + 1] - at[2 * i] for i in range(len(guest.BRACKETS))]
+    at = {int(tag): int(count) for tag, count in marks if tag != "total"}  # the last mark of a tag counts
+    between = [at[2 * i + 1] - at[2 * i] for i in range(n + 1)]
     return [count - between[0] for count in between[1:]]
 
 

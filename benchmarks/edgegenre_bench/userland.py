@@ -14,10 +14,11 @@ from pathlib import Path
 
 from edgegenre_runtime.frontend import DataError, UsageError
 
-__all__ = ["PACKAGES", "WHEELS", "call", "fetch_packages", "fetch_wheels", "guest_python", "pinned", "unpack"]
+__all__ = ["PACKAGES", "PEERS", "WHEELS", "call", "fetch_packages", "fetch_wheels", "guest_python", "pinned", "unpack"]
 
 PACKAGES = ("python3", "libstdc++6")  # the wheels bring all other libraries
 WHEELS = ("ai-edge-litert", "numpy", "scipy", "soundfile", "soxr")
+PEERS = ("librosa", "onnxruntime")
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 
 

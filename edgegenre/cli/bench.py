@@ -10,39 +10,20 @@ import typer
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.sources import audio_files
 
+from . import board, parity
 from .common import needs, progress_bar
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+app.command("run")(board.run)
+app.command("emulate")(board.emulate)
+app.command("parity")(parity.parity)
+app.command("compare")(board.compare)
+app.command("report")(board.report)
+app.command("check")(board.check)
 
 Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
-
-
-@app.command("parity")
-def parity(
-    clips: Clips,
-    bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one if not given.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one if not given.")] = None,
-    least: Annotated[float, typer.Option(help="Exit with 1 below this share of equal answers.")] = 0.9,
-) -> None:
-    """Compare the integer path with the float network on librosa's features, clip by clip.
-
-    Example: `edgegenre bench parity ../shared/data/gtzan/clips`
-    """
-    with needs("bench"):
-        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
-        from edgegenre_bench.parity import compare_clips, format_parity
-    from edgegenre_runtime import GenreClassifier
-
-    files = audio_files(clips)
-    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
-    with progress_bar("clips") as show:
-        done = iter(range(1, len(files) + 1))
-        rows = compare_clips(GenreClassifier.load(bundle), loaded, files, lambda: show(next(done), len(files)))
-    typer.echo(format_parity(rows))
-    if sum(row.agrees for row in rows) < least * len(rows):
-        raise typer.Exit(1)
 
 
 @app.command("frontend")

@@ -2,7 +2,7 @@
  *
  * The guest calls getpriority(0x5157, tag), which the kernel refuses without doing anything; each such call appends a
  * line "tag count" to the file given as out=FILE, count being the instructions run since the start. The difference of
- * two lines is what ran between two calls. All threads are counted together, without locks: run one.
+ * two lines is what ran between two calls. The last line, "total count", is written when the guest ends. All threads are counted together, without locks: run one.
  *
  * No package ships qemu-plugin.h, so what is used of version 1 of its interface (QEMU 6.0 to 8.2) is declared here.
  *
@@ -26,6 +26,8 @@ extern void qemu_plugin_register_vcpu_syscall_cb(plugin_id id,
                                                                   uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                                                                   uint64_t));
 
+extern void qemu_plugin_register_atexit_cb(plugin_id id, void (*callback)(plugin_id, void *), void *data);
+
 EXPORT int qemu_plugin_version = 1;
 
 static uint64_t n_instructions;
@@ -46,6 +48,12 @@ static void on_syscall(plugin_id id, unsigned cpu, int64_t number, uint64_t a1, 
     }
 }
 
+static void at_exit(plugin_id id, void *data) {
+    (void)id, (void)data;
+    fprintf(out, "total %llu\n", (unsigned long long)n_instructions);
+    fflush(out);
+}
+
 EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **argv) {
     (void)info;
     if (argc == 1 && strncmp(argv[0], "out=", 4) == 0) {
@@ -57,5 +65,6 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     qemu_plugin_register_vcpu_syscall_cb(id, on_syscall);
+    qemu_plugin_register_atexit_cb(id, at_exit, NULL);
     return 0;
 }

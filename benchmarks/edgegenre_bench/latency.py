@@ -1,0 +1,84 @@
+"""Time of callables, turn by turn in one process, so that what slows the machine slows all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+__all__ = ["Timing", "time_in_turn", "yardstick"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one stage took.
+
+    Attributes
+    ----------
+    stage
+        ``mel``, ``network``, ``end_to_end``, ``yardstick``, or a peer's name.
+    threads
+        Threads of the network.
+    repeats
+        Runs measured.
+    least_ms
+        Time of the fastest run in ms: what the code needs where nothing else disturbs it.
+    p50_ms, p90_ms, p99_ms
+        Quantiles of the time of a run in ms (of few runs, p99 is the largest).
+    """
+
+    stage: str
+    threads: int
+    repeats: int
+    least_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+def time_in_turn(
+    pipelines: Mapping[tuple[str, int], Callable[[], object]],
+    warm_up: int,
+    repeats: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Timing]:
+    """Run every pipeline once a round, ``warm_up`` rounds unmeasured and ``repeats`` measured.
+
+    Parameters
+    ----------
+    pipelines
+        By stage and threads.
+    warm_up, repeats
+        Rounds.
+    progress
+        Called with the rounds done and in all.
+    """
+    times_ms: dict[tuple[str, int], list[float]] = {key: [] for key in pipelines}
+    gc.collect()
+    gc.disable()
+    try:
+        for done in range(warm_up + repeats):
+            for key, run in pipelines.items():
+                began = time.perf_counter_ns()
+                run()
+                times_ms[key].append((time.perf_counter_ns() - began) / 1e6)
+            progress(done + 1, warm_up + repeats)
+    finally:
+        gc.enable()
+    rows = []
+    for (stage, threads), found in times_ms.items():
+        quantiles = np.quantile(found[warm_up:], (0, 0.5, 0.9, 0.99), method="higher").tolist()
+        rows.append(Timing(stage, threads, repeats, *quantiles))
+    return rows
+
+
+def yardstick() -> Callable[[], object]:
+    """Return a fixed piece of NumPy work (128 FFTs of 2048 in float64) that other times can be told in.
+
+    The ratio to it changes less from run to run than milliseconds do, for a busy or hot machine slows both.
+    """
+    samples = np.random.default_rng(0).normal(size=(128, 2048))
+    return lambda: np.fft.rfft(samples)
