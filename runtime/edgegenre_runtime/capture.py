@@ -82,7 +82,13 @@ def _hush_alsa() -> None:
 
 
 def refresh() -> None:
-    """Look for devices again; PortAudio lists them once, at its start. No stream may be open."""
+    """Look for devices again; PortAudio lists them once, at its start. No stream may be open.
+
+    Raises
+    ------
+    MicrophoneError
+        If the PortAudio library is missing or does not start.
+    """
     sounddevice = _sounddevice()
     try:
         sounddevice._terminate()

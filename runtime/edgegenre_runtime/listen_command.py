@@ -61,8 +61,10 @@ def _source(options: argparse.Namespace, ring: Ring, say: Callable[[Event], None
         from .pipe import PipeSource
 
         return PipeSource(sys.stdin.fileno(), options.rate, options.channels, options.format, ring, say)
+    from .capture import refresh
     from .watchdog import MicrophoneSource
 
+    refresh()  # a library that is missing is told now; waiting would not bring it
     return MicrophoneSource(options.mic, ring, say, retry=not options.no_retry)
 
 

@@ -160,7 +160,7 @@ class Listener:
     def _answer(self, item: StreamWindow, block: Captured, capture_ms: float) -> LiveResult:
         began = time.perf_counter()
         end_s = self._origin_s + item.end_s
-        label, probabilities = self._judge(item.window, end_s)
+        label, probabilities = self._judge(item.window, end_s, is_repeated=item.is_repeated)
         result = LiveResult(
             label=label,
             probabilities=probabilities,
@@ -182,7 +182,7 @@ class Listener:
         self._level_dbfs = -120.0
         return result
 
-    def _judge(self, window: Window, end_s: float) -> tuple[str, dict[str, float]]:
+    def _judge(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
         """Return the label, and the smoothed probabilities where there is music."""
         if window.is_silence or self.gate.is_quiet:
             self._smoother.reset()
@@ -190,6 +190,8 @@ class Listener:
         if is_steady_noise(window, self._spec):
             self._smoother.reset()
             return NOISE, {}
+        if is_repeated:  # holds all that came before it, more of which is no mean of it
+            self._smoother.reset()
         mean = self._smoother.push(self._classifier.probabilities(window.cells), end_s)
         best = int(mean.argmax())
         label = self._classifier.labels[best] if mean[best] >= self._uncertain_below else UNCERTAIN

@@ -65,11 +65,11 @@ class MicrophoneSource:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        attempt, was_told = 0, ""
+        attempt, is_told = 0, False
         try:
             while not self._stop.is_set():
                 try:
-                    attempt, was_told = self._listen_once(), ""
+                    attempt, is_told = self._listen_once(), False
                     trouble = f"microphone {self._name or '(default)'} is gone: no samples arrive"
                 except MicrophoneError as error:
                     trouble = str(error)
@@ -78,9 +78,9 @@ class MicrophoneSource:
                 if not self._retry:
                     self.error = MicrophoneError(trouble)
                     return
-                if trouble != was_told:
+                if not is_told:
                     self._say(Event("lost", f"{trouble}; waiting for it"))
-                    was_told = trouble
+                    is_told = True
                 self._stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)])
                 attempt += 1
         finally:
