@@ -66,7 +66,7 @@ def parse_url(url: str) -> Broker:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in _PORTS or not parts.hostname or re.search(r"[+#\x00]", unquote(parts.path)):
+    if parts.scheme not in _PORTS or not parts.hostname or re.search(r"[+#\x00]", unquote(parts.path) + url[-1:]):
         raise UsageError("--mqtt takes mqtt://[user[:password]@]host[:port][/topic], or mqtts:// for TLS")
     node = re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())
     return Broker(
