@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import soxr
 
 TOOLS = ("pulseaudio", "paplay", "pactl")
 SINK = "vmic"
+RATE_HZ = 48000
 
 
 class SoundServer:
@@ -71,3 +77,31 @@ def needed() -> None:
     for tool in TOOLS:
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool}: apt-get install pulseaudio pulseaudio-utils libasound2-plugins libportaudio2")
+
+
+def as_48_khz_stereo(path: Path, source: Path, seconds: float | None = None) -> Path:
+    """Write a clip as a sound card would play it: 48 kHz, stereo, half a second of silence before."""
+    samples, rate_hz = soundfile.read(source, dtype="float32")
+    wide = soxr.resample(samples[: None if seconds is None else int(seconds * rate_hz)], rate_hz, RATE_HZ)
+    wide = np.concatenate((np.zeros(RATE_HZ // 2, np.float32), wide))
+    soundfile.write(path, np.stack((wide, wide), axis=1), RATE_HZ, subtype="PCM_16")
+    return path
+
+
+def check_counts(records: list[dict[str, Any]]) -> tuple[int, int]:
+    """Captured and lost samples of a run with three outages add up, in every answer; returns both.
+
+    The last of these records is the one of the end.
+    """
+    found = re.match(r"(\d+) \D*(\d+) \D*(\d+) lost", records[-1]["message"])
+    assert found is not None
+    captured, not_captured, lost = map(int, found.groups())
+    results = [record for record in records if record["kind"] == "result"]
+    assert sum(result["dropped_samples"] for result in results) == lost == not_captured > 3 * RATE_HZ / 2
+    assert sum(result["dropped_samples"] > 0 for result in results) == 3
+    lost_s = 0.0
+    for result in results:
+        lost_s += result["dropped_samples"] / RATE_HZ
+        # a window ends within a block and a frame of the newest sample, never beyond it
+        assert 0 <= result["captured_samples"] / RATE_HZ + lost_s - result["end_s"] < 0.3
+    return captured, lost

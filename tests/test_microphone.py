@@ -11,16 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import soxr
 from running import Running
-from sound_server import SoundServer, needed
+from sound_server import RATE_HZ, SoundServer, as_48_khz_stereo, check_counts, needed
 
 from edgegenre.toy import render
 from edgegenre_runtime import GenreClassifier
 
 pytest.importorskip("sounddevice", reason="needs PortAudio: apt-get install libportaudio2", exc_type=OSError)
-
-RATE_HZ = 48000
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +27,6 @@ def server():
     server.start()
     yield server
     server.close()
-
-
-def as_48_khz_stereo(path, source, seconds=None):
-    """Write a clip as a sound card would play it: 48 kHz, stereo, half a second of silence before."""
-    samples, rate_hz = soundfile.read(source, dtype="float32")
-    wide = soxr.resample(samples[: None if seconds is None else int(seconds * rate_hz)], rate_hz, RATE_HZ)
-    wide = np.concatenate((np.zeros(RATE_HZ // 2, np.float32), wide))
-    soundfile.write(path, np.stack((wide, wide), axis=1), RATE_HZ, subtype="PCM_16")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +87,7 @@ def test_muted_and_live_signals(server, song):
     assert captured - RATE_HZ < last["captured_samples"] <= captured
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("genre", ["reggae"])
 def test_a_clip_played_to_the_microphone_gets_the_genre_of_the_file(server, shared_dir, tmp_path, genre):
@@ -146,20 +135,7 @@ def test_a_microphone_pulled_out_three_times_comes_back_and_every_sample_is_acco
     finally:
         server.close()
     assert [kind for kind, _ in run.events if kind in ("live", "lost")] == ["live", "lost"] * 3 + ["live"]
-    check_counts(run, elapsed_s)
-
-
-def check_counts(run, elapsed_s):
-    """Captured and lost samples add up, in every answer and over the run; the source's time is the wall's."""
-    captured, not_captured, lost = map(int, re.match(r"(\d+) \D*(\d+) \D*(\d+) lost", run.events[-1][1]).groups())
-    results = run.results
-    assert sum(result["dropped_samples"] for result in results) == lost == not_captured > 3 * RATE_HZ
-    assert [r["dropped_samples"] > 0 for r in results].count(True) == 3
-    position_s = 0.0
-    for result in results:
-        position_s += result["dropped_samples"] / RATE_HZ
-        # a window ends within one block and one frame of the newest sample
-        assert 0 <= result["captured_samples"] / RATE_HZ + position_s - result["end_s"] < 0.3
+    captured, lost = check_counts(run.records)
     assert (captured + lost) / RATE_HZ == pytest.approx(elapsed_s, abs=1.5)
 
 
@@ -205,6 +181,7 @@ def test_24_bits_and_16_khz_arrive_whole(tmp_path):
     assert int(levels) > 20  # a 16-bit sample has one step below 2^-15
 
 
+@pytest.mark.slow
 def test_two_copies_on_one_microphone_both_hear(server, song):
     with Running("--mic", "vmic", env=server.environment) as one:
         one.wait_for_event("live")

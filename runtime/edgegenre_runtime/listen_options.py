@@ -51,7 +51,7 @@ def is_live(options: argparse.Namespace) -> bool:
         name: getattr(options, name.replace("-", "_"))
         for name in ("every", "smooth", "no-retry", "mqtt", "http", "log", "save-clips")
     }
-    given = [f"--{name}" for name, value in only_live.items() if value not in (None, False)]
+    given = [f"--{name}" for name, value in only_live.items() if value is not None and value is not False]
     if given and options.inputs != ["-"]:
         raise UsageError(f"{given[0]} is for listening: add --mic, or - for raw PCM on stdin")
     return bool(given)

@@ -19,7 +19,7 @@ from .watchdog import lost_band
 
 __all__ = ["PipeSource"]
 
-_POLL_S = 0.2
+_POLL_S = 0.1
 _LOSSY_BELOW_HZ = 22_050
 
 

@@ -186,15 +186,15 @@ class MqttOutput:
 
     def close(self) -> None:
         """Say goodbye, and end paho's thread; one that hangs in connecting is left behind."""
-        if self._client.is_connected():
-            said = self._publish("availability", "offline")
-            if said is not None:
-                said.wait_for_publish(0.5)
+        was_connected = self._client.is_connected()
+        said = self._publish("availability", "offline")
+        if said is not None:
+            said.wait_for_publish(0.5)
         self._client.on_disconnect = None
         self._client.disconnect()
         stopper = threading.Thread(target=self._client.loop_stop, name="edgegenre-mqtt-stop", daemon=True)
         stopper.start()
-        stopper.join(0.7)
+        stopper.join(0.5 if was_connected else 0.1)
 
     def _publish(self, name: str, payload: str) -> Any:
         if self._client.is_connected():

@@ -80,7 +80,7 @@ class StatusPage:
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.2,), name="edgegenre-http", daemon=True
+            target=self._server.serve_forever, args=(0.1,), name="edgegenre-http", daemon=True
         )
         self._thread.start()
 
@@ -100,7 +100,7 @@ class StatusPage:
     def close(self) -> None:
         """End the thread; a client that dribbles is left behind."""
         threading.Thread(target=self._server.shutdown, name="edgegenre-http-stop", daemon=True).start()
-        self._thread.join(1.0)
+        self._thread.join(0.5)
         self._server.server_close()
 
     def _status(self) -> tuple[str, str]:
