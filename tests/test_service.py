@@ -22,9 +22,9 @@ def install(capsys, *arguments):
     return code, captured.out, captured.err
 
 
-def test_the_unit_runs_what_was_asked_for_and_may_do_little(capsys, tmp_path):
-    log = tmp_path / "genre log.jsonl"
-    words = ["--mic", "USB Audio", "--install-service", "-", "--log", str(log), "--every", "2"]
+def test_the_unit_runs_what_was_asked_for_and_may_do_little(capsys):
+    log = "/var/log/edgegenre/genre log.jsonl"
+    words = ["--mic", "USB Audio", "--install-service", "-", "--log", log, "--every", "2"]
     code, unit, err = install(capsys, *words)
     assert (code, err) == (0, "")
     (command,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
@@ -32,7 +32,7 @@ def test_the_unit_runs_what_was_asked_for_and_may_do_little(capsys, tmp_path):
     for line in (
         "Type=notify", "WatchdogSec=30", "Restart=always", "DynamicUser=yes", "SupplementaryGroups=audio",
         "MemoryMax=200M", "ProtectSystem=strict", "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX",
-        f"ReadWritePaths={tmp_path}",
+        "LogsDirectory=edgegenre", "StateDirectory=edgegenre",
     ):  # fmt: skip
         assert line in unit.splitlines(), line
 
@@ -49,10 +49,10 @@ def test_systemd_finds_no_fault_in_it(capsys, tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze: apt-get install systemd")
     path = tmp_path / "edgegenre.service"
-    code, out, _ = install(capsys, "--mic", "100% $HOME", "--log", "x.jsonl", "--install-service", str(path))
+    code, out, _ = install(capsys, "--mic", "100% $HOME", "--bundle", "x.zip", "--install-service", str(path))
     assert code == 0
     assert "systemctl enable --now edgegenre.service" in out
-    assert str(os.getcwd()) + "/x.jsonl" in path.read_text()
+    assert str(os.getcwd()) + "/x.zip" in path.read_text()
     assert '"100%% $$HOME"' in path.read_text()
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "edgegenre" in line]
@@ -67,6 +67,8 @@ def test_systemd_finds_no_fault_in_it(capsys, tmp_path):
     [
         (["--install-service", "-", "song.wav"], "add --mic"),
         (["--mic", "--mqtt", "mqtt://pi:secret@broker", "--install-service", "-"], "EDGEGENRE_MQTT_PASSWORD"),
+        (["--mic", "--log", "/srv/x", "--install-service", "-"], "/var/log/edgegenre alone"),
+        (["--mic", "--save-clips", "clips", "--install-service", "-"], "/var/lib/edgegenre alone"),
         (["--mic", "--install-service", "/no/such/folder/x.service"], "run it with sudo"),
     ],
 )

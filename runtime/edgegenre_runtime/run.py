@@ -103,7 +103,10 @@ def _examine(classifier: GenreClassifier) -> int:
 def _list_microphones() -> int:
     from .capture import microphones, rates_hz
 
-    for info in microphones():
+    found = microphones()
+    if not found:
+        print("no microphone is there")
+    for info in found:
         rates = ", ".join(map(str, rates_hz(info))) or "none: busy, or no permission"
         print(f"{info.name}  (channels: {info.channels}; rates in Hz: {rates})")
     return 0

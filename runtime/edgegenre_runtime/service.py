@@ -17,6 +17,7 @@ __all__ = ["install", "unit_text"]
 
 _FLAG = "--install-service"
 _SECRETS = "/etc/edgegenre.env"
+_LOGS, _STATE = Path("/var/log/edgegenre"), Path("/var/lib/edgegenre")
 
 _UNIT = """\
 # Written by edgegenre-run --install-service.
@@ -47,11 +48,13 @@ MemoryHigh=150M
 MemoryMax=200M
 TasksMax=32
 
-# a file system that it may read and not write
+# a file system that it may read and not write, but for two folders of its user
 ProtectSystem=strict
 ProtectHome=read-only
 PrivateTmp=yes
-{writable}
+LogsDirectory=edgegenre
+StateDirectory=edgegenre
+
 # {network_note}
 {network}
 NoNewPrivileges=yes
@@ -74,7 +77,7 @@ WantedBy=multi-user.target
 """
 
 
-def unit_text(command: Sequence[str], *, uses_network: bool, writable: Sequence[Path] = ()) -> str:
+def unit_text(command: Sequence[str], *, uses_network: bool) -> str:
     """Return the unit.
 
     Parameters
@@ -83,8 +86,6 @@ def unit_text(command: Sequence[str], *, uses_network: bool, writable: Sequence[
         The program, absolute, and its arguments.
     uses_network
         Whether it may speak to more than this machine's sockets.
-    writable
-        Folders that it may write to.
     """
     families = "AF_UNIX AF_INET AF_INET6" if uses_network else "AF_UNIX"
     network = f"RestrictAddressFamilies={families}\n" + ("" if uses_network else "PrivateNetwork=yes\n")
@@ -92,7 +93,6 @@ def unit_text(command: Sequence[str], *, uses_network: bool, writable: Sequence[
         after=" network-online.target\nWants=network-online.target" if uses_network else "",
         command=" ".join(_quoted(word) for word in command),
         secrets=_SECRETS,
-        writable="".join(f"ReadWritePaths={_quoted(str(folder))}\n" for folder in writable),
         network_note="the network that MQTT or the page needs" if uses_network else "no network",
         network=network,
     )
@@ -111,7 +111,8 @@ def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
     Raises
     ------
     UsageError
-        If the options do not listen to a microphone, hold a password, or the file cannot be written.
+        If the options do not listen to a microphone, hold a password or name a file that the service could not
+        write, or the unit cannot be written.
     """
     if not is_live(options) or options.mic is None:
         raise UsageError("--install-service writes a unit that listens: add --mic, and what else it shall do")
@@ -120,13 +121,14 @@ def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
             f"a unit is readable by everyone, so the password does not go into it: leave it out of the URL and write  "
             f"EDGEGENRE_MQTT_PASSWORD=…  into {_SECRETS} (mode 600)"
         )
+    for name, folder, path in (("--log", _LOGS, options.log), ("--save-clips", _STATE, options.save_clips)):
+        if path is not None and folder not in (Path(path).absolute(), *Path(path).absolute().parents):
+            raise UsageError(f"the service's user may write in {folder} alone: give {name} a path in there, not {path}")
     program = Path(sys.argv[0]).resolve()
     command = [str(program), *_absolute(_without_flag(argv), options)]
     if not os.access(program, os.X_OK):
         command[:1] = [sys.executable, "-m", "edgegenre_runtime.run"]
-    folders = [Path(options.log).resolve().parent] if options.log else []
-    folders += [Path(options.save_clips).resolve()] if options.save_clips else []
-    text = unit_text(command, uses_network=bool(options.mqtt or options.http), writable=folders)
+    text = unit_text(command, uses_network=bool(options.mqtt or options.http))
     if options.install_service == "-":
         yield text.rstrip("\n")
         return
@@ -154,9 +156,9 @@ def _absolute(words: Sequence[str], options: argparse.Namespace) -> list[str]:
     for word in words:
         name, equals, value = word.partition("=")
         if word in given:
-            changed.append(str(Path(word).resolve()))
+            changed.append(str(Path(word).absolute()))
         elif equals and value in given:
-            changed.append(f"{name}={Path(value).resolve()}")
+            changed.append(f"{name}={Path(value).absolute()}")
         else:
             changed.append(word)
     return changed
