@@ -4,10 +4,13 @@ import json
 import os
 import queue
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -159,6 +162,40 @@ def test_full_disks_and_dead_brokers_do_not_stop_it(tmp_path):
     assert "no space left on device" in said
     assert "cannot be reached" in said
     assert run.process.returncode == 0
+
+
+def test_a_reader_that_goes_ends_it_quietly():
+    command = [sys.executable, "-m", "edgegenre_runtime.run", "-", "--every", "0.2", "--json"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(render("disco", 1, 2.0).tobytes())
+    process.stdin.flush()
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(render("disco", 1, 2.0).tobytes())
+    process.stdin.flush()
+    assert process.wait(10) == 0
+    assert b"Traceback" not in process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+
+
+def test_a_client_of_the_page_that_goes_early_ends_nothing():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Running("-", "--every", "0.5", "--http", f":{port}", stdin=subprocess.PIPE) as run:
+        run.process.stdin.write(render("disco", 1, 3.0).tobytes())
+        run.process.stdin.flush()
+        run.wait_for(lambda: run.results)
+        for _ in range(5):
+            rude = socket.create_connection(("127.0.0.1", port))
+            rude.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.close()  # with a reset
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+            assert b"edgegenre_results_total" in reply.read()
+        assert run.process.poll() is None
+        assert "Traceback" not in run.errors
 
 
 class Feeder:

@@ -195,7 +195,10 @@ def _tell_all(loop: _Loop, events: queue.SimpleQueue[Event]) -> None:
 
 @contextlib.contextmanager
 def _signals(loop: _Loop) -> Iterator[None]:
-    """Let signals set flags of the loop, and put back what they did before."""
+    """Let signals set flags of the loop, and put back what they did before.
+
+    SIGPIPE is ignored: a client of the status page that goes early must not end the program.
+    """
 
     def end(number: int, _frame: FrameType | None) -> None:
         loop.signal = number
@@ -206,6 +209,7 @@ def _signals(loop: _Loop) -> Iterator[None]:
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     if hasattr(signal, "SIGUSR1"):
         before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, ask)
+        before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         yield
     finally:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
+from collections.abc import Iterator
 from typing import TextIO
 
 from ..events import Event
@@ -20,18 +24,19 @@ class JsonLines:
 
     def result(self, result: LiveResult) -> None:
         """Write an answer."""
-        self._stream.write(as_line(result_record(result, self._source)))
-        self._stream.flush()
+        with _reader_may_go(self._stream):
+            self._stream.write(as_line(result_record(result, self._source)))
+            self._stream.flush()
 
     def event(self, event: Event) -> None:
         """Write an event."""
-        self._stream.write(as_line(event_record(event, self._source)))
-        self._stream.flush()
+        with _reader_may_go(self._stream):
+            self._stream.write(as_line(event_record(event, self._source)))
+            self._stream.flush()
         print(f"edgegenre-run: {event.message}", file=self._errors, flush=True)
 
     def close(self) -> None:
-        """Flush."""
-        self._stream.flush()
+        """Every line was flushed."""
 
 
 class TextLines:
@@ -51,12 +56,24 @@ class TextLines:
         line += (
             f"  [{shown}]" * bool(shown) + f"  {result.level_dbfs:.0f} dBFS" + f"  ({', '.join(notes)})" * bool(notes)
         )
-        print(line, file=self._stream, flush=True)
+        with _reader_may_go(self._stream):
+            print(line, file=self._stream, flush=True)
 
     def event(self, event: Event) -> None:
         """Write an event."""
         print(f"edgegenre-run: {event.message}", file=self._errors, flush=True)
 
     def close(self) -> None:
-        """Flush."""
-        self._stream.flush()
+        """Every line was flushed."""
+
+
+@contextlib.contextmanager
+def _reader_may_go(stream: TextIO) -> Iterator[None]:
+    """Where the reader of a pipe is gone (``| head``), end as SIGTERM does, and write to nowhere meanwhile."""
+    try:
+        yield
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+        signal.raise_signal(signal.SIGTERM)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 from ..events import Event
 from ..frontend import UsageError
@@ -68,7 +70,7 @@ class StatusPage:
         class Handler(_Handler):
             content = pages
 
-        class Server(HTTPServer):
+        class Server(_Server):
             address_family = HTTPServer.address_family if ":" not in host else 10  # AF_INET6
 
         try:
@@ -153,6 +155,15 @@ class StatusPage:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Server(HTTPServer):
+    """One that does not mind a client that goes."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went; everything else is a fault of ours and is printed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
