@@ -25,6 +25,7 @@ __all__ = [
     "AugmentConfig",
     "add_noise",
     "augment_preset",
+    "band_centres_hz",
     "band_limit",
     "colour",
     "draw_window",
@@ -166,7 +167,7 @@ def pitch_shift(db: Db, semitones: float, spec: FrontendSpec) -> Db:
     A band takes the level, interpolated in dB, at the frequency that is ``semitones`` below its centre; where that
     lies beyond the outer bands it takes theirs. The bands' differing widths are not compensated.
     """
-    centres_hz, _ = _band_facts(spec)
+    centres_hz = band_centres_hz(spec)
     M = len(centres_hz)
     at = np.interp(centres_hz * 2.0 ** (-semitones / 12), centres_hz, np.arange(M))
     left = np.minimum(at.astype(np.int64), M - 2)
@@ -187,7 +188,7 @@ def colour(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
 
 def band_limit(db: Db, low_hz: float, high_hz: float, spec: FrontendSpec) -> Db:
     """Let a pass band through; outside it the level falls by 3 dB a band."""
-    centres_hz, _ = _band_facts(spec)
+    centres_hz = band_centres_hz(spec)
     bands = np.arange(len(centres_hz))
     low, high = np.interp([low_hz, high_hz], centres_hz, bands)
     outside = np.maximum(low - bands, 0) + np.maximum(bands - high, 0)
@@ -268,6 +269,11 @@ def mixup(
     db = 10.0 * np.log10(power)
     db = np.maximum(db - db.max(axis=(1, 2, 3), keepdims=True) + top_db, 0)
     return db.astype(np.float32), share[:, None] * targets + (1 - share[:, None]) * targets[other]
+
+
+def band_centres_hz(spec: FrontendSpec) -> npt.NDArray[np.float64]:
+    """Return the centre of gravity of each mel band in Hz, float64 [n_mels]."""
+    return _band_facts(spec)[0]
 
 
 @functools.cache

@@ -10,8 +10,6 @@ from torch import nn
 
 from edgegenre_runtime.frontend import FrontendSpec
 
-from .models import Network
-
 __all__ = ["Complexity", "format_complexity", "measure"]
 
 
@@ -47,7 +45,7 @@ class Complexity:
         return dataclasses.asdict(self)
 
 
-def measure(name: str, network: Network, spec: FrontendSpec) -> Complexity:
+def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
     """Run a network on one empty window and count.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.frontend import DataError, SpecError, UsageError, released
+from edgegenre_runtime.frontend import DataError, SpecError, Tables, UsageError, released
 
 from .checkpoint import load_checkpoint, save_checkpoint, to_module
 from .features import FeatureCache, load_cache
@@ -26,6 +26,8 @@ __all__ = [
     "Evaluation",
     "compare",
     "evaluate",
+    "open_ensemble",
+    "open_model",
     "read_label_map",
     "record_metrics",
 ]
@@ -110,7 +112,13 @@ class Comparison:
     p_value: float
 
 
-def evaluate(model: Path, features: Path, part: str, label_map: Mapping[str, str] | None = None) -> Evaluation:
+def evaluate(
+    model: Path,
+    features: Path,
+    part: str,
+    label_map: Mapping[str, str] | None = None,
+    others: Sequence[Path] = (),
+) -> Evaluation:
     """Score a model on a part of a data set.
 
     Parameters
@@ -124,24 +132,18 @@ def evaluate(model: Path, features: Path, part: str, label_map: Mapping[str, str
     label_map
         For another data set: which of the model's classes each of its labels is. Tracks of a label that is not
         named are left out and counted. Without it the classes must be the same.
+    others
+        Further models of the same front-end and classes: the answer is the mean of all probabilities.
 
     Raises
     ------
     UsageError
-        If the map names a label that the data set, or a class that the model, does not have.
+        If the models of an ensemble differ in classes or front-end, or the map names a label that the data set, or
+        a class that the model, does not have.
     DataError
         If the cache has other classes than the model, another front-end, or no track in ``part``.
     """
-    labels: tuple[str, ...]
-    if model.suffix == ".zip" or (model / "manifest.json").exists():
-        classifier = GenreClassifier.load(model)
-        labels, tables, predict = classifier.labels, classifier.tables, _bundle_predictor(classifier)
-    else:
-        checkpoint = load_checkpoint(model)
-        labels, tables = checkpoint.labels, released(checkpoint.spec.name)
-        if tables.spec_hash != checkpoint.spec_hash:
-            raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
-        predict = torch_predictor(to_module(checkpoint), tables.spec.top_db)
+    labels, tables, predict = open_ensemble([model, *others])
     cache = load_cache(features, tables)
     tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
     if not len(tracks):
@@ -160,7 +162,7 @@ def evaluate(model: Path, features: Path, part: str, label_map: Mapping[str, str
             raise DataError(f"{features}: the label map leaves no track of part {part!r}")
     scores = score_tracks(predict, cache, tracks, tables)
     return Evaluation(
-        model=str(model),
+        model=" + ".join(map(str, [model, *others])),
         data=str(features),
         part=part,
         labels=labels,
@@ -170,6 +172,32 @@ def evaluate(model: Path, features: Path, part: str, label_map: Mapping[str, str
         windows=measure(scores.window_probabilities, scores.window_truth, labels),
         dropped=dropped,
     )
+
+
+def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
+    """Return classes, front-end and predictor of a bundle or checkpoint; raises :class:`SpecError` for other tables."""
+    if model.suffix == ".zip" or (model / "manifest.json").exists():
+        classifier = GenreClassifier.load(model)
+        return classifier.labels, classifier.tables, _bundle_predictor(classifier)
+    checkpoint = load_checkpoint(model)
+    tables = released(checkpoint.spec.name)
+    if tables.spec_hash != checkpoint.spec_hash:
+        raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
+    return checkpoint.labels, tables, torch_predictor(to_module(checkpoint), tables.spec.top_db)
+
+
+def open_ensemble(models: Sequence[Path]) -> tuple[tuple[str, ...], Tables, Predictor]:
+    """Return what :func:`open_model` does for the mean of several models' probabilities."""
+    opened = [open_model(model) for model in models]
+    labels, tables, _ = opened[0]
+    for model, (other_labels, other_tables, _) in zip(models, opened, strict=True):
+        if (other_labels, other_tables.spec_hash) != (labels, tables.spec_hash):
+            raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot answer together")
+
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        return np.asarray(np.mean([one(cells) for _, _, one in opened], axis=0), np.float32)
+
+    return labels, tables, predict
 
 
 def compare(a: Evaluation, b: Evaluation) -> Comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from .evaluate import Comparison, Evaluation
 from .files import written_beside
 from .metrics import Metrics
 from .report_plots import classes_png, confusion_png, reliability_png
+from .robustness import RobustnessRow
 
-__all__ = ["format_comparison", "format_evaluation", "write_report"]
+__all__ = ["format_comparison", "format_evaluation", "format_robustness", "write_report"]
 
+_ROBUSTNESS_HEADS = ("condition", "accuracy      ", "changed", "lost", "gained", "mean shift")
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
@@ -64,11 +66,24 @@ def format_comparison(a: Evaluation, b: Evaluation, comparison: Comparison) -> s
     return "\n".join(lines)
 
 
+def format_robustness(what: str, rows: Sequence[RobustnessRow]) -> str:
+    """Return the table of :mod:`.robustness` as text."""
+    cells = _robustness_cells(rows)
+    width = max(len(row[0]) for row in cells)
+    head = f"{'robustness':{width}}  " + "  ".join(_ROBUSTNESS_HEADS[1:])
+    lines = [
+        f"{row[0]:{width}}  " + "  ".join(f"{v:>{len(h)}}" for v, h in zip(row[1:], _ROBUSTNESS_HEADS[1:], strict=True))
+        for row in cells
+    ]
+    return "\n".join([what, head, *lines])
+
+
 def write_report(
     path: Path,
     evaluation: Evaluation,
     command: str,
     other: tuple[Evaluation, Comparison] | None = None,
+    robustness: Mapping[str, Sequence[RobustnessRow]] | None = None,
 ) -> None:
     """Write one self-contained HTML file, whole or not at all.
 
@@ -82,6 +97,8 @@ def write_report(
         The command that measured it.
     other
         A second model on the same tracks and its comparison.
+    robustness
+        What was changed (a sentence) to its rows.
 
     Raises
     ------
@@ -93,6 +110,8 @@ def write_report(
     body += [*_figures(evaluation), *_plots(evaluation)]
     if other is not None:
         body += _against(evaluation, *other)
+    for what, rows in (robustness or {}).items():
+        body += [f"<h2>Robustness: {html.escape(what)}</h2>", _table(_ROBUSTNESS_HEADS, _robustness_cells(rows))]
     body += _mistakes(evaluation)
     document = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -102,6 +121,20 @@ def write_report(
     )
     with written_beside(path) as handle:
         handle.write(document.encode("utf-8", "backslashreplace"))
+
+
+def _robustness_cells(rows: Sequence[RobustnessRow]) -> list[tuple[str, ...]]:
+    return [
+        (
+            row.condition,
+            f"{row.accuracy:.4f} of {row.n_tracks}",
+            str(row.n_changed),
+            str(row.only_clean_right),
+            str(row.only_here_right),
+            f"{row.mean_shift:.3f}",
+        )
+        for row in rows
+    ]
 
 
 def _figures(evaluation: Evaluation) -> list[str]:

@@ -16,7 +16,7 @@ from edgegenre_runtime.frontend import Tables, normalise
 from .features import FeatureCache, crop
 from .metrics import wilson_interval
 
-__all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
+__all__ = ["Predictor", "TrackScores", "cut_windows", "score_tracks", "score_windows", "track_windows", "window_starts"]
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
@@ -98,9 +98,14 @@ def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
 
 def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:
     """Return the half-overlapping network windows of a cached track, int8 [n, n_mels, frames_per_window]."""
-    frames, width = cache.track(track), tables.spec.frames_per_window
-    starts = window_starts(frames.shape[1], width)
-    return np.stack([normalise(crop(frames, start, width), tables).cells for start in starts])
+    return cut_windows(cache.track(track), tables)
+
+
+def cut_windows(frames_q9: npt.NDArray[np.int16], tables: Tables) -> npt.NDArray[np.int8]:
+    """Return the half-overlapping network windows of int16 [n_mels, T], int8 [n, n_mels, frames_per_window]."""
+    width = tables.spec.frames_per_window
+    starts = window_starts(frames_q9.shape[1], width)
+    return np.stack([normalise(crop(frames_q9, start, width), tables).cells for start in starts])
 
 
 def score_tracks(

@@ -27,6 +27,8 @@ from edgegenre_runtime.frontend import CheckpointError, MissingExtraError, Usage
 
 from .files import written_beside
 from .models import Network
+from .models.compact import Compact
+from .models.compact_start import is_mn04, start_from_mn04
 from .models.input_scale import fold_input_scale
 
 __all__ = ["LoadedWeights", "cache_folder", "fetch", "load_weights", "packaged_weights"]
@@ -77,6 +79,7 @@ class LoadedWeights:
 def load_weights(network: Network, source: str | Path, *, keep_head: bool = False) -> LoadedWeights:
     """Load published weights into a freshly built network, in place.
 
+    A :class:`.models.compact.Compact` also takes mn04's weights (:mod:`.models.compact_start`).
     A first convolution for RGB is summed over its colours, and then takes the scale of the cells
     (:func:`.models.input_scale.fold_input_scale`).
 
@@ -104,6 +107,9 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     given = _read(path)
     own = network.state_dict()
     head = () if keep_head else tuple(key for key in own if key.startswith(network.head_prefix()))
+    if isinstance(network, Compact) and is_mn04(given):
+        given = start_from_mn04(given)
+        head = tuple(key for key in own if key not in given)
     counters = {key for key in own if key.endswith("num_batches_tracked")}  # files of old torch lack these
     missing = sorted(set(own) - set(given) - set(head) - counters)
     unknown = sorted(set(given) - set(own))

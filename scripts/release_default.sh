@@ -23,5 +23,5 @@ meta["limits"] = "trained on ten genres of copyrighted recordings (GTZAN); Weste
 meta["calibration"] = "toy"  # what to export with where the recordings are not
 save_checkpoint(default_checkpoint(), dataclasses.replace(checkpoint, meta=meta))
 PYTHON
-$bin/edgegenre export --int8 --calibration work/gtzan.npz --out runtime/edgegenre_runtime/default
+$bin/edgegenre export --int8 --data work/gtzan.npz --out runtime/edgegenre_runtime/default
 for part in valid test; do $bin/edgegenre evaluate runtime/edgegenre_runtime/default work/gtzan.npz --part $part; done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,3 +79,19 @@ def executor(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEGENRE_FRONTEND", request.param)
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def textures_checkpoint() -> Checkpoint:
+    """The seed's CNN, confident about four synthetic textures (tests/textures.py)."""
+    from textures import trained_checkpoint
+
+    return trained_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def textures_export(textures_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Its int8 bundle, which has passed the gate; converted once for all tests."""
+    from textures import export  # here: the converters take seconds to import
+
+    return export(tmp_path_factory.mktemp("export") / "bundle", textures_checkpoint)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from edgegenre.checkpoint import load_checkpoint
+from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
 from edgegenre.evaluate import compare, evaluate, read_label_map, record_metrics
 from edgegenre.report import format_comparison, format_evaluation, write_report
@@ -48,6 +48,18 @@ def test_two_models_compared(evaluations):
     assert "McNemar" in format_comparison(a, b, result)
     same = compare(a, a)
     assert (same.changed, same.p_value) == ((), 1.0)
+
+
+def test_an_ensemble_answers_with_the_mean(evaluations, small_cache, small_checkpoints):
+    both = evaluate(small_checkpoints[0], small_cache, "test", others=small_checkpoints[1:])
+    mean = np.mean([e.scores.window_probabilities for e in evaluations], axis=0)
+    np.testing.assert_allclose(both.scores.window_probabilities, mean, atol=1e-6)
+    assert both.model == " + ".join(map(str, small_checkpoints))
+
+
+def test_models_of_other_classes_cannot_answer_together(small_cache, small_checkpoints):
+    with pytest.raises(UsageError, match="differ in classes"):
+        evaluate(small_checkpoints[0], small_cache, "test", others=[default_checkpoint()])
 
 
 def test_only_evaluations_of_the_same_tracks_can_be_compared(evaluations, small_cache, small_checkpoints):

@@ -17,9 +17,9 @@ import pytest
 import soundfile
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from textures import LABELS, SPEC, TABLES, calibration, export, golden_pcm, synthetic_windows
 
 from edgegenre.checkpoint import Checkpoint, to_module
-from edgegenre.models import ModelConfig, build
 from edgegenre_export import (
     Calibration,
     ExportResult,
@@ -30,7 +30,7 @@ from edgegenre_export import (
     require_int8,
 )
 from edgegenre_export.quiet import quiet
-from edgegenre_export.replay import run_onnx, run_tflite, run_torch
+from edgegenre_export.replay import run_onnx, run_tflite, run_torch, run_waveform
 from edgegenre_export.to_onnx import int8_onnx
 from edgegenre_export.to_tflite import float_tflite, int8_tflite
 from edgegenre_runtime.bundle import Bundle, read_bundle
@@ -46,86 +46,18 @@ from edgegenre_runtime.frontend import (
     normalise,
     released,
 )
-from edgegenre_runtime.quantised import dequantise
 
-TABLES = released("seed3s")
-SPEC = TABLES.spec
-LABELS = ("sine", "comb", "hiss", "pulse")
 SCALE_DB = np.float32(80 / 255)
 
 
-def synthetic_windows(n: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-    """Windows int8 [n, 128, 128] of four textures, and which texture each is."""
-    rng = np.random.default_rng(seed)
-    f, t = np.mgrid[0:128, 0:128]
-    classes = rng.integers(0, len(LABELS), n)
-    windows = []
-    for label in classes:
-        phase, speed = rng.uniform(0, 6), rng.uniform(3, 5)
-        texture = [
-            np.sin(f / (4 * speed) + phase),
-            np.sin(f / (speed / 3) + phase),
-            rng.normal(0, 0.7, (128, 128)),
-            np.sin(t / (speed / 2) + phase),
-        ][label]
-        db = 40 + 25 * texture + rng.normal(0, 5, (128, 128))
-        windows.append(np.rint(np.clip(db - db.max() + 80, 0, 80) / SCALE_DB - 128))
-    return np.stack(windows).astype(np.int8), classes
-
-
-def trained_checkpoint() -> Checkpoint:
-    """The seed's CNN on random convolutions, its head solved by least squares: confident and cheap."""
-    torch.manual_seed(0)
-    config = ModelConfig(name="cnn", n_classes=len(LABELS))
-    network = build(config)
-    cells, classes = synthetic_windows(64, seed=1)
-    db = torch.from_numpy(dequantise(cells, float(SCALE_DB), -128)[:, None])
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # running statistics become those of this one batch
-    features: list[torch.Tensor] = []
-    hook = network.get_submodule("head").register_forward_pre_hook(lambda _, args: features.append(args[0]))
-    with torch.no_grad():
-        network.train()(db)
-        network.eval()(db)
-    hook.remove()
-    x = torch.nn.functional.pad(features[1], (0, 1), value=1.0).double()
-    y = 3.0 * torch.nn.functional.one_hot(torch.from_numpy(classes), len(LABELS)).double() - 1.5
-    solved = torch.linalg.solve(x.T @ x + 0.1 * torch.eye(x.shape[1], dtype=torch.float64), x.T @ y).float()
-    state = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
-    state |= {"head.weight": solved[:-1].T.contiguous().numpy(), "head.bias": solved[-1].numpy()}
-    figures = {"track_accuracy": 1.0, "track_accuracy_95": [0.9, 1.0], "n_tracks": 64, "command": "pytest"}
-    meta = {"data": "synthetic textures", "metrics": {"test": figures}}
-    return Checkpoint(config, LABELS, SPEC, TABLES.spec_hash, state, meta)
-
-
-def calibration(n: int = 48, seed: int = 2) -> Calibration:
-    windows, _ = synthetic_windows(n, seed)
-    return Calibration(windows, tuple(range(n)), seed, "synthetic textures", TABLES.spec_hash)
-
-
-def golden_pcm() -> list[npt.NDArray[np.int16]]:
-    rng = np.random.default_rng(3)
-    t = np.arange(SPEC.window_samples) / SPEC.sample_rate_hz
-    tone = np.rint(12000 * np.sin(2 * np.pi * 440 * t))
-    noise = np.rint(rng.normal(0, 3000, SPEC.window_samples))
-    return [tone.astype(np.int16), noise.astype(np.int16), np.zeros(SPEC.window_samples, dtype=np.int16)]
-
-
-def export(out: Path, checkpoint: Checkpoint, recipe: str = "int8") -> ExportResult:
-    return export_bundle(
-        checkpoint, TABLES, calibration(), out, golden_pcm=golden_pcm(), command="pytest", recipe=recipe
-    )
+@pytest.fixture(scope="module")
+def checkpoint(textures_checkpoint: Checkpoint) -> Checkpoint:
+    return textures_checkpoint
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return trained_checkpoint()
-
-
-@pytest.fixture(scope="module")
-def exported(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
-    return export(tmp_path_factory.mktemp("export") / "bundle", checkpoint)
+def exported(textures_export: ExportResult) -> ExportResult:
+    return textures_export
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +72,16 @@ def float_model(checkpoint: Checkpoint) -> bytes:
 
 def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) -> None:
     assert set(bundle.manifest["files"]) == {
-        *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "frontend.json", "labels.txt"),
-        *("recipe.json", "calibration.json", "golden.npz", "card.md"),
+        *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "model_audio.tflite", "model_audio.onnx"),
+        *("frontend.json", "labels.txt"),
+        *("recipe.json", "calibration.json", "golden.npz", "card.md", "card.html"),
         *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
     assert {"c/edgegenre_mel.h", "c/edgegenre_mel.c", "c/tables.h", "c/main.c"} <= set(bundle.manifest["files"])
+    assert {"c/model_int8.h", "c/model_int8.c"} <= set(bundle.manifest["files"])
+    micro = bundle.manifest["tflite_micro"]
+    assert (micro["largest_difference_steps"], micro["windows"]) == (0, 3)
+    assert f"MODEL_INT8_ARENA_BYTES {micro['arena_bytes']}\n" in bundle.read("c/model_int8.h").decode()
     assert bundle.labels == LABELS
     assert bundle.spec_hash == TABLES.spec_hash
     assert json.loads(bundle.read("recipe.json")) == json.loads(json.dumps(find_recipe("int8").to_dict()))
@@ -162,6 +99,19 @@ def test_int8_answers_as_the_trained_network(exported: ExportResult) -> None:
         assert exported.agreement[name].max_probability_difference < 0.05
 
 
+def test_waveform_models_answer_as_the_mel_path(exported: ExportResult, bundle: Bundle) -> None:
+    assert set(exported.waveform_agreement) == {"model_audio.tflite", "model_audio.onnx"}
+    golden = np.load(io.BytesIO(bundle.read("golden.npz")), allow_pickle=False)
+    for name, agreement in exported.waveform_agreement.items():
+        assert (agreement.n_windows, agreement.top1_agreement) == (3, 1)
+        assert agreement.max_probability_difference < 0.05
+        made = run_waveform(name, bundle.read(name), golden["pcm"])
+        assert np.allclose(made, golden["output_" + name.replace(".", "_")], atol=1e-6)
+        assert {"artefact": name, "data": "golden PCM, against the mel path"}.items() <= max(
+            bundle.manifest["metrics"], key=lambda metric: metric["artefact"] == name
+        ).items()
+
+
 def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     interpreter = Interpreter(model_content=bundle.read("model_int8.tflite"))
     (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -171,8 +121,8 @@ def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     assert given["quantization"][1] == -128
     certificate = inspect_tflite(bundle.read("model_int8.tflite"))
     assert {tensor.dtype for tensor in certificate.tensors} <= {"int8", "int32"}
-    layers = {"DEPTHWISE_CONV_2D", "CONV_2D", "MAX_POOL_2D", "MEAN", "FULLY_CONNECTED"}
-    assert set(certificate.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is inside the convolutions
+    layers = {"DEPTHWISE_CONV_2D", "CONV_2D", "MAX_POOL_2D", "MEAN"}
+    assert set(certificate.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is in them, dense layers are 1 x 1
 
 
 def test_onnx_takes_the_same_bytes(bundle: Bundle) -> None:
@@ -235,7 +185,7 @@ def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> 
         assert certificate == exported.certificates[name]
         assert json.loads(json.dumps(certificate.to_dict())) == bundle.manifest["certificates"][name]
         table = certificate.format_table()
-        assert len(table.splitlines()) == len(certificate.tensors) + 2
+        assert len(table.splitlines()) == len(certificate.tensors) + 3
         assert "float" not in table
         with pytest.raises(ExportError, match="input scale"):
             require_int8(certificate, 79)

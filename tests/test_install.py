@@ -13,6 +13,7 @@ import soundfile
 from edgegenre.toy import render
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = "from edgegenre_runtime.classifier import default_bundle; print(default_bundle())"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,10 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
     listed = subprocess.run([binaries / "pip", "list"], capture_output=True, text=True, check=True).stdout.lower()
     for heavy in ("torch", "scipy", "librosa", "tensorflow", "onnx"):
         assert f"\n{heavy}" not in listed
+    done = subprocess.run([binaries / "python", "-c", SHIPPED], capture_output=True, text=True, check=True)
+    for path in (Path(done.stdout.strip()), Path(done.stdout.strip()) / "model_int8.tflite"):
+        shown = subprocess.run([binaries / "edgegenre", "inspect", path], capture_output=True, text=True, check=True)
+        assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
     for command, extra in (
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),

@@ -1,5 +1,7 @@
 """The networks: shapes, budgets, published keys and counts, and groups that hold every parameter once."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -42,10 +44,14 @@ def test_cnn_is_the_seeds():
     assert sum(p.numel() for p in network.parameters()) == 288 + 64 + 18432 + 128 + 73728 + 256 + 33024 + 2570
 
 
-def test_compact_has_a_norm_and_a_relu_behind_every_convolution():
+def test_compact_has_a_norm_behind_every_convolution_and_no_activation_but_relu():
     network = build(ModelConfig("compact", n_classes=10))
     layers = [type(m).__name__ for m in network.modules() if not list(m.children())]
-    assert layers == ["Conv2d", "BatchNorm2d", "ReLU"] * 19 + ["Dropout", "Linear"]
+    assert set(layers) == {"Conv2d", "BatchNorm2d", "ReLU", "Dropout", "Linear"}
+    behind = {after for before, after in itertools.pairwise(layers) if before == "Conv2d"}
+    assert behind == {"BatchNorm2d"}
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert all(conv.groups in {1, conv.in_channels} and conv.bias is None for conv in convolutions)
 
 
 def test_resnet18_has_torchvisions_keys():

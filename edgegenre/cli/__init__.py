@@ -11,12 +11,14 @@ import typer
 
 from edgegenre_runtime.frontend import EdgeGenreError
 
-from . import augment, bench, data, evaluate, look, model, models, protocol, train, tune
+from . import augment, bench, contents, data, evaluate, look, model, models, protocol, train, tune, verify
 
 __all__ = ["app", "main"]
 
 _WrongUse: Any = typer.BadParameter.mro()[2]
 """ClickException, of click or of the copy that newer typer brings: BadParameter → UsageError → this."""
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="Music-genre classification from a folder of audio to a device that listens.",
@@ -35,6 +37,8 @@ app.command("explain")(look.explain)
 app.command("features")(look.features)
 app.command("baseline")(protocol.baseline)
 app.command("export")(model.export)
+app.command("inspect")(contents.inspect)
+app.command("verify")(verify.verify)
 app.command("models")(models.models)
 
 
@@ -54,18 +58,20 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 130 interrupted."""
+    """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 3 rejected, 130 interrupted."""
     try:
-        code = app(arguments, standalone_mode=False)
-        return int(code or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
+        if code == _INTERRUPTED:  # typer's answer to Ctrl-C
+            typer.echo("edgegenre: interrupted", err=True)
+        return code
     except EdgeGenreError as error:
         if "--debug" in (arguments or sys.argv):
             traceback.print_exc()
         typer.echo(f"edgegenre: {error}", err=True)
-        return 2
+        return error.exit_code
     except _WrongUse as error:
         error.show()
         return int(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("edgegenre: interrupted", err=True)
-        return 130
+        return _INTERRUPTED

@@ -33,6 +33,9 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
     weight_decay: Annotated[float, typer.Option(help="Decoupled decay of the weights.")] = 1e-4,
     class_weights: Annotated[bool, typer.Option(help="Weight classes by their rarity.")] = True,
+    dropout: Annotated[
+        float, typer.Option(help="Probability of dropping a unit in front of the head.", min=0, max=0.9)
+    ] = 0.5,
     label_smoothing: Annotated[float, typer.Option(help="Share of the target spread over all classes.")] = 0.0,
     augment: Annotated[str, typer.Option(help="What happens to training windows: none, light or strong.")] = "none",
     average: Annotated[float, typer.Option(help="Decay of the weights' moving average, e.g. 0.99; 0: off.")] = 0.0,
@@ -126,7 +129,7 @@ def train(
     result = run(
         cache,
         tables,
-        ModelConfig(model, len(cache.labels)),
+        ModelConfig(model, len(cache.labels), dropout),
         options,
         out,
         about=about,

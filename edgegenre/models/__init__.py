@@ -21,8 +21,9 @@ from .efficientnet_lite import EfficientNetLite0
 from .mn04 import Mn04
 from .resnet import ResNet18
 from .vgg import vgg11, vgg16
+from .widths import layer_widths, set_widths
 
-__all__ = ["MODELS", "ModelConfig", "Network", "build", "parameter_groups"]
+__all__ = ["MODELS", "ModelConfig", "Network", "build", "layer_widths", "parameter_groups"]
 
 MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "cnn": Cnn,
@@ -36,10 +37,21 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
 
 
 def build(config: ModelConfig) -> Network:
-    """Return a freshly initialised network; raises :class:`UsageError` for a name that is not in the table."""
+    """Return a freshly initialised network.
+
+    Raises
+    ------
+    UsageError
+        If the name is not in the table.
+    CheckpointError
+        If the widths of a pruned network are not its layers'.
+    """
     if config.name not in MODELS:
         raise UsageError(f"model {config.name!r} is unknown; there are: {', '.join(sorted(MODELS))}")
-    return MODELS[config.name](config)
+    network = MODELS[config.name](config)
+    if config.widths:
+        set_widths(network, config.widths)
+    return network
 
 
 def parameter_groups(network: Network) -> list[tuple[str, list[nn.Parameter]]]:

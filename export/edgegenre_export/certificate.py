@@ -1,4 +1,4 @@
-"""The certificate of a model file: every tensor's dtype and scale, and whether "int8" is true."""
+"""Whether "int8" is true: the certificate of an ONNX model, and what a certificate must say."""
 
 from __future__ import annotations
 
@@ -9,88 +9,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-from ai_edge_litert import schema_py_generated as schema
 
+from edgegenre_runtime.certificate import Certificate, TensorRecord
 from edgegenre_runtime.frontend import ExportError
+from edgegenre_runtime.tflite_file import inspect_tflite
 
 from .replay import INPUT_ZERO_POINT, input_scale_db
 
-__all__ = ["Certificate", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8"]
+__all__ = ["Certificate", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
 
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose")
+"""Operators that move values and change none: a quantiser behind one is as good as in front of it."""
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TensorRecord:
-    """One tensor of a model.
-
-    Attributes
-    ----------
-    name, shape, dtype
-        As in the file; dtype in lower case, e.g. ``"int8"``.
-    role
-        ``"input"``, ``"output"``, ``"constant"`` or ``"activation"``.
-    scale, zero_point
-        What a step is worth and the step that stands for 0, of the first channel; None if not quantised.
-    n_scales
-        How many scales there are: 1 for a tensor, more for one a channel, 0 if not quantised.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    role: str
-    scale: float | None
-    zero_point: int | None
-    n_scales: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is in a model file.
-
-    Attributes
-    ----------
-    format
-        ``"tflite"`` or ``"onnx"``.
-    ops
-        Operators in the order of the graph.
-    tensors
-        For TFLite all, for ONNX inputs, outputs, constants and integer activations; an ONNX scale or zero
-        point is not a tensor here but stands with its tensor.
-    faults
-        What keeps the model from being pure int8, one sentence each (input scale aside).
-    """
-
-    format: str
-    ops: tuple[str, ...]
-    tensors: tuple[TensorRecord, ...]
-    faults: tuple[str, ...]
-
-    def only(self, role: str) -> TensorRecord:
-        """Return the one input or output; raises :class:`ExportError` if there are more or none."""
-        found = [tensor for tensor in self.tensors if tensor.role == role]
-        if len(found) != 1:
-            raise ExportError(f"the {self.format} model has {len(found)} {role}s; it must have one")
-        return found[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the certificate as JSON-ready keys and values."""
-        return dataclasses.asdict(self)
-
-    def format_table(self) -> str:
-        """Return ops and tensors as text, one line a tensor."""
-        counts = collections.Counter(self.ops)
-        lines = [f"{self.format}: " + ", ".join(f"{n} × {op}" for op, n in counts.items())]
-        lines.append(f"{'role':10} {'dtype':8} {'shape':18} {'scale':>14} {'zero':>5}  name")
-        for t in self.tensors:
-            shape = "×".join(str(size) for size in t.shape) or "scalar"
-            scale = "" if t.scale is None else f"{t.scale:.6g}" + (f" (×{t.n_scales})" if t.n_scales > 1 else "")
-            zero = "" if t.zero_point is None else str(t.zero_point)
-            name = t.name if len(t.name) <= 44 else "…" + t.name[-43:]
-            lines.append(f"{t.role:10} {t.dtype:8} {shape:18} {scale:>14} {zero:>5}  {name}")
-        return "\n".join(lines)
 
 
 def require_int8(certificate: Certificate, top_db: int) -> None:
@@ -115,55 +46,38 @@ def require_int8(certificate: Certificate, top_db: int) -> None:
         raise ExportError(f"the {certificate.format} model is not pure int8: {faults[0]}{more}")
 
 
-def inspect_tflite(model: bytes) -> Certificate:
-    """Return the certificate of a .tflite, read from the flatbuffer; raises :class:`ExportError` if it is none."""
-    try:
-        content = schema.ModelT.InitFromPackedBuf(model, 0)
-        graphs = content.subgraphs
-        codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in content.operatorCodes]
-    except Exception as error:
-        raise ExportError("this is not a .tflite model: the file is damaged") from error
-    op_names = _names(schema.BuiltinOperator)
-    dtypes = _names(schema.TensorType)
-    records = []
-    for graph in graphs:
-        for index, tensor in enumerate(graph.tensors):
-            scales, zeros = _tflite_scales(tensor)
-            shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-            records.append(
-                TensorRecord(
-                    name=tensor.name.decode(),
-                    shape=shape,
-                    dtype=dtypes[tensor.type].lower(),
-                    role=_tflite_role(content, graph, index),
-                    scale=scales[0] if scales else None,
-                    zero_point=zeros[0] if zeros else None,
-                    n_scales=len(scales),
-                )
-            )
-    ops = tuple(op_names[codes[op.opcodeIndex]] for graph in graphs for op in graph.operators)
-    faults = tuple(f"tensor {t.name} is {t.dtype}" for t in records if "float" in t.dtype)
-    return Certificate(format="tflite", ops=ops, tensors=tuple(records), faults=faults)
+def require_waveform(certificate: Certificate, body: Certificate) -> None:
+    """Check that a waveform model is float32 PCM, front-end, then an int8 model as it is, then probabilities.
+
+    Parameters
+    ----------
+    certificate
+        Of ``model_audio.*``.
+    body
+        Of the int8 model that is in it.
+
+    Raises
+    ------
+    ExportError
+        If input or output is not float32, the int8 model's operators do not stand unchanged between a quantiser
+        and a dequantiser with its softmax, or one of its tensors is missing or different.
+    """
+    quantise, dequantise = _QUANTISERS if certificate.format == "onnx" else ("QUANTIZE", "DEQUANTIZE")
+    softmax = "Softmax" if certificate.format == "onnx" else "SOFTMAX"
+    tail = (quantise, *body.ops, dequantise, softmax)
+    if certificate.ops[-len(tail) :] != tail:
+        raise ExportError(f"the {certificate.format} waveform model does not end in the operators of its int8 body")
+    for tensor in (certificate.only("input"), certificate.only("output")):
+        if tensor.dtype != "float32":
+            raise ExportError(f"the waveform model's {tensor.role} {tensor.name} is {tensor.dtype}, not float32")
+    there = {_without_role(tensor) for tensor in certificate.tensors}
+    changed = [tensor.name for tensor in body.tensors if _without_role(tensor) not in there]
+    if changed:
+        raise ExportError(f"tensor {changed[0]} of the int8 model is not in the waveform model as it was")
 
 
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
-def _tflite_scales(tensor: Any) -> tuple[list[float], list[int]]:
-    quantisation = tensor.quantization
-    if quantisation is None or quantisation.scale is None:
-        return [], []
-    return [float(s) for s in quantisation.scale], [int(z) for z in quantisation.zeroPoint]
-
-
-def _tflite_role(content: Any, graph: Any, index: int) -> str:
-    if index in graph.inputs:
-        return "input"
-    if index in graph.outputs:
-        return "output"
-    data = content.buffers[graph.tensors[index].buffer].data
-    return "activation" if data is None or not len(data) else "constant"
+def _without_role(tensor: TensorRecord) -> TensorRecord:
+    return dataclasses.replace(tensor, role="")
 
 
 def inspect_onnx(model: bytes) -> Certificate:
@@ -198,15 +112,43 @@ def inspect_onnx(model: bytes) -> Certificate:
     ]
     records += [_onnx_value(value, "activation", scales) for value in graph.value_info if value.name in scales]
     records += [_onnx_value(value, "output", scales) for value in graph.output]
-    ops = tuple(node.op_type for node in graph.node)
-    return Certificate("onnx", ops, tuple(records), tuple(_onnx_faults(graph, constants)))
+    return Certificate(
+        format="onnx",
+        ops=tuple(node.op_type for node in graph.node),
+        tensors=tuple(records),
+        faults=tuple(_onnx_faults(graph, constants)),
+        n_macs=_onnx_macs(graph, constants),
+        n_bytes=len(model),
+    )
 
 
 def _onnx_value(value: Any, role: str, scales: dict[str, Any]) -> TensorRecord:
     kind = value.type.tensor_type
-    shape = tuple(int(size.dim_value) for size in kind.shape.dim)
+    shape = _onnx_shape(value)
     dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)))
     return _onnx_record(value.name, shape, dtype, role, scales)
+
+
+def _onnx_shape(value: Any) -> tuple[int, ...]:
+    return tuple(int(size.dim_value) for size in value.type.tensor_type.shape.dim)
+
+
+def _onnx_macs(graph: Any, constants: dict[str, Any]) -> int:
+    """Return the multiply-adds of the layers with weights, from the shapes of what they take and give."""
+    shapes = {value.name: _onnx_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    shapes |= {name: array.shape for name, array in constants.items()}
+    n_macs = 0
+    for node in graph.node:
+        if node.op_type not in _WEIGHTED:
+            continue
+        given, weights, made = shapes[node.input[0]], shapes[node.input[1]], math.prod(shapes[node.output[0]])
+        n_macs += {
+            "Conv": made * math.prod(weights[1:]),  # weights [out, in / groups, height, width]
+            "ConvTranspose": math.prod(given) * math.prod(weights[1:]),  # weights [in, out / groups, height, width]
+            "Gemm": made * math.prod(weights) // shapes[node.output[0]][-1],
+            "MatMul": made * given[-1],
+        }[node.op_type]
+    return n_macs
 
 
 def _onnx_record(name: str, shape: tuple[int, ...], dtype: str, role: str, scales: dict[str, Any]) -> TensorRecord:
@@ -239,9 +181,9 @@ def _onnx_faults(graph: Any, constants: dict[str, Any]) -> list[str]:
             continue
         fed = [name for name in node.input if name and constants.get(name, np.float32(0)).dtype.kind == "f"]
         odd = [name for name in fed if makers.get(name) not in ("DequantizeLinear", *_WEIGHTED)]
-        if odd:
+        if odd and node.op_type not in _MOVERS:
             faults.append(f"{node.op_type} takes {odd[0]}, which is not from DequantizeLinear")
-        kept = [name for name in node.output if not takers[name] <= {"QuantizeLinear", "Relu", "Clip"}]
+        kept = [name for name in node.output if not takers[name] <= {"QuantizeLinear", "Relu", "Clip", *_MOVERS}]
         if kept:
             faults.append(f"{node.op_type} gives {kept[0]}, which is used before QuantizeLinear")
     return faults

@@ -41,12 +41,18 @@ def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: 
     Raises
     ------
     DataError
-        If there is no training track, or the windows are all silent.
+        If there is no training track, all are of one class, or the windows are all silent.
     """
     tracks, rng = cache.tracks_of("train"), np.random.default_rng(seed)
     if not len(tracks):
         raise DataError(f"{source}: no training tracks to calibrate with")
     by_class = [rng.permutation(tracks[cache.y[tracks] == label]) for label in np.unique(cache.y[tracks])]
+    if len(by_class) == 1:
+        only = cache.labels[int(cache.y[tracks[0]])]
+        raise DataError(
+            f"{source}: all {len(tracks)} training tracks are of one class ({only}); scales drawn from them do not fit "
+            "the others: calibrate on every class"
+        )
     windows, indices = [], []
     for k in range(n_windows):
         members = by_class[k % len(by_class)]

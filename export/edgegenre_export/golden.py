@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from edgegenre_runtime.frontend import DataError, Tables, log_mel, normalise
 
-from .replay import run_artefact
+from .replay import is_waveform, run_artefact, run_waveform
 
-__all__ = ["golden_inputs", "golden_outputs", "pack_golden"]
+__all__ = ["golden_inputs", "golden_key", "golden_outputs", "pack_golden"]
 
 
 def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[str, npt.NDArray[Any]]:
@@ -53,20 +53,30 @@ def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[
 
 
 def golden_outputs(
-    models: Mapping[str, bytes], cells: npt.NDArray[np.int8], top_db: int
+    models: Mapping[str, bytes], cells: npt.NDArray[np.int8], pcm: npt.NDArray[np.int16], top_db: int
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the raw output [G, C] of every model file, keyed ``output_`` + file name with ``_`` for the dot.
+
+    A waveform model gets ``pcm``, every other the ``cells`` that the front-end makes of it.
 
     TFLite's are those of LiteRT's default kernels (XNNPACK); what the plain reference kernels answer is beside
     them with ``_reference`` behind the key, for devices without XNNPACK.
     """
     outputs = {}
     for name, model in models.items():
-        key = "output_" + name.replace(".", "_")
+        key = golden_key(name)
+        if is_waveform(name):
+            outputs[key] = run_waveform(name, model, pcm)
+            continue
         outputs[key] = run_artefact(name, model, cells, top_db)
         if name.endswith("int8.tflite"):
             outputs[key + "_reference"] = run_artefact(name, model, cells, top_db, reference_kernels=True)
     return outputs
+
+
+def golden_key(name: str) -> str:
+    """Return where ``golden.npz`` has the output of a model file."""
+    return "output_" + name.replace(".", "_")
 
 
 def pack_golden(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""The whole export: checkpoint → models → certificates → comparison → golden vectors → bundle."""
+"""The whole export: network → models → certificates → comparison → gate → golden vectors → bundle."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from edgegenre.checkpoint import Checkpoint, to_module
-from edgegenre_runtime.bundle import check_destination, write_bundle
+from edgegenre.checkpoint import Checkpoint
+from edgegenre.complexity import measure
+from edgegenre_runtime.bundle import check_destination
 from edgegenre_runtime.frontend import SpecError, Tables
-from edgegenre_runtime.quantised import dequantise
 
 from .c_sources import c_files
 from .calibration import Calibration
-from .card import format_card
-from .certificate import Certificate, inspect_onnx, inspect_tflite, require_int8
+from .card import card_blocks, card_files
+from .certificate import Certificate
+from .convert import certify, compare_all, convert
+from .gate import GateReport
+from .gate_data import GateSet
+from .gate_run import run_gate
 from .golden import golden_inputs, golden_outputs, pack_golden
+from .publish import publish
 from .recipes import Recipe, find_recipe
-from .replay import Agreement, compare, run_artefact, run_torch
-from .rounding import round_first_convolution
-from .to_onnx import float_onnx, int8_onnx
-from .to_tflite import float_tflite, int8_tflite
+from .replay import Agreement
+from .subject import Subject, checkpoint_subject
+from .targets import compare_waveforms, micro_target
 
-__all__ = ["ExportResult", "export_bundle"]
+__all__ = ["ExportResult", "export_bundle", "export_subject"]
 
 _TOOLS = (
     "ai-edge-litert",
@@ -41,7 +44,9 @@ _TOOLS = (
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "tflite-micro",
     "torch",
+    "torch-pruning",
 )
 
 
@@ -59,8 +64,13 @@ class ExportResult:
         Model file to how it differs from the trained network, on the calibration windows.
     certificates
         Model file to what is in it.
+    waveform_agreement
+        Waveform model to how it differs from the mel path (front-end, then the int8 model that is in it), on the
+        golden PCM.
     sizes_bytes
         Model file to its size.
+    gate
+        What the gate found; None if it was off.
     seconds
         How long the export took, in s.
     """
@@ -69,7 +79,9 @@ class ExportResult:
     recipe: Recipe
     agreement: Mapping[str, Agreement]
     certificates: Mapping[str, Certificate]
+    waveform_agreement: Mapping[str, Agreement]
     sizes_bytes: Mapping[str, int]
+    gate: GateReport | None
     seconds: float
 
 
@@ -85,15 +97,57 @@ def export_bundle(
     *,
     golden_pcm: Sequence[npt.NDArray[np.int16]],
     command: str,
-    recipe: str = "int8",
+    recipe: str | Recipe = "int8",
+    gate: GateSet | None = None,
+    untuned: Checkpoint | None = None,
     progress: Callable[[str], None] = _say_nothing,
 ) -> ExportResult:
-    """Export a checkpoint as a bundle.
+    """Export a checkpoint as a bundle; see :func:`export_subject`.
 
     Parameters
     ----------
     checkpoint
-        The trained network.
+        The trained network, after the recipe's pruning and fine-tuning if it has any (:mod:`.fine_tune`).
+    untuned
+        The network before these; the gate holds the one to the other.
+    tables, calibration, out, golden_pcm, command, recipe, gate, progress
+        As in :func:`export_subject`.
+    """
+    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    out = check_destination(out)
+    return export_subject(
+        checkpoint_subject(checkpoint),
+        tables,
+        calibration,
+        out,
+        golden_pcm=golden_pcm,
+        command=command,
+        recipe=chosen,
+        gate=gate,
+        untuned=None if untuned is None else checkpoint_subject(untuned),
+        progress=progress,
+    )
+
+
+def export_subject(
+    subject: Subject,
+    tables: Tables,
+    calibration: Calibration,
+    out: Path,
+    *,
+    golden_pcm: Sequence[npt.NDArray[np.int16]],
+    command: str,
+    recipe: Recipe,
+    gate: GateSet | None = None,
+    untuned: Subject | None = None,
+    progress: Callable[[str], None] = _say_nothing,
+) -> ExportResult:
+    """Export a network as a bundle.
+
+    Parameters
+    ----------
+    subject
+        The network.
     tables
         Its front-end.
     calibration
@@ -105,7 +159,11 @@ def export_bundle(
     command
         What the user typed, for manifest and card.
     recipe
-        Name of a recipe.
+        How to make it. Its pruning and fine-tuning are already done.
+    gate
+        Tracks on which every artefact is held to the network; None turns the gate off, and the card says so.
+    untuned
+        The network before pruning and fine-tuning, or none.
     progress
         Called with one line a step.
 
@@ -115,116 +173,90 @@ def export_bundle(
         Before anything is converted, if recipe, destination, front-end, windows or checkpoint are not usable.
     ExportError
         If a model cannot be converted or is not what it should be.
+    GateError
+        If the gate refuses the artefacts: the bundle is then kept as ``OUT.rejected``, and ``out`` is unchanged.
     BundleError
         If the bundle cannot be written.
     """
     started = time.perf_counter()
-    chosen = find_recipe(recipe)
     out = check_destination(out)
-    if checkpoint.spec_hash != tables.spec_hash:
-        raise SpecError(
-            f"the checkpoint is of front-end {checkpoint.spec_hash[:12]} ({checkpoint.spec.name}), the tables are "
-            f"{tables.spec_hash[:12]} ({tables.spec.name}): export with the front-end it was trained with"
-        )
+    _require_front_end(subject, tables, gate)
     calibration.require_tables(tables)
-    network = to_module(checkpoint)
     golden = golden_inputs(golden_pcm, tables)
-    top_db = tables.spec.top_db
+    network, top_db = subject.network, tables.spec.top_db
 
-    models = _convert(network, checkpoint, tables, calibration, chosen, progress)
-    certificates = {name: _certify(name, model, top_db) for name, model in models.items()}
+    models = convert(network, subject.labels, tables, calibration.windows, recipe, progress)
+    certificates = certify(models, top_db)
     progress(f"comparing with the trained network on {len(calibration.windows)} windows")
-    agreement = _compare_all(network, models, certificates, calibration.windows, top_db)
+    agreement = compare_all(network, models, certificates, calibration.windows, top_db)
+    report = None
+    if gate is not None:
+        report = run_gate(subject, untuned, tables, models, certificates, calibration, gate, progress)
     progress("making golden vectors")
-    golden |= golden_outputs(models, golden["cells"], top_db)
+    golden |= golden_outputs(models, golden["cells"], golden["pcm"], top_db)
+    waveform_agreement = compare_waveforms(certificates, golden)
+    micro, micro_facts = micro_target(models, golden)
+    tuned = {"tuned": subject.meta["tuned"]} if "tuned" in subject.meta else {}
     files = {
         **models,
+        **micro,
         **c_files(tables),
-        "recipe.json": _json(chosen.to_dict()),
+        "recipe.json": _json({**recipe.to_dict(), **tuned}),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),
-        "card.md": format_card(checkpoint, models, certificates, agreement, command).encode(),
+        **card_files(card_blocks(subject, models, certificates, agreement, report, command), subject),
     }
-    about = _about(checkpoint, chosen, certificates, agreement, command)
+    about = _about(subject, recipe, certificates, agreement, waveform_agreement, report, command) | micro_facts
     progress(f"writing {out}")
     return ExportResult(
-        path=write_bundle(out, files, tables=tables, labels=checkpoint.labels, about=about),
-        recipe=chosen,
+        path=publish(out, files, tables=tables, labels=subject.labels, about=about, report=report, command=command),
+        recipe=recipe,
         agreement=agreement,
         certificates=certificates,
+        waveform_agreement=waveform_agreement,
         sizes_bytes={name: len(model) for name, model in models.items()},
+        gate=report,
         seconds=time.perf_counter() - started,
     )
 
 
-def _convert(
-    network: nn.Module,
-    checkpoint: Checkpoint,
-    tables: Tables,
-    calibration: Calibration,
-    recipe: Recipe,
-    progress: Callable[[str], None],
-) -> dict[str, bytes]:
-    """Return the recipe's artefacts, file name to content; an int8 model is made from the float one."""
-    spec, windows = tables.spec, calibration.windows
-    metadata = {"labels": "\n".join(checkpoint.labels), "spec_hash": checkpoint.spec_hash}
-    rounded = round_first_convolution(network, windows, spec.top_db)
-    makers: dict[str, Callable[[], bytes]] = {
-        "model_float.tflite": lambda: float_tflite(network, spec),
-        "model_float.onnx": lambda: float_onnx(network, spec, metadata),
-        "model_int8.tflite": lambda: int8_tflite(float_tflite(rounded, spec), windows, spec),
-        "model_int8.onnx": lambda: int8_onnx(float_onnx(rounded, spec, metadata), windows, spec, metadata),
-    }
-    made = {}
-    for name in recipe.artefacts:
-        progress(f"making {name}")
-        made[name] = makers[name]()
-    return made
-
-
-def _certify(name: str, model: bytes, top_db: int) -> Certificate:
-    certificate = inspect_onnx(model) if name.endswith(".onnx") else inspect_tflite(model)
-    if "int8" in name:
-        require_int8(certificate, top_db)
-    return certificate
-
-
-def _compare_all(
-    network: nn.Module,
-    models: Mapping[str, bytes],
-    certificates: Mapping[str, Certificate],
-    cells: npt.NDArray[np.int8],
-    top_db: int,
-) -> dict[str, Agreement]:
-    expected = run_torch(network, cells, top_db)
-    agreement = {}
-    for name, model in models.items():
-        made = run_artefact(name, model, cells, top_db)
-        output = certificates[name].only("output")
-        if output.scale is not None and output.zero_point is not None:
-            made = dequantise(made, output.scale, output.zero_point)
-        agreement[name] = compare(expected, made)
-    return agreement
+def _require_front_end(subject: Subject, tables: Tables, gate: GateSet | None) -> None:
+    if subject.spec_hash != tables.spec_hash:
+        raise SpecError(
+            f"the checkpoint is of front-end {subject.spec_hash[:12]} ({subject.spec.name}), the tables are "
+            f"{tables.spec_hash[:12]} ({tables.spec.name}): export with the front-end it was trained with"
+        )
+    if gate is not None and gate.spec_hash != tables.spec_hash:
+        raise SpecError(
+            f"{gate.source} is of front-end {gate.spec_hash[:12]}, the model is of {tables.spec_hash[:12]} "
+            f"({tables.spec.name}): compare on windows of the model's front-end"
+        )
 
 
 def _about(
-    checkpoint: Checkpoint,
+    subject: Subject,
     recipe: Recipe,
     certificates: Mapping[str, Certificate],
     agreement: Mapping[str, Agreement],
+    waveform_agreement: Mapping[str, Agreement],
+    report: GateReport | None,
     command: str,
 ) -> dict[str, Any]:
     """Return the manifest's keys that describe the export; every metric names its command."""
+    against = {"calibration windows": agreement, "golden PCM, against the mel path": waveform_agreement}
     metrics = [
-        {"artefact": name, "data": "calibration windows", "command": command, **dataclasses.asdict(result)}
-        for name, result in agreement.items()
+        {"artefact": name, "data": data, "command": command, **dataclasses.asdict(result)}
+        for data, results in against.items()
+        for name, result in results.items()
     ]
     return {
         "recipe": recipe.name,
         "command": command,
-        "model": checkpoint.config.to_dict(),
-        "training": checkpoint.meta,
+        "model": dict(subject.model),
+        "complexity": measure(subject.name, subject.network, subject.spec).to_dict(),
+        "training": dict(subject.meta),
         "metrics": metrics,
+        "gate": {"status": "off"} if report is None else report.to_dict(),
         "certificates": {name: certificate.to_dict() for name, certificate in certificates.items()},
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }

@@ -6,9 +6,12 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from types import FrameType
 
 from edgegenre_runtime.frontend import EdgeGenreError, ExportError
 
@@ -53,12 +56,39 @@ def converter(what: str) -> Iterator[None]:
     ------
     ExportError
         ``what`` and the first line of the converter's own message.
+    KeyboardInterrupt
+        After Ctrl-C, at the latest when the converter is done: some of them swallow it.
     """
     try:
-        with quiet():
+        with _interruptible(), quiet():
             yield
     except EdgeGenreError:
         raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(f"{what}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt behind the body if Ctrl-C came in it and somebody caught the one raised there."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception:
+        if not seen:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if seen:
+        raise KeyboardInterrupt

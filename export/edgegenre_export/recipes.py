@@ -7,7 +7,31 @@ from typing import Any
 
 from edgegenre_runtime.frontend import UsageError
 
-__all__ = ["RECIPES", "Recipe", "find_recipe"]
+__all__ = ["RECIPES", "Recipe", "Tuning", "find_recipe"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tuning:
+    """What is done to the trained network, on its training tracks, before it is converted.
+
+    Attributes
+    ----------
+    removed_macs
+        Least share of the multiply-adds that is cut away with whole channels, 0 to below 1; 0 prunes nothing.
+    fake_quantised
+        Whether the fine-tuning rounds weights and activations as int8 will.
+    epochs, crops_per_track, learning_rate
+        Of the fine-tuning (:class:`edgegenre.train.TrainOptions`).
+    teacher_weight
+        Share of the loss that asks for the answers of the network as it was.
+    """
+
+    removed_macs: float
+    fake_quantised: bool
+    epochs: int
+    crops_per_track: int
+    learning_rate: float
+    teacher_weight: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,9 +43,9 @@ class Recipe:
     name
         Key of :data:`RECIPES`.
     artefacts
-        Model files that it makes, each with the arithmetic in its name.
+        Model files that it makes, in this order. A waveform model (``model_audio.*``) has the int8 model in it.
     weight_bits, activation_bits
-        8 for int8, 32 for float32; biases of int8 layers are int32.
+        8 for int8, 16 for int16, 32 for float32; biases of int8 layers are int32, with int16 activations int64.
     per_channel
         Whether each output channel of a layer has a weight scale of its own.
     activation_range
@@ -30,6 +54,8 @@ class Recipe:
     first_convolution
         ``"covariance"``: its weights are rounded by what its input looks like
         (:mod:`edgegenre_export.rounding`); ``"none"``: they are not rounded.
+    tuning
+        Pruning and fine-tuning before the conversion, or none.
     """
 
     name: str
@@ -39,11 +65,31 @@ class Recipe:
     per_channel: bool
     activation_range: str
     first_convolution: str
+    tuning: Tuning | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON-ready keys and values."""
         return dataclasses.asdict(self)
 
+
+_INT8 = Recipe(
+    name="int8",
+    artefacts=(
+        "model_float.onnx",
+        "model_int8.onnx",
+        "model_int8.tflite",
+        "model_audio.onnx",
+        "model_audio.tflite",
+    ),
+    weight_bits=8,
+    activation_bits=8,
+    per_channel=True,
+    activation_range="min_max",
+    first_convolution="covariance",
+)
+_PRUNE = Tuning(
+    removed_macs=0.5, fake_quantised=False, epochs=30, crops_per_track=2, learning_rate=1e-3, teacher_weight=0.5
+)
 
 RECIPES: dict[str, Recipe] = {
     "float": Recipe(
@@ -55,14 +101,18 @@ RECIPES: dict[str, Recipe] = {
         activation_range="none",
         first_convolution="none",
     ),
-    "int8": Recipe(
-        name="int8",
-        artefacts=("model_float.onnx", "model_int8.onnx", "model_int8.tflite"),
-        weight_bits=8,
-        activation_bits=8,
-        per_channel=True,
-        activation_range="min_max",
-        first_convolution="covariance",
+    "int8": _INT8,
+    "int8x16": dataclasses.replace(
+        _INT8, name="int8x16", artefacts=("model_float.onnx", "model_int8x16.tflite"), activation_bits=16
+    ),
+    "prune30_int8": dataclasses.replace(
+        _INT8, name="prune30_int8", tuning=dataclasses.replace(_PRUNE, removed_macs=0.3, epochs=20)
+    ),
+    "prune50_int8": dataclasses.replace(_INT8, name="prune50_int8", tuning=_PRUNE),
+    "qat_int8": dataclasses.replace(
+        _INT8,
+        name="qat_int8",
+        tuning=dataclasses.replace(_PRUNE, removed_macs=0.0, fake_quantised=True, epochs=6, learning_rate=2e-4),
     ),
 }
 

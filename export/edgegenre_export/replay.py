@@ -21,10 +21,12 @@ __all__ = [
     "Agreement",
     "compare",
     "input_scale_db",
+    "is_waveform",
     "run_artefact",
     "run_onnx",
     "run_tflite",
     "run_torch",
+    "run_waveform",
 ]
 
 INPUT_ZERO_POINT = -128
@@ -64,6 +66,11 @@ def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: boo
     ndarray
         [N, C] of the model's output dtype.
     """
+    return _run_tflite(model, inputs[:, None, :, :, None], reference_kernels)
+
+
+def _run_tflite(model: bytes, inputs: npt.NDArray[Any], reference_kernels: bool) -> npt.NDArray[Any]:
+    """Run a .tflite over inputs [N, …], each with the batch dimension of the model."""
     resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.BUILTIN
     with quiet():
         interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=1)
@@ -71,7 +78,7 @@ def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: boo
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     outputs = []
     for window in inputs:
-        interpreter.set_tensor(source, window[None, :, :, None])
+        interpreter.set_tensor(source, window)
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(target)[0])
     return np.stack(outputs)
@@ -92,12 +99,43 @@ def run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     ndarray
         [N, C] of the model's output dtype.
     """
+    return _run_onnx(model, inputs[:, None, None])
+
+
+def _run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Run an .onnx over inputs [N, …], each with the batch dimension of the model."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: window[None, None]})[0] for window in inputs])
+    return np.concatenate([session.run(None, {name: window})[0] for window in inputs])
+
+
+def is_waveform(name: str) -> bool:
+    """Return whether a model file of a bundle takes PCM and gives probabilities."""
+    return name.startswith("model_audio.")
+
+
+def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Run a waveform model over windows of PCM.
+
+    Parameters
+    ----------
+    name
+        File name; its ending says how to run it.
+    model
+        Its content.
+    pcm
+        int16 [N, window_samples]; the model gets a full scale of 1.
+
+    Returns
+    -------
+    ndarray
+        Probabilities, float32 [N, C].
+    """
+    inputs = (pcm / np.float32(32768)).astype(np.float32)[:, None]
+    return _run_onnx(model, inputs) if name.endswith(".onnx") else _run_tflite(model, inputs, False)
 
 
 def run_artefact(
@@ -121,9 +159,13 @@ def run_artefact(
     Returns
     -------
     ndarray
-        [N, C], the raw output: int8 or float32.
+        [N, C], the raw output: int8, int16 or float32.
     """
-    inputs = cells if "int8" in name else dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
+    inputs: npt.NDArray[Any] = cells
+    if "int8x16" in name:
+        inputs = cells.astype(np.int16) - INPUT_ZERO_POINT  # steps above the floor, 0 to 255
+    elif "int8" not in name:
+        inputs = dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
     if name.endswith(".onnx"):
         return run_onnx(model, inputs)
     return run_tflite(model, inputs, reference_kernels=reference_kernels)

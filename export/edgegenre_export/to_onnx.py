@@ -25,7 +25,7 @@ from edgegenre_runtime.quantised import dequantise
 from .quiet import converter
 from .replay import INPUT_ZERO_POINT, input_scale_db
 
-__all__ = ["float_onnx", "int8_onnx"]
+__all__ = ["convert_onnx", "float_onnx", "int8_onnx"]
 
 _OPSET = 20
 _INPUT, _OUTPUT = "window", "logits"
@@ -48,14 +48,18 @@ def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: dict[str, str])
     ExportError
         If torch cannot convert it.
     """
-    example = (torch.zeros(1, 1, spec.n_mels, spec.frames_per_window),)
+    return convert_onnx(network, torch.zeros(1, 1, spec.n_mels, spec.frames_per_window), _INPUT, _OUTPUT, metadata)
+
+
+def convert_onnx(module: nn.Module, example: torch.Tensor, given: str, made: str, metadata: dict[str, str]) -> bytes:
+    """Convert a module of one input and one output, called ``given`` and ``made``; see :func:`float_onnx`."""
     with converter("torch could not convert the network to ONNX"):
         program = torch.onnx.export(
-            network,
-            example,
+            module,
+            (example,),
             dynamo=True,
-            input_names=[_INPUT],
-            output_names=[_OUTPUT],
+            input_names=[given],
+            output_names=[made],
             opset_version=_OPSET,
             verbose=False,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from edgegenre_runtime.quantised import dequantise
 
 from .quiet import converter
 from .replay import INPUT_ZERO_POINT, input_scale_db
+from .slim import short_names
 
 __all__ = ["float_tflite", "int8_tflite"]
+
+_INT16_MAX = 32767
 
 
 def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
@@ -37,15 +41,44 @@ def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
     with converter("litert-torch could not convert the network"):
         import litert_torch  # here: its import logs and warns
 
-        channel_last = litert_torch.to_channel_last_io(network, args=[0]).eval()
+        channel_last = litert_torch.to_channel_last_io(_without_dense_layers(network), args=[0]).eval()
         return bytes(litert_torch.convert(channel_last, (example,)).model_content())
 
 
-def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec) -> bytes:
-    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 activations.
+class _PointwiseLinear(nn.Linear):
+    """A dense layer that converts to a 1 x 1 convolution.
+
+    LiteRT's reference kernel of FULLY_CONNECTED rounds in float (google-ai-edge/LiteRT issue 8567), TFLite Micro's in
+    integers: they differ by a step where the exact value lies near a half. CONV_2D is the same integers in both.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, n_in] to [B, n_out]; of any other rank it stays a dense layer."""
+        if x.dim() != 2:
+            return super().forward(x)
+        weight = self.weight[:, :, None, None]
+        return nn.functional.conv2d(x[:, :, None, None], weight, self.bias).flatten(1)
+
+
+def _without_dense_layers(network: nn.Module) -> nn.Module:
+    """Return a copy of a network in which dense layers are 1 x 1 convolutions of the same weights."""
+    copied = copy.deepcopy(network)
+    for name, layer in list(copied.named_modules()):
+        if type(layer) is nn.Linear and name:
+            pointwise = _PointwiseLinear(layer.in_features, layer.out_features, layer.bias is not None)
+            pointwise.load_state_dict(layer.state_dict())
+            copied.set_submodule(name, pointwise)
+    return copied.eval()
+
+
+def int8_tflite(
+    float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, activation_bits: int = 8
+) -> bytes:
+    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 or int16 activations.
 
     An activation's scale spans the smallest to the largest value that calibration saw (``"min_max"``). The
-    input's is set from the spec, so that window cells are the input tensor byte for byte.
+    input's is set from the spec, so that window cells are the input tensor byte for byte, or with int16
+    activations ``cell + 128``, their steps above the floor.
 
     Parameters
     ----------
@@ -55,6 +88,8 @@ def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: Fronten
         int8 [N, n_mels, frames], calibration cells.
     spec
         Front-end; ``top_db`` gives the input scale.
+    activation_bits
+        8 or 16.
 
     Raises
     ------
@@ -62,27 +97,25 @@ def int8_tflite(float_model: bytes, windows: npt.NDArray[np.int8], spec: Fronten
         If ai-edge-quantizer cannot quantise it.
     """
     with converter("ai-edge-quantizer could not quantise the model"):
-        return _quantise(float_model, windows, spec.top_db)
+        return short_names(_quantise(float_model, windows, spec.top_db, activation_bits))
 
 
-def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int) -> bytes:
+def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
-    static_int8 = recipe.static_wi8_ai8()
+    chosen = recipe.static_wi8_ai8() if activation_bits == 8 else recipe.static_wi8_ai16()
     manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(static_int8)
+    manager.load_quantization_recipe(chosen)
     ranges = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
     name, tensor = _input_names(float_model)
     scale = input_scale_db(top_db)
     samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
     ranges.calibrate({"serving_default": samples}, manager)
     found: dict[str, Any] = ranges.get_model_qsvs()
-    found[tensor] = {
-        "min": np.zeros_like(found[tensor]["min"]),
-        "max": np.full_like(found[tensor]["max"], top_db),
-    }
-    return bytes(quantizer.Quantizer(float_model, static_int8).quantize(found).quantized_model)
+    low, high = (0.0, float(top_db)) if activation_bits == 8 else (-_INT16_MAX * scale, _INT16_MAX * scale)
+    found[tensor] = {bound: np.full_like(found[tensor][bound], value) for bound, value in (("min", low), ("max", high))}
+    return bytes(quantizer.Quantizer(float_model, chosen).quantize(found).quantized_model)
 
 
 def _input_names(float_model: bytes) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .bundle import Bundle
 from .frontend import BundleError, UsageError
 
-__all__ = ["INTERPRETERS", "Backend", "OnnxBackend", "TfliteBackend", "load_backend"]
+__all__ = ["INTERPRETERS", "Backend", "OnnxBackend", "TfliteBackend", "load_backend", "quiet_stderr"]
 
 INTERPRETERS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "onnxruntime": "onnxruntime"}
 """Module by the name of its distribution, best first."""
@@ -90,7 +90,7 @@ class TfliteBackend:
 
     def __init__(self, name: str, model: bytes, threads: int) -> None:
         interpreter = importlib.import_module(f"{INTERPRETERS[name]}.interpreter").Interpreter
-        with _quiet_stderr():
+        with quiet_stderr():
             self.interpreter = interpreter(model_content=model, num_threads=threads)
             self.interpreter.allocate_tensors()
         source, target = self.interpreter.get_input_details()[0], self.interpreter.get_output_details()[0]
@@ -137,7 +137,7 @@ class OnnxBackend:
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Keep the interpreter's C++ chatter ("Created XNNPACK delegate") off the terminal."""
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

@@ -11,6 +11,7 @@
     ├── CheckpointError            a checkpoint that is missing, damaged or of another version
     ├── BundleError                a bundle that is missing, damaged, of another version or another spec
     ├── ExportError                a model that could not be exported or is not what it should be
+    │   └── GateError              an export that does not answer as the trained network: exits 3
     └── MissingExtraError          an optional dependency that is not installed
 
 A message says what was given, what is allowed and what to do, on one line.
@@ -25,6 +26,7 @@ __all__ = [
     "DataError",
     "EdgeGenreError",
     "ExportError",
+    "GateError",
     "MicrophoneError",
     "MissingExtraError",
     "SpecError",
@@ -33,7 +35,9 @@ __all__ = [
 
 
 class EdgeGenreError(Exception):
-    """Base of every error that edgegenre raises on purpose."""
+    """Base of every error that edgegenre raises on purpose; ``exit_code`` is the command line's."""
+
+    exit_code = 2
 
 
 class UsageError(EdgeGenreError):
@@ -66,6 +70,12 @@ class BundleError(EdgeGenreError):
 
 class ExportError(EdgeGenreError):
     """A model that could not be exported, or whose export is not what it should be."""
+
+
+class GateError(ExportError):
+    """An export that does not answer as the trained network does, and is therefore not published."""
+
+    exit_code = 3
 
 
 class MissingExtraError(EdgeGenreError):

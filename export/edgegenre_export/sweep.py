@@ -1,0 +1,196 @@
+"""Several recipes from one checkpoint, side by side: a table, JSON, and a plot of what accuracy costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgegenre.files import written_beside
+from edgegenre_runtime.bundle import Bundle, read_bundle
+from edgegenre_runtime.frontend import DataError, GateError
+
+from .blocks import Block, Table, Text, Title, to_markdown
+from .publish import rejected_path
+from .recipes import Recipe
+
+__all__ = ["SweepRow", "pareto_front", "sweep_recipes"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SweepRow:
+    """What a recipe's smallest artefact is worth and costs.
+
+    Attributes
+    ----------
+    recipe, artefact
+        Names.
+    accuracy
+        Share of the gate's tracks that are right; where the truth is not known, that agree with the trained network.
+    n_macs
+        Multiply-adds of one window.
+    size_bytes
+        Of the artefact.
+    status
+        ``"passed"``, ``"rejected"`` or ``"off"``, as the gate says.
+    instructions
+        Of one run on an emulated Cortex-A76, where somebody counted them.
+    """
+
+    recipe: str
+    artefact: str
+    accuracy: float
+    n_macs: int
+    size_bytes: int
+    status: str
+    instructions: int | None = None
+
+
+def sweep_recipes(
+    recipes: Sequence[Recipe],
+    export: Callable[[Recipe, Path], Any],
+    out: Path,
+    command: str,
+    report: Callable[[str], None],
+    count: Callable[[Path], int] | None = None,
+) -> list[SweepRow]:
+    """Export every recipe into ``out/RECIPE`` and write ``sweep.json``, ``sweep.md`` and ``sweep.png`` there.
+
+    Parameters
+    ----------
+    recipes
+        What to export.
+    export
+        Called with a recipe and its folder; a :class:`GateError` counts as rejected, and the sweep goes on.
+    out
+        Folder; it is made if it is not there.
+    command
+        What the user typed, for the record.
+    report
+        Called with one line a recipe.
+    count
+        From a .tflite to the instructions of one run of it, if there is a counter at hand.
+
+    Raises
+    ------
+    DataError
+        If the folder or a file in it cannot be written.
+    EdgeGenreError
+        What ``export`` raises else.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot make the folder ({error.strerror})") from error
+    rows = []
+    for recipe in recipes:
+        folder = out / recipe.name
+        try:
+            export(recipe, folder)
+        except GateError as error:
+            report(f"{recipe.name}: {error}")
+            folder = rejected_path(folder)
+        row = _row(recipe, read_bundle(folder))
+        rows.append(row if count is None else dataclasses.replace(row, instructions=count(folder / row.artefact)))
+        report(_line(rows[-1]))
+    front = pareto_front(rows)
+    document = {"command": command, "rows": [dataclasses.asdict(row) | {"front": row in front} for row in rows]}
+    for name, content in (
+        ("sweep.json", json.dumps(document, indent=1).encode()),
+        ("sweep.md", to_markdown(_page(rows, front, command)).encode()),
+    ):
+        with written_beside(out / name) as file:
+            file.write(content)
+    _plot(rows, front, out / "sweep.png")
+    return rows
+
+
+def pareto_front(rows: Sequence[SweepRow]) -> list[SweepRow]:
+    """Return the rows that no other row beats: as accurate, as little work and as small, and better in one of them."""
+
+    def beats(a: SweepRow, b: SweepRow) -> bool:
+        ours, theirs = ((-row.accuracy, row.n_macs, row.size_bytes) for row in (a, b))
+        return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
+
+    passed = [row for row in rows if row.status != "rejected"]
+    return [row for row in passed if not any(beats(other, row) for other in passed)]
+
+
+def _row(recipe: Recipe, bundle: Bundle) -> SweepRow:
+    artefact = next(name for name in recipe.artefacts if name.endswith(".tflite") and "audio" not in name)
+    gate, work = bundle.manifest["gate"], bundle.manifest["complexity"]
+    verdict = next((v for v in gate.get("verdicts", []) if v["artefact"] == artefact), None)
+    accuracy = None if verdict is None else verdict["accuracy_now"]
+    if verdict is not None and accuracy is None:
+        accuracy = verdict["agreement"]
+    if accuracy is None:
+        rated = [m["top1_agreement"] for m in bundle.manifest["metrics"] if m["artefact"] == artefact]
+        accuracy = rated[0]
+    size = bundle.manifest["files"][artefact]["bytes"]
+    return SweepRow(recipe.name, artefact, float(accuracy), work["n_macs"], size, gate["status"])
+
+
+def _line(row: SweepRow) -> str:
+    costs = f"{row.n_macs / 1e6:8.1f} MMAC  {row.size_bytes / 1000:8.0f} kB"
+    if row.instructions is not None:
+        costs += f"  {row.instructions / 1e6:8.1f} M instructions"
+    return f"{row.recipe:14} {row.accuracy:.4f}  {costs}  {row.status}"
+
+
+def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> list[Block]:
+    cells = [
+        (
+            row.recipe,
+            row.artefact,
+            f"{row.accuracy:.4f}",
+            f"{row.n_macs / 1e6:.1f}",
+            f"{row.size_bytes / 1000:.0f}",
+            "not counted" if row.instructions is None else f"{row.instructions / 1e6:.1f}",
+            row.status,
+            "yes" if row in front else "",
+        )
+        for row in rows
+    ]
+    head = (
+        "recipe",
+        "artefact",
+        "accuracy",
+        "million multiply-adds",
+        "kB",
+        "million instructions",
+        "gate",
+        "on the front",
+    )
+    return [
+        Title(1, "Recipes side by side"),
+        Text(
+            "Accuracy is the share of the gate's tracks that are right, or, where their truth is not known, that are "
+            f"answered as the trained network does. Instructions are those of one run of the artefact on an emulated "
+            f"Cortex-A76, one thread; they are no times. Made by `{command}`."
+        ),
+        Table(head, cells),
+    ]
+
+
+def _plot(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="million multiply-adds a window", ylabel="accuracy of tracks")
+    line = sorted(front, key=lambda row: row.n_macs)
+    axes.plot([row.n_macs / 1e6 for row in line], [row.accuracy for row in line], color="0.7", zorder=1)
+    largest = max(row.size_bytes for row in rows)
+    for row in rows:
+        colour = "tab:red" if row.status == "rejected" else "tab:blue"
+        area = 40 + 360 * row.size_bytes / largest
+        axes.scatter(row.n_macs / 1e6, row.accuracy, s=area, color=colour, alpha=0.6, zorder=2)
+        label = f"{row.recipe}, {row.size_bytes / 1000:.0f} kB"
+        axes.annotate(label, (row.n_macs / 1e6, row.accuracy), textcoords="offset points", xytext=(8, 6), fontsize=8)
+    axes.set_title("Area: size of the file. Red: rejected by the gate. Line: what no other beats.", fontsize=9)
+    with written_beside(path) as file:
+        figure.savefig(file, format="png", dpi=120)
