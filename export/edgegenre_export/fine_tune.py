@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgegenre.augment import AugmentConfig
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, to_module
 from edgegenre.features import FeatureCache
 from edgegenre.models import Network
@@ -93,7 +94,7 @@ def fine_tune(
         cache,
         tables,
         config,
-        _options(tuning, seed),
+        _options(tuning, checkpoint, seed),
         out,
         about={**kept, "tuned": about},
         teachers=Teachers([network]),
@@ -103,12 +104,15 @@ def fine_tune(
     return load_checkpoint(result.checkpoint)
 
 
-def _options(tuning: Tuning, seed: int) -> TrainOptions:
+def _options(tuning: Tuning, checkpoint: Checkpoint, seed: int) -> TrainOptions:
+    """Return how to fine-tune: windows are drawn and altered as they were for the checkpoint's own training."""
+    trained = checkpoint.meta.get("options", {})
     return TrainOptions(
         epochs=tuning.epochs,
         patience=tuning.epochs,
         crops_per_track=tuning.crops_per_track,
         learning_rate=tuning.learning_rate,
+        augment=AugmentConfig(**trained.get("augment", {})),
         teacher_weight=tuning.teacher_weight,
         seed=seed,
     )

@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from edgegenre.models import Network
@@ -14,6 +15,7 @@ from edgegenre_runtime.quantised import softmax
 
 from .fake_quant import fake_quantise, set_rounding
 from .replay import run_torch
+from .rounding import round_first_convolution
 
 __all__ = ["Attribution", "LayerGroup", "attribute"]
 
@@ -66,7 +68,7 @@ def attribute(
     top_db
         The spec's.
     """
-    rounded = copy.deepcopy(network).eval()
+    rounded = copy.deepcopy(round_first_convolution(network, calibration, top_db)).eval()
     fake_quantise(rounded)
     set_rounding(rounded, False)
     run_torch(rounded, _spaced(calibration, _CALIBRATION_WINDOWS), top_db)
@@ -79,10 +81,26 @@ def attribute(
     set_rounding(rounded, True)
     everything, groups = difference(), []
     for name, part in _groups(rounded):
+        kept = copy.deepcopy(part.state_dict())
         set_rounding(part, False)
+        _copy_floats(network.get_submodule(_path(rounded, part)), part)
         groups.append(LayerGroup(name, difference()))
+        part.load_state_dict(kept)
         set_rounding(part, True)
     return Attribution(everything, tuple(sorted(groups, key=lambda group: group.difference)))
+
+
+def _path(network: nn.Module, part: nn.Module) -> str:
+    path: str = next(name for name, module in network.named_modules() if module is part)
+    return path
+
+
+def _copy_floats(source: nn.Module, target: nn.Module) -> None:
+    """Undo what :func:`round_first_convolution` did to a part, a bias that it added included."""
+    floats = source.state_dict()
+    with torch.no_grad():
+        for key, tensor in target.state_dict().items():
+            tensor.copy_(floats[key] if key in floats else torch.zeros_like(tensor))
 
 
 def _spaced(windows: npt.NDArray[np.int8], n: int) -> npt.NDArray[np.int8]:

@@ -112,7 +112,9 @@ RECIPES: dict[str, Recipe] = {
     "qat_int8": dataclasses.replace(
         _INT8,
         name="qat_int8",
-        tuning=dataclasses.replace(_PRUNE, removed_macs=0.0, fake_quantised=True, epochs=6, learning_rate=2e-4),
+        tuning=dataclasses.replace(
+            _PRUNE, removed_macs=0.0, fake_quantised=True, epochs=8, learning_rate=3e-4, teacher_weight=0.9
+        ),
     ),
 }
 
