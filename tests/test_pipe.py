@@ -254,9 +254,9 @@ def run_loop(classifier, seconds, speed, every_s, ring_s=8.0):
     samples = (render("disco", 1, seconds).astype(np.float32) / 32768)[:, None]
     ring, collector = Ring(ring_s), Collector()
     feeder = Feeder(ring, samples, 0.05, speed)
-    before = threading.active_count()
+    before = {thread for thread in threading.enumerate() if not isinstance(thread, threading.Timer)}
     ended = listen(feeder, ring, Listener(classifier, every_s, 0), [collector], Latency(), queue.SimpleQueue())
-    assert threading.active_count() == before  # no thread left behind
+    assert set(threading.enumerate()) <= before  # no thread left behind
     assert ended.error is None
     return collector, feeder
 
@@ -271,6 +271,15 @@ def test_a_device_that_is_too_slow_skips_windows_and_never_falls_behind():
     assert collector.results[-1].end_s > 3
     assert [event.kind for event in collector.events].count("behind") >= 1
     assert "too slow for an answer every" in next(e.message for e in collector.events if e.kind == "behind")
+
+
+def test_a_signal_ends_every_thread():
+    threading.Timer(1.0, signal.raise_signal, [signal.SIGTERM]).start()
+    began = time.monotonic()
+    collector, feeder = run_loop(GenreClassifier.load(), seconds=30.0, speed=1.0, every_s=0.5)
+    assert time.monotonic() - began < 15
+    assert feeder.captured_samples < 30 * RATE_HZ
+    assert [event.kind for event in collector.events[-2:]] == ["ended", "closed"]
 
 
 def test_an_overrun_drops_the_oldest_and_every_sample_is_accounted_for():
