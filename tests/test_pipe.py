@@ -250,11 +250,11 @@ class SlowClassifier(GenreClassifier):
         return super().probabilities(cells)
 
 
-def run_loop(classifier, seconds, speed, every_s, ring_s=8.0):
+def run_loop(classifier, seconds, speed, every_s, ring_s=8.0, collector=None):
     samples = (render("disco", 1, seconds).astype(np.float32) / 32768)[:, None]
-    ring, collector = Ring(ring_s), Collector()
+    ring, collector = Ring(ring_s), collector or Collector()
     feeder = Feeder(ring, samples, 0.05, speed)
-    before = {thread for thread in threading.enumerate() if not isinstance(thread, threading.Timer)}
+    before = set(threading.enumerate())
     ended = listen(feeder, ring, Listener(classifier, every_s, 0), [collector], Latency(), queue.SimpleQueue())
     assert set(threading.enumerate()) <= before  # no thread left behind
     assert ended.error is None
@@ -274,10 +274,12 @@ def test_a_device_that_is_too_slow_skips_windows_and_never_falls_behind():
 
 
 def test_a_signal_ends_every_thread():
-    threading.Timer(1.0, signal.raise_signal, [signal.SIGTERM]).start()
-    began = time.monotonic()
-    collector, feeder = run_loop(GenreClassifier.load(), seconds=30.0, speed=1.0, every_s=0.5)
-    assert time.monotonic() - began < 15
+    class Ending(Collector):
+        def result(self, result):
+            super().result(result)
+            signal.raise_signal(signal.SIGTERM)
+
+    collector, feeder = run_loop(GenreClassifier.load(), 30.0, speed=1.0, every_s=0.5, collector=Ending())
     assert feeder.captured_samples < 30 * RATE_HZ
     assert [event.kind for event in collector.events[-2:]] == ["ended", "closed"]
 
