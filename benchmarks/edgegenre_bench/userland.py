@@ -16,8 +16,8 @@ from edgegenre_runtime.frontend import DataError, UsageError
 
 __all__ = ["PACKAGES", "PEERS", "WHEELS", "call", "fetch_packages", "fetch_wheels", "guest_python", "pinned", "unpack"]
 
-PACKAGES = ("python3", "libstdc++6")  # the wheels bring all other libraries
-WHEELS = ("ai-edge-litert", "numpy", "scipy", "soundfile", "soxr")
+PACKAGES = ("python3", "libstdc++6", "libportaudio2", "libasound2-plugins")  # the wheels bring all other libraries
+WHEELS = ("ai-edge-litert", "numpy", "scipy", "sounddevice", "soundfile", "soxr")
 PEERS = ("librosa", "onnxruntime")
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.resources
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,17 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .backends import load_backend
 from .bundle import Bundle, read_bundle
 from .frontend import AudioError, BundleError, Clip, SpecError, UsageError, Window
+from .gate import SILENCE
 from .quantised import dequantise, softmax
 from .sources import file_blocks
 from .stream import StreamWindow, WindowStream
 
-__all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle", "quiet_stderr"]
-
-_MODEL = "model_int8.tflite"
-SILENCE = "silence"
-"""The label of a window below the spec's silence threshold."""
+__all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,12 +92,17 @@ class GenreClassifier:
     threads
         Threads of the network; the front-end runs in the caller's.
 
+    Attributes
+    ----------
+    backend
+        The interpreter that runs the network.
+
     Raises
     ------
     BundleError
         If the network cannot be loaded or its input is not the front-end's window.
     UsageError
-        If ``threads`` is not 1 to 64.
+        If ``threads`` is not 1 to 64, or no interpreter is installed.
     """
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
@@ -110,18 +111,8 @@ class GenreClassifier:
         self.bundle = bundle
         self.labels = bundle.labels
         self.tables = bundle.tables
-        if _MODEL not in bundle.manifest["files"]:
-            raise BundleError(f"{bundle.root}: has no {_MODEL}, which a device runs: export it with --int8")
-        from ai_edge_litert.interpreter import Interpreter  # here: start-up counts, and only this file knows it
-
-        try:
-            with quiet_stderr():
-                self._interpreter = Interpreter(model_content=bundle.read(_MODEL), num_threads=threads)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{bundle.root}: {_MODEL} cannot be loaded: export the bundle again") from error
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        self.threads = threads
+        self.backend = load_backend(bundle, threads)
         self._check_contract()
         WindowStream(self.tables)  # an executor that is not there is told now, not in the middle of a file
 
@@ -131,16 +122,14 @@ class GenreClassifier:
         return cls(read_bundle(default_bundle() if path is None else Path(path)), threads)
 
     def _check_contract(self) -> None:
-        spec = self.tables.spec
-        scale, zero_point = self._input["quantization"]
+        spec, backend = self.tables.spec, self.backend
+        scale, zero_point = backend.input_quantisation
         is_window = (
-            tuple(self._input["shape"]) == (1, spec.n_mels, spec.frames_per_window, 1)
-            and self._input["dtype"] is np.int8
+            backend.input_shape == (spec.n_mels, spec.frames_per_window)
             and np.float32(scale) == np.float32(spec.top_db / 255)
             and zero_point == -128
         )
-        is_answer = tuple(self._output["shape"]) == (1, len(self.labels)) and self._output["dtype"] is np.int8
-        if not (is_window and is_answer):
+        if not (is_window and backend.output_shape == (1, len(self.labels))):
             raise BundleError(
                 f"{self.bundle.root}: the network's input or output is not what the front-end and labels say: "
                 "export the bundle again"
@@ -148,14 +137,11 @@ class GenreClassifier:
 
     def outputs(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Run the network on int8 [n_mels, frames_per_window]; returns its output, int8 [n_classes] logits."""
-        self._interpreter.set_tensor(self._input["index"], cells[None, :, :, None])
-        self._interpreter.invoke()
-        result: npt.NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])[0]
-        return result
+        return self.backend.run(cells)
 
     def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Run the network on one window's cells; returns float32 [n_classes]."""
-        return softmax(dequantise(self.outputs(cells), *self._output["quantization"]))
+        return softmax(dequantise(self.outputs(cells), *self.backend.output_quantisation))
 
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""
@@ -222,17 +208,3 @@ class GenreClassifier:
 
 def _best(probabilities: Mapping[str, float]) -> str:
     return max(probabilities, key=lambda label: probabilities[label]) if probabilities else SILENCE
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep the interpreter's C++ chatter ("Created XNNPACK delegate") off the terminal."""
-    saved = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(null)
-        os.close(saved)

@@ -1,4 +1,4 @@
-"""``edgegenre-run``: what is playing? From files or raw PCM on stdin, on a device, with the base install."""
+"""``edgegenre-run``: what is playing? From files, raw PCM on stdin or a microphone, with the base install."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .classifier import FilePrediction, GenreClassifier, Prediction
 from .frontend import EdgeGenreError
+from .listen_options import add_options, is_live
 from .sources import RAW_FORMATS, PcmBlocks, audio_files, file_blocks, raw_blocks
 
 __all__ = ["main"]
@@ -20,15 +21,18 @@ __all__ = ["main"]
 _EXAMPLES = """examples:
   edgegenre-run song.mp3                     one line: the genre, the top three, timings
   edgegenre-run --json album/ > out.jsonl    one JSON line a window
-  arecord -t raw -f S16_LE -r 48000 -c 1 | edgegenre-run - --rate 48000 --json
+  edgegenre-run --mic                        listen; on a terminal a live picture, else a line an answer
+  edgegenre-run --mic USB --json --log genre.jsonl --http :8080 --mqtt mqtt://broker.local
+  arecord -t raw -f S16_LE -r 48000 -c 1 | edgegenre-run - --rate 48000 --every 1
 
-exit codes: 0 all classified, 2 wrong use or a file that could not be read, 130 interrupted"""
+exit codes: 0 all classified, or listening ended by SIGTERM or the end of the pipe; 2 wrong use or a file that could
+not be read; 3 microphone missing or gone, with --no-retry; 130 interrupted"""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edgegenre-run",
-        description="Tell the music genre of audio files, or of raw PCM on standard input (-).",
+        description="Tell the music genre of audio files, of raw PCM on stdin (-), or of what a microphone hears.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=sorted(RAW_FORMATS), default="s16le", help="of raw PCM (default: %(default)s)")
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
     add("--doctor", action="store_true", help="examine this machine and say whether it keeps up")
+    add_options(parser)
     add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
     add("--version", action="version", version=f"%(prog)s {version('edgegenre')}")
     return parser
@@ -52,12 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `edgegenre-run --json … | head` ends quietly
     parser = _parser()
     options = parser.parse_args(argv)
-    if not options.inputs and not options.doctor:
-        parser.error("nothing to classify: give a FILE, a folder, or - for raw PCM on stdin")
+    if not (options.inputs or options.doctor or options.list_mics or options.mic is not None):
+        parser.error("nothing to classify: give a FILE, a folder, - for raw PCM on stdin, or --mic")
     try:
+        if options.list_mics:
+            return _list_microphones()
+        listens = is_live(options)
+        if options.install_service is not None:
+            return _install_service(sys.argv[1:] if argv is None else argv, options)
         classifier = GenreClassifier.load(options.bundle, options.threads)
         if options.doctor:
             return _examine(classifier)
+        if listens:
+            from .listen_command import listen_command
+
+            return listen_command(classifier, options)
         names = list(_inputs(options.inputs))
     except EdgeGenreError as error:
         if options.debug:
@@ -82,6 +96,26 @@ def _examine(classifier: GenreClassifier) -> int:
     from .doctor import examine
 
     for line in examine(classifier):
+        print(line)
+    return 0
+
+
+def _list_microphones() -> int:
+    from .capture import microphones, rates_hz
+
+    found = microphones()
+    if not found:
+        print("no microphone is there")
+    for info in found:
+        rates = ", ".join(map(str, rates_hz(info))) or "none: busy, or no permission"
+        print(f"{info.name}  (channels: {info.channels}; rates in Hz: {rates})")
+    return 0
+
+
+def _install_service(argv: Sequence[str], options: argparse.Namespace) -> int:
+    from .service import install
+
+    for line in install(argv, options):
         print(line)
     return 0
 

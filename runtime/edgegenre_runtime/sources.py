@@ -15,7 +15,7 @@ from edgegenre_runtime.frontend import AudioError, EdgeGenreError, UsageError
 
 from .resample import Resampler
 
-__all__ = ["EXTENSIONS", "RAW_FORMATS", "PcmBlocks", "audio_files", "file_blocks", "raw_blocks"]
+__all__ = ["EXTENSIONS", "RAW_FORMATS", "PcmBlocks", "audio_files", "file_blocks", "raw_blocks", "raw_frames"]
 
 EXTENSIONS = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".wav")
 RAW_FORMATS = {"f32le": 4, "s16le": 2, "s24le": 3, "s32le": 4, "u8": 1}  # name -> bytes of one sample
@@ -139,7 +139,7 @@ def raw_blocks(stream: BinaryIO, rate_hz: int, channels: int, fmt: str, out_rate
     if fmt not in RAW_FORMATS:
         raise UsageError(f"raw format {fmt!r} is unknown; allowed are {', '.join(RAW_FORMATS)}")
     resampler = Resampler(rate_hz, channels, out_rate_hz)
-    return PcmBlocks("raw PCM stream", _read_raw(stream, channels, fmt), resampler, [])
+    return PcmBlocks("raw PCM stream", raw_frames(stream, channels, fmt), resampler, [])
 
 
 def audio_files(paths: Iterable[Path | str]) -> list[Path]:
@@ -229,8 +229,8 @@ def _is_cut(handle: BinaryIO, sound: _ForwardFile) -> bool:
     return any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)
 
 
-def _read_raw(stream: BinaryIO, channels: int, fmt: str) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield float32 [n, channels] as the bytes come in, whole frames only."""
+def raw_frames(stream: BinaryIO, channels: int, fmt: str) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield float32 [n, channels] of headerless interleaved PCM as the bytes come in, whole frames only."""
     frame_bytes = RAW_FORMATS[fmt] * channels
     read = getattr(stream, "read1", stream.read)  # read1 returns what a pipe has now, without waiting for more
     rest = b""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .backends import quiet_stderr
 from .bundle import Bundle, read_bundle
-from .classifier import quiet_stderr
 from .frontend import BundleError, LogMel, Tables, mel, native, normalise
 
 __all__ = ["Check", "format_checks", "verify"]

@@ -6,6 +6,7 @@
     ├── UsageError                 an option or argument outside what is allowed
     ├── SpecError                  a front-end specification that is unknown, invalid or does not match
     ├── AudioError                 an audio file or stream that cannot be read
+    ├── MicrophoneError            a microphone, or the library that opens it, that is not there, busy or gone
     ├── DataError                  a data set, manifest, split or feature cache that cannot be used
     ├── CheckpointError            a checkpoint that is missing, damaged or of another version
     ├── BundleError                a bundle that is missing, damaged, of another version or another spec
@@ -26,6 +27,7 @@ __all__ = [
     "EdgeGenreError",
     "ExportError",
     "GateError",
+    "MicrophoneError",
     "MissingExtraError",
     "SpecError",
     "UsageError",
@@ -48,6 +50,10 @@ class SpecError(EdgeGenreError):
 
 class AudioError(EdgeGenreError):
     """An audio file or stream that cannot be read."""
+
+
+class MicrophoneError(EdgeGenreError):
+    """A microphone, or the library that opens it, that is not there, busy or gone."""
 
 
 class DataError(EdgeGenreError):

@@ -1,0 +1,36 @@
+"""Probabilities over time: an exponential mean, so that one odd second does not change the answer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Smoother"]
+
+
+class Smoother:
+    """An exponential mean of probabilities.
+
+    Parameters
+    ----------
+    seconds
+        Its time constant: what is older by this much weighs 1/e. 0 turns it off.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._mean: npt.NDArray[np.float64] | None = None
+        self._at_s = 0.0
+
+    def push(self, probabilities: npt.NDArray[np.float32], at_s: float) -> npt.NDArray[np.float64]:
+        """Take probabilities float32 [n_classes] at a time in seconds; returns their mean up to now, float64."""
+        keep = math.exp((self._at_s - at_s) / self.seconds) if self.seconds and self._mean is not None else 0.0
+        before = self._mean if self._mean is not None else np.zeros(len(probabilities))
+        self._mean, self._at_s = keep * before + (1 - keep) * probabilities, at_s
+        return self._mean
