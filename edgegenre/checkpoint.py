@@ -57,7 +57,7 @@ class Checkpoint:
 
 def default_checkpoint() -> Path:
     """Return the path of the checkpoint that ships with the package."""
-    return Path(__file__).parent / "default" / "cnn.safetensors"
+    return Path(__file__).parent / "default" / "compact.safetensors"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

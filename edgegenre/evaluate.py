@@ -16,7 +16,7 @@ from edgegenre_runtime.frontend import DataError, SpecError, Tables, UsageError,
 
 from .checkpoint import load_checkpoint, save_checkpoint, to_module
 from .features import FeatureCache, load_cache
-from .metrics import Metrics, mcnemar_exact, measure
+from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
 from .scoring import Predictor, TrackScores, score_tracks, torch_predictor
 
 __all__ = [
@@ -68,7 +68,12 @@ class Evaluation:
 
     def summary(self) -> dict[str, Any]:
         """Return the chief figures as JSON-ready keys and values."""
-        chief = {"weighted_f1": round(self.tracks.weighted_f1, 4), "ece": round(self.tracks.calibration.ece, 4)}
+        threshold = uncertain_below(self.scores.window_probabilities, self.scores.window_truth)
+        chief = {
+            "uncertain_below": round(threshold, 4),
+            "weighted_f1": round(self.tracks.weighted_f1, 4),
+            "ece": round(self.tracks.calibration.ece, 4),
+        }
         return self.scores.summary() | chief | ({"dropped_tracks": self.dropped} if self.dropped else {})
 
     def details(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ __all__ = [
     "confusion_matrix",
     "mcnemar_exact",
     "measure",
+    "uncertain_below",
     "wilson_interval",
 ]
 
@@ -170,3 +171,25 @@ def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, floa
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+
+
+def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
+    """Return the confidence below which an answer should not be given, 0 … 1.
+
+    The threshold on the largest probability that makes the fewest mistakes of both kinds: right answers withheld and
+    wrong ones given. Of equals, the lowest.
+
+    Parameters
+    ----------
+    probabilities
+        float32 [n, C].
+    truth
+        int64 [n].
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(confidence, kind="stable")
+    is_right = (probabilities.argmax(axis=1) == truth)[order]
+    withheld_right = np.concatenate([[0], np.cumsum(is_right)])  # with the first k withheld
+    given_wrong = np.concatenate([[0], np.cumsum(~is_right)])
+    k = int((withheld_right + given_wrong[-1] - given_wrong).argmin())
+    return 0.0 if k == 0 else float(np.nextafter(confidence[order][k - 1], 1.0))

@@ -20,7 +20,7 @@ from edgegenre_export.gate import judge, judge_tuning
 from edgegenre_export.gate_data import cache_gate_set, toy_gate_set, toy_pcm
 from edgegenre_export.gate_report import advice
 from edgegenre_export.gate_run import run_gate
-from edgegenre_export.join import _pack
+from edgegenre_export.join import pack_tflite
 from edgegenre_export.layers import attribute
 from edgegenre_export.publish import publish, rejected_path
 from edgegenre_export.subject import checkpoint_subject
@@ -51,7 +51,7 @@ def edited(model: bytes, change) -> bytes:
     """A .tflite after ``change`` of its flatbuffer's content."""
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     change(content)
-    return _pack(content)
+    return pack_tflite(content)
 
 
 def weights_of(content, n_outputs: int):

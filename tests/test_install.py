@@ -30,7 +30,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "edgegenre/py.typed",
-        "edgegenre/default/cnn.safetensors",
+        "edgegenre/default/compact.safetensors",
         "edgegenre_runtime/default/manifest.json",
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",

@@ -14,7 +14,7 @@ from edgegenre.models import ModelConfig, build
 from edgegenre_export.certificate import inspect_tflite
 from edgegenre_export.draw import toy_calibration
 from edgegenre_export.golden import golden_key
-from edgegenre_export.join import _pack
+from edgegenre_export.join import pack_tflite
 from edgegenre_export.microcontroller import measure_micro, micro_files, run_micro
 from edgegenre_export.replay import run_tflite
 from edgegenre_export.targets import micro_target
@@ -92,7 +92,7 @@ def with_operator(model, old, new):
     for code in content.operatorCodes:
         if code.builtinCode == old:
             code.builtinCode, code.deprecatedBuiltinCode = new, min(new, 127)
-    return _pack(content)
+    return pack_tflite(content)
 
 
 def test_a_model_that_micro_lacks_an_operator_for_gets_no_array_but_a_reason(model):

@@ -21,6 +21,7 @@ from .recipes import Recipe, Tuning
 
 __all__ = ["fine_tune"]
 
+_AVERAGE = 0.98
 _STALE = ("metrics", "valid", "best_epoch", "options", "versions", "tuned")
 
 
@@ -113,6 +114,7 @@ def _options(tuning: Tuning, checkpoint: Checkpoint, seed: int) -> TrainOptions:
         crops_per_track=tuning.crops_per_track,
         learning_rate=tuning.learning_rate,
         augment=AugmentConfig(**trained.get("augment", {})),
+        average=_AVERAGE if tuning.fake_quantised else 0.0,  # rounding is noise: its gradient needs averaging
         teacher_weight=tuning.teacher_weight,
         seed=seed,
     )

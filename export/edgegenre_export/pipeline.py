@@ -249,7 +249,8 @@ def _about(
         for data, results in against.items()
         for name, result in results.items()
     ]
-    return {
+    threshold = subject.meta.get("metrics", {}).get("valid", {}).get("uncertain_below")
+    return ({} if threshold is None else {"uncertain_below": threshold}) | {
         "recipe": recipe.name,
         "command": command,
         "model": dict(subject.model),

@@ -113,7 +113,7 @@ RECIPES: dict[str, Recipe] = {
         _INT8,
         name="qat_int8",
         tuning=dataclasses.replace(
-            _PRUNE, removed_macs=0.0, fake_quantised=True, epochs=8, learning_rate=3e-4, teacher_weight=0.9
+            _PRUNE, removed_macs=0.0, fake_quantised=True, epochs=6, learning_rate=1e-4, teacher_weight=1.0
         ),
     ),
 }

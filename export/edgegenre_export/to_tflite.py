@@ -113,7 +113,9 @@ def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, ac
     samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
     calibration.calibrate({"serving_default": samples}, manager)
     seen: dict[str, Any] = calibration.get_model_qsvs()
-    found = {key: _range(value, _same(value, seen[_output_name(float_model)])) for key, value in seen.items()}
+    logits = seen[_output_name(float_model)]
+    is_ample = activation_bits == 16  # there are steps enough for outliers
+    found = {key: _range(value, is_ample or _same(value, logits)) for key, value in seen.items()}
     low, high = (0.0, float(top_db)) if activation_bits == 8 else (-_INT16_MAX * scale, _INT16_MAX * scale)
     found[tensor] = {bound: np.full_like(found[tensor][bound], value) for bound, value in (("min", low), ("max", high))}
     return bytes(quantizer.Quantizer(float_model, chosen).quantize(found).quantized_model)
