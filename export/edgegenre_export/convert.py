@@ -13,6 +13,7 @@ from edgegenre_runtime.frontend import FrontendSpec, Tables
 from edgegenre_runtime.quantised import dequantise, softmax
 
 from .certificate import inspect_onnx, inspect_tflite, require_int8, require_waveform
+from .equalise import equalise
 from .int16 import require_int8x16
 from .recipes import Recipe
 from .replay import Agreement, compare, is_waveform, run_artefact, run_tflite, run_torch
@@ -53,7 +54,7 @@ def convert(
     rounded = network
     if recipe.weight_rounding == "covariance":
         progress("rounding the weights")
-        rounded = round_weights(network, windows, spec.top_db)
+        rounded = round_weights(equalise(network, windows, spec.top_db), windows, spec.top_db)
         if recipe.activation_bits == 8:
             rounded = _centred(network, rounded, windows, spec)
     made: dict[str, bytes] = {}

@@ -1,0 +1,70 @@
+"""Equalised channels: the network answers as before, and small channels use the steps of a tensor."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgegenre.models import ModelConfig, build
+from edgegenre_export.equalise import equalise
+
+CELLS = np.random.default_rng(0).integers(-128, 128, (4, 128, 128)).astype(np.int8)
+DB = (torch.from_numpy(CELLS).float()[:, None] + 128) * (80 / 255)
+
+
+def uneven(groups):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=groups)]
+    network = nn.Sequential(*layers).eval()
+    network[1].weight.data = torch.logspace(-0.3, 0.3, 8)
+    return network
+
+
+def spread(network):
+    with torch.inference_mode():
+        largest = network[:3](DB).amax(dim=(0, 2, 3))
+    return float(largest.max() / largest.min())
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+def test_channels_become_even_and_the_answer_stays(groups):
+    plain = uneven(groups)
+    even = equalise(plain, CELLS, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(even(DB), plain(DB), rtol=1e-4, atol=1e-4)
+    assert spread(even) < 0.6 * spread(plain)
+    assert spread(plain) > 4
+
+
+@pytest.mark.parametrize("name", ["compact", "mn04", "resnet18", "cnn"])
+def test_our_networks_stay_what_they_are(name):
+    torch.manual_seed(1)
+    plain = build(ModelConfig(name, 10)).eval()
+    even = equalise(plain, CELLS, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(even(DB), plain(DB), rtol=1e-3, atol=1e-3)
+    changed = sum(not torch.equal(a, b) for a, b in zip(plain.state_dict().values(), even.state_dict().values()))  # noqa: B905
+    assert changed > 30 if name == "compact" else True
+
+
+def test_a_shortcut_behind_the_relu_is_left_alone():
+    class Forked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm, self.relu = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
+            self.second = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x):
+            x = self.relu(self.norm(self.first(x)))
+            return x + self.second(x)
+
+    plain = Forked().eval()
+    assert torch.equal(equalise(plain, CELLS, 80).norm.weight, plain.norm.weight)
+
+
+def test_what_cannot_be_traced_is_returned_as_it_is():
+    class Choosy(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    assert isinstance(equalise(Choosy().eval(), CELLS, 80), Choosy)
