@@ -47,9 +47,9 @@ def test_compact_exports_to_pure_int8(tmp_path):
     )
     certificate = result.certificates["model_int8.tflite"]
     require_int8(certificate, 80)
-    allowed = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "FULLY_CONNECTED", "PAD", "TRANSPOSE"}
+    allowed = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "ADD", "RESHAPE", "PAD", "TRANSPOSE"}
     assert set(certificate.ops) <= allowed
-    assert certificate.ops.count("CONV_2D") + certificate.ops.count("DEPTHWISE_CONV_2D") == 19
+    assert certificate.ops.count("CONV_2D") + certificate.ops.count("DEPTHWISE_CONV_2D") == 41
     assert result.sizes_bytes["model_int8.tflite"] <= 300_000
     model = read_bundle(tmp_path / "bundle").read("model_int8.tflite")
     unseen = toy_calibration(TABLES, 4 * len(LABELS), 1).windows
@@ -57,4 +57,4 @@ def test_compact_exports_to_pure_int8(tmp_path):
     made = run_tflite(model, unseen)
     assert (made.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
     reference = run_tflite(model, unseen, reference_kernels=True)
-    assert np.abs(made.astype(int) - reference).max() <= 4  # over 20 layers the kernels' roundings add up
+    assert np.abs(made.astype(int) - reference).max() <= 8  # over 41 layers the kernels' roundings add up
