@@ -53,7 +53,8 @@ def count_network(model: Path, cpu: str = "cortex-a76", cache: Path | None = Non
             path=[folder],
             qemu_options=("-plugin", f"{counter(userland.cache)},out={counts}"),
         )
-        at = {int(tag): int(count) for tag, count in (line.split() for line in counts.read_text("utf-8").splitlines())}
+        marks = (line.split() for line in counts.read_text("utf-8").splitlines())
+        at = {int(tag): int(count) for tag, count in marks if tag != "total"}
         ops = json.loads(answer.read_text("utf-8"))["ops"]
     if "DELEGATE" not in ops and "int8x16" not in model.name:
         raise DataError(f"{model.name} ran without XNNPACK on the emulated {cpu}: its count would mean nothing")
