@@ -36,7 +36,10 @@ def expected(windows):
 def check_same(mine, expected):
     assert len(mine) == 20
     assert len(set(expected.argmax(axis=1))) > 2  # windows that differ
-    assert np.array_equal(mine.argmax(axis=1), expected.argmax(axis=1))
+    best = np.sort(expected, axis=1)
+    clear = best[:, -1] - best[:, -2] > 0.03  # kernels differ by some steps of a logit; nearer ones may change places
+    assert clear.sum() >= 15
+    assert np.array_equal(mine.argmax(axis=1)[clear], expected.argmax(axis=1)[clear])
     assert np.abs(mine - expected).max() < 0.1
 
 
