@@ -114,6 +114,7 @@ def test_wrong_use(capsys, out, small_cache, small_checkpoints) -> None:
     given = (small_checkpoints[0], "--data", small_cache)
     refused(capsys, out, "int4 ?.*there are: float", *given, "--recipe", "int4")
     refused(capsys, out, "choose one", *given, "--int8", "--recipe", "int8x16")
+    refused(capsys, out, "nobody to teach", *given, "--int8", "--teacher", "runs/other")
     refused(capsys, out, "name a feature cache with --data", small_checkpoints[0], "--int8")
     refused(capsys, out, "needs the training data", "--recipe", "prune50_int8")
 

@@ -147,6 +147,25 @@ def test_fine_tuning_trains_and_leaves_a_checkpoint_of_its_own(name, tmp_path):
     assert torch.isfinite(logits).all()
 
 
+def test_a_teacher_teaches_instead_of_the_network_itself(tmp_path):
+    cache = tiny_cache(n_tracks=24)
+    config = ModelConfig("cnn", 3)
+    torch.manual_seed(0)
+    start = dataclasses.replace(checkpoint_of(build(config), config), labels=cache.labels)
+    stubborn = {name: np.zeros_like(value) for name, value in start.state.items()}
+    stubborn[next(name for name in reversed(stubborn) if name.endswith("bias"))][:] = 0, 0, 9  # the third, always
+    save_checkpoint(tmp_path / "stubborn.safetensors", dataclasses.replace(start, state=stubborn))
+    recipe = find_recipe("prune30_int8")
+    tuning = dataclasses.replace(recipe.tuning, epochs=3, crops_per_track=8, learning_rate=1e-2, teacher_weight=1.0)
+    recipe = dataclasses.replace(recipe, tuning=tuning)
+
+    def third(*teachers):
+        tuned = fine_tune(start, cache, TABLES, recipe, tmp_path / "run", teachers=teachers, report=lambda line: None)
+        return torch.softmax(to_module(tuned)(torch.full((1, 1, 128, 128), 40.0)), dim=1)[0, 2].item()
+
+    assert third() < 0.5 < third(tmp_path / "stubborn.safetensors")
+
+
 def test_fine_tuning_on_other_classes_is_refused(tmp_path):
     config = ModelConfig("cnn", 3)
     start = checkpoint_of(build(config), config)

@@ -35,6 +35,9 @@ def export(
     part: Annotated[Literal["valid", "test"], typer.Option(help="Part of the cache that the gate asks.")] = "test",
     gate: Annotated[Literal["on", "off"], typer.Option(help="Hold every artefact to the trained network.")] = "on",
     epochs: Annotated[int | None, typer.Option(help="Epochs of a recipe's fine-tuning, if not its own.", min=1)] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoint that fine-tuning learns from, if not itself; repeatable.")
+    ] = None,
     windows: Annotated[int, typer.Option(help="Calibration windows.", min=10)] = 256,
     seed: Annotated[int, typer.Option(help="Seed of calibration windows and fine-tuning.", min=0)] = 0,
     sweep: Annotated[bool, typer.Option("--sweep", help="Every recipe, with a table and a Pareto plot.")] = False,
@@ -61,10 +64,12 @@ def export(
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
+    if teacher and chosen.tuning is None and not sweep:
+        raise UsageError(f"recipe {chosen.name} does not fine-tune, so that a teacher has nobody to teach")
     calibration = _calibration(loaded, tables, cache, source, windows, seed)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
     tracks = _gate_set(tables, cache, source, part) if gate == "on" else None
-    job = _Job(loaded, tables, cache, calibration, tracks, seed, command_line())
+    job = _Job(loaded, tables, cache, calibration, tracks, tuple(teacher or ()), seed, command_line())
     if sweep:
         _sweep(job, out, epochs)
         return
@@ -80,6 +85,7 @@ class _Job:
     cache: FeatureCache | None
     calibration: Calibration
     tracks: GateSet | None
+    teachers: tuple[Path, ...]
     seed: int
     command: str
 
@@ -100,6 +106,7 @@ def _run(job: _Job, recipe: Recipe, out: Path) -> ExportResult:
             job.tables,
             recipe,
             folder,
+            teachers=job.teachers,
             seed=job.seed,
             report=lambda line: typer.echo(f"  {line}"),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from edgegenre.checkpoint import Checkpoint, load_checkpoint, to_module
 from edgegenre.features import FeatureCache
 from edgegenre.models import Network
 from edgegenre.train import TrainOptions, train
-from edgegenre.train.distill import Teachers
+from edgegenre.train.distill import Teachers, load_teachers
 from edgegenre_runtime.frontend import ExportError, Tables, UsageError
 
 from .fake_quant import fake_quantise
@@ -32,12 +32,13 @@ def fine_tune(
     recipe: Recipe,
     out: Path,
     *,
+    teachers: Sequence[Path] = (),
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Checkpoint:
     """Prune a network if the recipe says so and fine-tune it on the cache's training tracks.
 
-    The network as it was is the teacher; the best epoch by the validation tracks is kept.
+    The best epoch by the validation tracks is kept.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def fine_tune(
         With a ``tuning``.
     out
         Folder of the fine-tuning run; ``best.safetensors`` in it is what is returned.
+    teachers
+        Checkpoints or runs whose answers it learns; the network as it was if there are none.
     seed
         Seed of crops and dropout.
     report
@@ -57,7 +60,9 @@ def fine_tune(
     Raises
     ------
     UsageError
-        If the recipe has no tuning, or the cache has other classes than the checkpoint.
+        If the recipe has no tuning, or the cache or a teacher has other classes than the checkpoint.
+    SpecError
+        If a teacher was trained with another front-end.
     DataError
         If the cache has no training or validation tracks.
     ExportError
@@ -71,10 +76,12 @@ def fine_tune(
             f"fine-tuning data has classes {', '.join(cache.labels)}, the checkpoint {', '.join(checkpoint.labels)}: "
             "give the data that it was trained on"
         )
+    loaded = load_teachers(teachers, tables, cache.labels)
     network = to_module(checkpoint)
     if not isinstance(network, Network):
         raise ExportError(f"{checkpoint.config.name} cannot be fine-tuned: it does not know its parts")
     config, start, about = checkpoint.config, network, _about(tuning, recipe.name)
+    about |= {"teachers": [str(path) for path in teachers]}
     if tuning.removed_macs:
         smaller = prune(network, config, tables.spec, tuning.removed_macs)
         config, start = smaller.config, smaller.network
@@ -98,7 +105,7 @@ def fine_tune(
         _options(tuning, checkpoint, seed),
         out,
         about={**kept, "tuned": about},
-        teachers=Teachers([network]),
+        teachers=loaded or Teachers([network]),
         initialise=initialise,
         report=report,
     )
