@@ -47,7 +47,7 @@ def test_our_networks_stay_what_they_are(name):
     assert changed > 30 if name == "compact" else True
 
 
-def test_a_shortcut_behind_the_relu_is_left_alone():
+def test_a_sum_with_what_no_batch_norm_made_is_left_alone():
     class Forked(nn.Module):
         def __init__(self):
             super().__init__()
@@ -60,6 +60,28 @@ def test_a_shortcut_behind_the_relu_is_left_alone():
 
     plain = Forked().eval()
     assert torch.equal(equalise(plain, CELLS, 80).norm.weight, plain.norm.weight)
+
+
+def test_tensors_that_are_added_share_their_factors():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, stride=4), nn.BatchNorm2d(4), nn.ReLU())
+            self.branch = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4))
+            self.last = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.last(x + self.branch(x))
+
+    torch.manual_seed(0)
+    plain = Residual().eval()
+    plain.stem[1].weight.data = torch.tensor([0.1, 0.5, 1.0, 2.0])
+    even = equalise(plain, CELLS, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(even(DB), plain(DB), rtol=1e-4, atol=1e-4)
+        before, after = (one.stem(DB).amax(dim=(0, 2, 3)) for one in (plain, even))
+    assert after.max() / after.min() < 0.6 * before.max() / before.min()
 
 
 def test_what_cannot_be_traced_is_returned_as_it_is():
