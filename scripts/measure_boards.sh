@@ -3,18 +3,18 @@
 #
 #   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on a machine that does nothing else
 #
-# CLIPS is a folder of audio for parity (toy music if it is not there), DATA a feature cache with a test part (no accuracy
+# CLIPS are folders of audio for parity (toy music if the first is not there), DATA a feature cache with a test part (no accuracy
 # and no parity suite without it), EDGEGENRE how the command line is called.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 plan=${1:-full}
-clips=${CLIPS-../shared/data/gtzan/clips}
+read -ra clips <<<"${CLIPS-../shared/data/gtzan/clips ../shared/data/gtzan/clips_train}"
 data=${DATA-work/gtzan.npz}
 results=devices/results
 read -ra edgegenre <<<"${EDGEGENRE:-.venv/bin/edgegenre}"
 export OMP_NUM_THREADS=1
 
-[ -d "$clips" ] && music=("$clips") || music=()
+[ -d "${clips[0]-}" ] && music=("${clips[@]}") || music=()
 [ -f "$data" ] && evaluated=(--data "$data") || evaluated=()
 mkdir -p "$results"
 
@@ -26,6 +26,9 @@ for device in rpi4 rpi5; do
     "${edgegenre[@]}" bench emulate "${music[@]}" --device "$device" --peers --out "$results/$device.json"
 done
 if [ -f "$data" ]; then
-    "${edgegenre[@]}" bench parity --data "$data" --out "$results/zz-parity.json"
+    "${edgegenre[@]}" bench parity --data "$data" --emulate rpi4 --emulate rpi5 --out "$results/zz-parity.json"
+fi
+if [ ${#music[@]} -gt 0 ]; then
+    "${edgegenre[@]}" bench parity "${music[@]}" --suite --out "$results/zz-parity-clips.json"
 fi
 "${edgegenre[@]}" bench report --write README.md

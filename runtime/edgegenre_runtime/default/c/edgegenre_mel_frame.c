@@ -69,7 +69,7 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 #define LANES 8
 #define FN(name) avx2_##name
 #define KERNEL AVX2
-#define FRAME static __attribute__((target("avx2")))
+#define FRAME static __attribute__((target("avx2,bmi2"))) /* BMI2: shifts by a variable, for log2_q9 */
 #include "edgegenre_mel_stages.h"
 #endif
 
@@ -82,7 +82,7 @@ edgegenre_mel_frame_fn *edgegenre_mel_choose(uint32_t n_fft, const char **path)
         return neon_frame;
     }
 #elif defined(HAS_AVX2)
-    if (n_fft >= 128 && __builtin_cpu_supports("avx2")) {
+    if (n_fft >= 128 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
         *path = "avx2";
         return avx2_frame;
     }
