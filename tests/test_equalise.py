@@ -62,6 +62,12 @@ def test_a_sum_with_what_no_batch_norm_made_is_left_alone():
     assert torch.equal(equalise(plain, CELLS, 80).norm.weight, plain.norm.weight)
 
 
+def test_a_grouped_layer_that_is_not_depthwise_is_left_alone():
+    layers = [nn.Conv2d(1, 16, 3, stride=4), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 3, groups=8)]
+    plain = nn.Sequential(*layers).eval()
+    assert torch.equal(equalise(plain, CELLS, 80)[1].weight, plain[1].weight)
+
+
 def test_tensors_that_are_added_share_their_factors():
     class Residual(nn.Module):
         def __init__(self):

@@ -112,7 +112,7 @@ def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, 
         if not takers or len({shapes.get(node) for node in nodes}) != 1:
             continue
         norms = [maker for maker in makers if isinstance(maker, nn.BatchNorm2d) and maker.affine]
-        convs = [taker for taker in takers if isinstance(taker, nn.Conv2d) and taker.groups in (1, taker.out_channels)]
+        convs = [taker for taker in takers if isinstance(taker, nn.Conv2d) and _is_plain(taker)]
         if len(norms) == len(makers) and len(convs) == len(takers):
             kept = [node for node in nodes if not all(_is_relu(user, modules) for user in node.users)]
             found.append(_Tied(kept, norms, convs))
@@ -124,6 +124,11 @@ def _keeps_factors(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     if node.op == "call_module":
         return isinstance(modules[str(node.target)], nn.ReLU | nn.Identity)
     return node.op == "call_function" and (node.target in _ADDS and len(node.all_input_nodes) == 2)
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    """Whether a factor of an input channel can go into the weights: a dense layer, or one filter a channel."""
+    return conv.groups == 1 or conv.groups == conv.in_channels == conv.out_channels
 
 
 def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
