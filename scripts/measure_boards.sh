@@ -3,8 +3,8 @@
 #
 #   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on a machine that does nothing else
 #
-# CLIPS are folders of audio for parity (toy music if the first is not there), DATA a feature cache with a test part (no accuracy
-# and no parity suite without it), EDGEGENRE how the command line is called.
+# CLIPS are folders of audio for parity (toy music if the first is not there), DATA a feature cache with a test part (no
+# accuracy and no parity suite without it), EDGEGENRE how the command line is called.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 plan=${1:-full}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the checkpoint and the bundle that ship with the package, from the shared GTZAN log-mels and mn04's AudioSet
-# weights: three teachers one after the other, then the compact network. About an hour and a half on two cores. The recordings stay
-# where they are: what is committed are weights and integers.
+# weights: three teachers one after the other, then the compact network, which alone takes about half an hour. The
+# recordings stay where they are: what is committed are weights and integers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 gtzan=${GTZAN:-../shared/data/gtzan}

@@ -19,9 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import fx, nn
 
-from edgegenre_runtime.quantised import dequantise
-
-from .replay import INPUT_ZERO_POINT, input_scale_db
+from .ranges import QUANTILE
+from .replay import windows_db
 
 __all__ = ["equalise"]
 
@@ -48,7 +47,7 @@ def equalise(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn
     except Exception:  # fx raises what the traced code raises: control flow that depends on values
         return even
     chosen = cells[:: max(1, len(cells) // _WINDOWS)]
-    db = torch.from_numpy(dequantise(chosen, input_scale_db(top_db), INPUT_ZERO_POINT))[:, None]
+    db = windows_db(chosen, top_db)
     watch = _Watch(traced)
     with torch.inference_mode():
         watch.run(db)
@@ -78,7 +77,7 @@ class _Watch(fx.Interpreter):
         made = super().run_node(node)
         if isinstance(made, torch.Tensor) and made.ndim == 4:
             self.shapes[node] = made.shape
-            self.largest[node] = made.flatten(2).abs().amax(dim=2).quantile(0.9, dim=0).clone()
+            self.largest[node] = made.flatten(2).abs().amax(dim=2).quantile(QUANTILE, dim=0).clone()
         return made
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "run_tflite",
     "run_torch",
     "run_waveform",
+    "windows_db",
 ]
 
 INPUT_ZERO_POINT = -128
@@ -40,12 +41,16 @@ def input_scale_db(top_db: int) -> float:
     return float(np.float32(top_db / 255))
 
 
+def windows_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
+    """Return windows as networks take them, dB above the floor, float32 [N, 1, n_mels, frames], from int8 cells."""
+    return torch.from_numpy(dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
+
+
 def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
     """Return the trained network's logits, float32 [N, C], for cells int8 [N, n_mels, frames]."""
-    x = torch.from_numpy(dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
     network.eval()
     with torch.no_grad():
-        parts = [network(batch).numpy() for batch in torch.split(x, _BATCH)]
+        parts = [network(batch).numpy() for batch in torch.split(windows_db(cells, top_db), _BATCH)]
     return np.concatenate(parts).astype(np.float32)
 
 

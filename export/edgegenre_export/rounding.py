@@ -22,10 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre_runtime.quantised import dequantise
-
 from .ranges import activation_range
-from .replay import INPUT_ZERO_POINT, input_scale_db
+from .replay import windows_db
 
 __all__ = ["round_weights", "shift_logits"]
 
@@ -52,7 +50,7 @@ def round_weights(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) 
     rounded = copy.deepcopy(network)
     trained = dict(network.named_modules())
     chosen = cells[:: max(1, len(cells) // _WINDOWS)]
-    db = torch.from_numpy(dequantise(chosen, input_scale_db(top_db), INPUT_ZERO_POINT))[:, None]
+    db = windows_db(chosen, top_db)
     hooks = []
     for name, layer in list(rounded.named_modules()):
         if not _is_rounded(layer):
