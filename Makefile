@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
 	@touch $@
 
-$(LIBRARY): $(STAMP) hatch_build.py $(wildcard runtime/c/*)
+$(LIBRARY): $(STAMP) hatch_build.py $(wildcard runtime/c/include/*.h runtime/c/src/*/*)
 	-$(BIN)/python hatch_build.py
 
 demo: $(STAMP)

@@ -20,7 +20,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import nn
 
-from edgegenre_runtime.frontend import CheckpointError, EdgeGenreError, FrontendSpec
+from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
+from edgegenre_runtime.frontend import FrontendSpec
 
 from .models import ModelConfig, build
 

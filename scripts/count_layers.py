@@ -16,7 +16,7 @@ from pathlib import Path
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from edgegenre_bench.network_instructions import count_network
+from edgegenre_bench.emulate.network_instructions import count_network
 
 
 def _first(content: bytes, count: int) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""Write edgegenre/gtzan_table.csv from the published lists: artists and titles, and the fault-filtered split.
+"""Write edgegenre/gtzan/track_table.csv from the published lists: artists and titles, and the fault-filtered split.
 
     python scripts/make_gtzan_table.py ../shared/data/gtzan/splits
 
@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[1] / "edgegenre" / "gtzan_table.csv"
+TABLE = Path(__file__).resolve().parents[1] / "edgegenre" / "gtzan" / "track_table.csv"
 
 
 def main(folder: Path, out: Path = TABLE) -> None:

@@ -25,7 +25,7 @@ from typing import IO
 import numpy as np
 import soxr
 
-from edgegenre.toy import render
+from edgegenre.toy.dataset import render
 
 RATE_HZ = 48_000
 _STYLES = ("blues", "classical", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock", "country")

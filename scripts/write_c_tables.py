@@ -1,11 +1,11 @@
-"""Write runtime/c/tables_<preset>.h of every released preset. A test fails when they are stale."""
+"""Write runtime/c/tables/tables_<preset>.h of every released preset. A test fails when they are stale."""
 
 from pathlib import Path
 
 from edgegenre_runtime.frontend import PRESETS, released
-from edgegenre_runtime.frontend.codegen import c_header
+from edgegenre_runtime.frontend.c_tables import c_header
 
-OUT = Path(__file__).parent.parent / "runtime" / "c"
+OUT = Path(__file__).parent.parent / "runtime" / "c" / "tables"
 
 if __name__ == "__main__":
     for name in PRESETS:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from edgegenre.checkpoint import Checkpoint, save_checkpoint
-from edgegenre.features import FeatureCache, save_cache
+from edgegenre.data.feature_cache import FeatureCache, save_cache
 from edgegenre.models import ModelConfig, build
-from edgegenre.toy import write_dataset
+from edgegenre.toy.dataset import write_dataset
 from edgegenre_runtime.frontend import native, released
 
 

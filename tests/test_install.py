@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edgegenre.toy import render
+from edgegenre.toy.dataset import render
 
-ROOT = Path(__file__).parent.parent
-SHIPPED = "from edgegenre_runtime.classifier import default_bundle; print(default_bundle())"
+ROOT = Path(__file__).parents[1]
+SHIPPED = "from edgegenre_runtime.network.classifier import default_bundle; print(default_bundle())"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import sys
 import pytest
 import soundfile
 
-from edgegenre.toy import render
+from edgegenre.toy.dataset import render
 from soak import RATE_HZ, soak
 
 

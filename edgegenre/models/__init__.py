@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from torch import nn
 
-from edgegenre_runtime.frontend import UsageError
+from edgegenre_runtime.errors import UsageError
 
+from .channel_widths import layer_widths, set_widths
 from .cnn import Cnn
 from .compact import Compact
 from .config import ModelConfig, Network
@@ -21,7 +22,6 @@ from .efficientnet_lite import EfficientNetLite0
 from .mn04 import Mn04
 from .resnet import ResNet18
 from .vgg import vgg11, vgg16
-from .widths import layer_widths, set_widths
 
 __all__ = ["MODELS", "ModelConfig", "Network", "build", "layer_widths", "parameter_groups"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from edgegenre_runtime.frontend import CheckpointError
+from edgegenre_runtime.errors import CheckpointError
 
 __all__ = ["ModelConfig", "Network"]
 
@@ -28,7 +28,7 @@ class ModelConfig:
         Probability of dropping a unit in front of the head, 0 to 1.
     widths
         Of a pruned network: name, inputs and outputs of every layer with weights; empty for the network as it is
-        written down (:mod:`.widths`).
+        written down (:mod:`.channel_widths`).
     """
 
     name: str

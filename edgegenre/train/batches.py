@@ -7,11 +7,11 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
+from edgegenre.augment.spectrogram import draw_window, mixup
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.evaluate.scoring import cells_to_db
 from edgegenre_runtime.frontend import Tables, normalise
 
-from ..augment import draw_window, mixup
-from ..features import FeatureCache
-from ..scoring import cells_to_db
 from .options import TrainOptions
 
 __all__ = ["Batches"]

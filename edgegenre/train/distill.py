@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgegenre_runtime.frontend import SpecError, Tables, UsageError
-
-from ..checkpoint import load_checkpoint, to_module
+from edgegenre.checkpoint import load_checkpoint, to_module
+from edgegenre_runtime.errors import SpecError, UsageError
+from edgegenre_runtime.frontend import Tables
 
 __all__ = ["Teachers", "distillation_loss", "load_teachers"]
 

@@ -6,10 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from edgegenre_runtime.frontend import UsageError
-
-from ..augment import AugmentConfig
-from ..scoring import TrackScores
+from edgegenre.augment.spectrogram import AugmentConfig
+from edgegenre.evaluate.scoring import TrackScores
+from edgegenre_runtime.errors import UsageError
 
 __all__ = ["Hardware", "TrainOptions", "TrainResult"]
 

@@ -14,24 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.checkpoint import Checkpoint
-from edgegenre.complexity import measure
-from edgegenre_runtime.bundle import check_destination
-from edgegenre_runtime.frontend import SpecError, Tables
+from edgegenre.evaluate.complexity import measure
+from edgegenre_export.accept.acceptance_run import run_gate
+from edgegenre_export.accept.reference_data import GateSet
+from edgegenre_export.accept.verdict import GateReport
+from edgegenre_export.check.derived_targets import compare_waveforms, micro_target
+from edgegenre_export.check.golden_vectors import golden_inputs, golden_outputs, pack_golden
+from edgegenre_export.check.int8_check import Certificate
+from edgegenre_export.check.run_models import Agreement
+from edgegenre_export.convert.artifacts import certify, compare_all, convert
+from edgegenre_export.package.c_sources import c_files
+from edgegenre_export.package.model_card import card_blocks, card_files
+from edgegenre_export.package.publish import publish
+from edgegenre_export.quantize.calibration import Calibration
+from edgegenre_runtime.errors import SpecError
+from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.network.bundle import check_destination
 
-from .c_sources import c_files
-from .calibration import Calibration
-from .card import card_blocks, card_files
-from .certificate import Certificate
-from .convert import certify, compare_all, convert
-from .gate import GateReport
-from .gate_data import GateSet
-from .gate_run import run_gate
-from .golden import golden_inputs, golden_outputs, pack_golden
-from .publish import publish
+from .job import Subject, checkpoint_subject
 from .recipes import Recipe, find_recipe
-from .replay import Agreement
-from .subject import Subject, checkpoint_subject
-from .targets import compare_waveforms, micro_target
 
 __all__ = ["ExportResult", "export_bundle", "export_subject"]
 
@@ -107,7 +108,8 @@ def export_bundle(
     Parameters
     ----------
     checkpoint
-        The trained network, after the recipe's pruning and fine-tuning if it has any (:mod:`.fine_tune`).
+        The trained network, after the recipe's pruning and fine-tuning if it has any
+        (:mod:`edgegenre_export.prepare.fine_tune`).
     untuned
         The network before these; the gate holds the one to the other.
     tables, calibration, out, golden_pcm, command, recipe, gate, progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from edgegenre_runtime.frontend import UsageError
+from edgegenre_runtime.errors import UsageError
 
 __all__ = ["RECIPES", "Recipe", "Tuning", "find_recipe"]
 
@@ -50,10 +50,11 @@ class Recipe:
         Whether each output channel of a layer has a weight scale of its own.
     activation_range
         ``"window_quantile"``: an activation's scale spans what most calibration windows stay within
-        (:mod:`edgegenre_export.ranges`), for every target alike. ``"none"``: activations are not quantised.
+        (:mod:`edgegenre_export.quantize.fixed_ranges`), for every target alike. ``"none"``: activations are not
+        quantised.
     weight_rounding
         ``"covariance"``: weights are rounded by what a layer's inputs look like
-        (:mod:`edgegenre_export.rounding`); ``"none"``: they are not rounded.
+        (:mod:`edgegenre_export.quantize.weight_rounding`); ``"none"``: they are not rounded.
     tuning
         Pruning and fine-tuning before the conversion, or none.
     """

@@ -1,5 +1,5 @@
 """What runs on the device: the front-end, bundles, the classifier and ``edgegenre-run``. No torch, no scipy."""
 
-from .classifier import FilePrediction, GenreClassifier, Prediction
+from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
 
 __all__ = ["FilePrediction", "GenreClassifier", "Prediction"]

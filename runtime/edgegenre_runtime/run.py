@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from .classifier import FilePrediction, GenreClassifier, Prediction
-from .frontend import EdgeGenreError
-from .listen_options import add_options, is_live
-from .sources import RAW_FORMATS, PcmBlocks, audio_files, file_blocks, raw_blocks
+from edgegenre_runtime.audio.files import RAW_FORMATS, PcmBlocks, audio_files, file_blocks, raw_blocks
+from edgegenre_runtime.live.listen_options import add_options, is_live
+from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
+
+from .errors import EdgeGenreError
 
 __all__ = ["main"]
 
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.doctor:
             return _examine(classifier)
         if listens:
-            from .listen_command import listen_command
+            from .listen import listen_command
 
             return listen_command(classifier, options)
         names = list(_inputs(options.inputs))
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _examine(classifier: GenreClassifier) -> int:
-    from .doctor import examine
+    from edgegenre_runtime.system.doctor import examine
 
     for line in examine(classifier):
         print(line)
@@ -101,7 +102,7 @@ def _examine(classifier: GenreClassifier) -> int:
 
 
 def _list_microphones() -> int:
-    from .capture import microphones, rates_hz
+    from edgegenre_runtime.live.microphone import microphones, rates_hz
 
     found = microphones()
     if not found:
@@ -113,7 +114,7 @@ def _list_microphones() -> int:
 
 
 def _install_service(argv: Sequence[str], options: argparse.Namespace) -> int:
-    from .service import install
+    from edgegenre_runtime.system.systemd_unit import install
 
     for line in install(argv, options):
         print(line)

@@ -1,4 +1,4 @@
-"""The C executor (runtime/c) through ctypes: the same bits as :mod:`.mel`, some fifty times faster.
+"""The C executor (runtime/c) through ctypes: the same bits as :mod:`.numpy_reference`, some fifty times faster.
 
 The library is compiled by the package's build (``hatch_build.py``) and lies in ``lib``. ctypes lets go of
 the interpreter's lock during a call, so that threads run in parallel, each with a stream of its own.
@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .codegen import table_blob
-from .errors import SpecError
-from .records import LogMel
+from edgegenre_runtime.errors import SpecError
+
+from .c_tables import table_blob
 from .tables import Tables
+from .types import LogMel
 
 __all__ = ["LIBRARY", "NativeMelStream", "load", "log_mel"]
 
@@ -87,7 +88,7 @@ def _native_tables(tables: Tables) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
 
 
 class NativeMelStream:
-    """Log-mel frames of PCM that arrives in chunks of any size, like :class:`.mel.MelStream`, in C.
+    """Log-mel frames of PCM that arrives in chunks of any size, like :class:`.numpy_reference.MelStream`, in C.
 
     Raises
     ------
@@ -133,5 +134,5 @@ class NativeMelStream:
 
 
 def log_mel(pcm: npt.NDArray[np.int16], tables: Tables) -> LogMel:
-    """Return the log-mel frames of a whole clip, as :func:`.mel.log_mel` does."""
+    """Return the log-mel frames of a whole clip, as :func:`.numpy_reference.log_mel` does."""
     return LogMel(frames_q9=NativeMelStream(tables).push(pcm), spec_hash=tables.spec_hash)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import SpecError
+from edgegenre_runtime.errors import SpecError
 
 __all__ = ["FFT_SIZES", "PRESETS", "SPEC_VERSION", "FrontendSpec", "preset"]
 

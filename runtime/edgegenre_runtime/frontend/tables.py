@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import SpecError
+from edgegenre_runtime.errors import SpecError
+
 from .spec import PRESETS, FrontendSpec, preset
 
 __all__ = ["LOG2_SEGMENT_BITS", "POWER_SHIFT", "Tables", "design", "mel_weights", "released"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..events import Event
-from ..listener import LiveResult
+from edgegenre_runtime.live.analyzer import LiveResult
+from edgegenre_runtime.live.events import Event
 
 __all__ = ["Output"]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..events import Event
-from ..frontend import UsageError
-from ..gate import NOT_GENRES
-from ..listener import LiveResult
-from ..ring import Captured
+from edgegenre_runtime.audio.sound_gate import NOT_GENRES
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.live.analyzer import LiveResult
+from edgegenre_runtime.live.audio_queue import Captured
+from edgegenre_runtime.live.events import Event
 
 __all__ = ["ClipSaver"]
 

@@ -13,10 +13,11 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..events import Event
-from ..frontend import MissingExtraError, UsageError
-from ..listener import LiveResult
-from .schema import result_record
+from edgegenre_runtime.errors import MissingExtraError, UsageError
+from edgegenre_runtime.live.analyzer import LiveResult
+from edgegenre_runtime.live.events import Event
+
+from .records import result_record
 
 __all__ = ["Broker", "MqttOutput", "discovery", "parse_url"]
 

@@ -1,0 +1,88 @@
+"""``edgegenre bench …``: what the README's numbers come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre.commands.common import needs, progress_bar
+from edgegenre_runtime.audio.files import audio_files
+from edgegenre_runtime.frontend import released
+
+from . import board, parity
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+app.command("run")(board.run)
+app.command("emulate")(board.emulate)
+app.command("parity")(parity.parity)
+app.command("compare")(board.compare)
+app.command("report")(board.report)
+app.command("check")(board.check)
+
+Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
+
+
+@app.command("frontend")
+def frontend(
+    clips: Clips,
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "seed3s",
+) -> None:
+    """Compare the front-end with librosa in float64: cell by cell, and in time, interleaved in one process.
+
+    Example: `OMP_NUM_THREADS=1 edgegenre bench frontend ../shared/data/gtzan/clips`
+    """
+    with needs("bench"):
+        from edgegenre_bench.measure.librosa_comparison import compare_cells, format_frontend, time_all
+    tables, files = released(spec), audio_files(clips)
+    rows = []
+    with progress_bar("clips") as show:
+        for file in files:
+            rows.append(compare_cells(file, tables))
+            show(len(rows), len(files))
+    typer.echo(format_frontend(rows, time_all(tables)))
+
+
+@app.command("matrix")
+def matrix(
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders; toy music if not given.")] = None,
+    seconds: Annotated[float, typer.Option(help="Seconds of it that are used.", min=0.1)] = 3.0,
+) -> None:
+    """Build the C front-end for every processor at hand, run it (emulated where need be) and compare the bits.
+
+    Example: `edgegenre bench matrix`
+    """
+    with needs("bench"):
+        from edgegenre_bench.emulate.build_matrix import format_matrix, has_failed, music_of, run_matrix
+    rows = run_matrix(music_of(audio_files(clips or []), seconds))
+    typer.echo(format_matrix(rows))
+    if has_failed(rows):
+        raise typer.Exit(1)
+
+
+@app.command("instructions")
+def instructions(
+    cpu: Annotated[
+        list[str] | None, typer.Option(help="Emulated processor, may be repeated: cortex-a53, cortex-a72, cortex-a76.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the emulated arm64 userland.", envvar="EDGEGENRE_EMULATE_CACHE"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of each, every one a process of its own.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+) -> None:
+    """Count the instructions of the front-end on emulated 64-bit Raspberry Pis: C, NumPy and scipy float32.
+
+    They are instructions on an emulated CPU, never times. The first run fetches an arm64 userland (about 350 MB).
+
+    Example: `edgegenre bench instructions --cpu cortex-a72`
+    """
+    with needs("bench"):
+        from edgegenre_bench.emulate import frontend_instructions as bench
+        from edgegenre_bench.emulate.qemu import CPUS
+    rows = bench.count_all(cpu or list(CPUS), cache, repeats, lambda line: typer.echo(line, err=True))
+    typer.echo(bench.as_json(rows) if as_json else bench.format_instructions(rows))

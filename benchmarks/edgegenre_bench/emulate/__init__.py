@@ -1,0 +1,1 @@
+"""Emulated boards: the same bits, and counted instructions."""

@@ -1,0 +1,298 @@
+"""``edgegenre bench emulate``: a profile's board emulated, for parity with this machine and for counts of instructions.
+
+Microcontrollers run the front-end alone, in :mod:`.firmware`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import edgegenre_runtime
+from edgegenre.toy.dataset import render
+from edgegenre.toy.styles import STYLES
+from edgegenre_bench.measure.this_machine import head
+from edgegenre_bench.results.device_profiles import Device, load_device
+from edgegenre_bench.results.result import golden_arrays, golden_report
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.network.classifier import default_bundle
+
+from . import guest_board
+from .arm64_userland import call
+from .estimate import estimate, limit
+from .firmware import count_firmware
+from .frontend_instructions import LIBRARY, between_marks, counter, cross_compile
+from .qemu import Progress, Userland, prepare, prepare_peers, run
+
+__all__ = ["Wanted", "emulate_board", "emulated_logits", "has_parity"]
+
+_TIMEOUT_S = 3600
+_PACKAGE = Path(__file__).parents[1]
+_GOLDEN = "golden"
+Music = Mapping[str, "npt.NDArray[np.int16]"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be emulated.
+
+    Attributes
+    ----------
+    device
+        Name of the profile.
+    bundle
+        Folder or ``.zip``; the shipped one if None.
+    clips
+        Audio files for parity, each a window or longer; toy music if there are none.
+    windows
+        Least windows for parity; they overlap as much as it takes.
+    repeats
+        Counting runs, each a process of its own.
+    peer_files
+        Folder that :func:`edgegenre_bench.measure.peer_timings.write_peer_files` filled; no peers if None.
+    yamnet
+        YAMNet's ``.tflite``, counted with the peers.
+    cache
+        See :func:`.qemu.cache_folder`.
+    """
+
+    device: str
+    bundle: Path | None = None
+    clips: Sequence[Path] = ()
+    windows: int = 200
+    repeats: int = 2
+    peer_files: Path | None = None
+    yamnet: Path | None = None
+    cache: Path | None = None
+
+
+def emulate_board(wanted: Wanted, command: str = "", say: Progress = lambda line: None) -> dict[str, Any]:
+    """Emulate a board; returns a result of kind ``emulated``, see :mod:`edgegenre_bench.results.result`.
+
+    Raises
+    ------
+    UsageError
+        If the device is unknown or not emulated, or a tool is missing.
+    DataError
+        If the userland cannot be set up, or the guest fails.
+    """
+    device = load_device(wanted.device)
+    if not device.emulator_cpu or wanted.repeats < 1:
+        raise UsageError(f"{wanted.device} is not emulated, or {wanted.repeats} runs are too few: see devices/*.toml")
+    path = (default_bundle() if wanted.bundle is None else wanted.bundle).resolve()
+    classifier = GenreClassifier.load(path)
+    result = head(classifier, "emulated", wanted.device, command)
+    if device.kind == "microcontroller":
+        return result | count_firmware(device, classifier, result["bundle"]["macs"], say)
+    music = _music(wanted.clips, classifier)
+    userland = prepare(wanted.cache, say)
+    with _guest_folder() as folder:
+        pcm: dict[str, Any] = dict(music)
+        pcm |= {f"{_GOLDEN}{i}": one for i, one in enumerate(golden_arrays(classifier.bundle)["pcm"])}
+        np.savez(folder / "pcm.npz", **pcm)
+        job = _job(path, folder, wanted)
+        job["hop_frames"] = _hop_for(wanted.windows, music, classifier)
+        say(f"parity of {len(music)} clips on an emulated {device.emulator_cpu}, this takes a while")
+        answers = _run_guest(userland, device, folder, job | {"is_parity": True})
+        parity = _parity(answers, music, classifier, job["hop_frames"])
+        parity["music"] = f"{len(music)} clips" if wanted.clips else "toy music"
+        result["golden"] = _golden(answers, classifier)
+        counted = [_count(userland, device, folder, job, wanted, say) for _ in range(wanted.repeats)]
+    return result | {"parity": parity} | _counts(counted, device, result, classifier)
+
+
+def emulated_logits(wanted: Wanted, cells: npt.NDArray[np.int8], say: Progress) -> npt.NDArray[np.int8]:
+    """Run a bundle's network on an emulated board, int8 [N, n_mels, frames] to logits int8 [N, C]; errors as above."""
+    device = load_device(wanted.device)
+    if device.kind == "microcontroller" or not device.emulator_cpu:
+        raise UsageError(f"{wanted.device} is not emulated with a network: choose another device")
+    userland = prepare(wanted.cache, say)
+    with _guest_folder() as folder:
+        np.save(folder / "cells.npy", cells)
+        path = (default_bundle() if wanted.bundle is None else wanted.bundle).resolve()
+        job = _job(path, folder, wanted) | {"cells": str(folder / "cells.npy")}
+        say(f"{len(cells)} windows on an emulated {device.emulator_cpu}, this takes a while")
+        logits: npt.NDArray[np.int8] = _run_guest(userland, device, folder, job)["logits"]
+    return logits
+
+
+def has_parity(result: dict[str, Any]) -> bool:
+    """Whether an emulated board agrees: its front-end to the bit, its logits to one step, and every top class."""
+    parity = result["parity"]
+    return bool(parity["frontend_differs"] == 0 and parity["network_max_lsb"] <= 1 and parity["top1_differs"] == 0)
+
+
+def _music(clips: Sequence[Path], classifier: GenreClassifier) -> dict[str, npt.NDArray[np.int16]]:
+    spec = classifier.tables.spec
+    if not clips:
+        return {style: render(style, seed=1, seconds=4 * spec.window_s) for style in sorted(STYLES)}
+    read = {path.name: np.concatenate(list(file_blocks(path, spec.sample_rate_hz))) for path in clips}
+    short = [name for name, pcm in read.items() if len(pcm) < spec.window_samples]
+    if short:
+        raise UsageError(f"{short[0]}: shorter than a window of {spec.window_s:.1f} s, parity needs whole ones")
+    return read
+
+
+def _hop_for(windows: int, music: Music, classifier: GenreClassifier) -> int:
+    """Return the frames from window to window, half a window at most, that give enough windows."""
+    spec = classifier.tables.spec
+    spare = [spec.n_frames(len(pcm)) - spec.frames_per_window for pcm in music.values()]
+    for hop in range(spec.frames_per_window // 2, 0, -1):
+        if sum(frames // hop + 1 for frames in spare) >= windows:
+            return hop
+    raise UsageError(f"the music is too short for {windows} windows: give more clips")
+
+
+@contextlib.contextmanager
+def _guest_folder() -> Iterator[Path]:
+    """Make a folder with the runtime, the benches and the C executor for aarch64, to be imported by the guest."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cross_compile(folder / LIBRARY)
+        ignored = shutil.ignore_patterns("lib", "default", "__pycache__", "plans", "devices", "c")
+        for package in (Path(edgegenre_runtime.__file__).parent, _PACKAGE):
+            shutil.copytree(package, folder / package.name, ignore=ignored, dirs_exist_ok=True)
+        yield folder
+
+
+def _job(bundle: Path, folder: Path, wanted: Wanted) -> dict[str, Any]:
+    return {
+        "bundle": str(bundle),
+        "pcm": str(folder / "pcm.npz"),
+        "cells": "",
+        "is_parity": False,
+        "is_counted": False,
+        "peers": "",
+        "libraries": [],
+        "yamnet": str(wanted.yamnet.resolve()) if wanted.yamnet is not None else "",
+    }
+
+
+def _run_guest(
+    userland: Userland, device: Device, folder: Path, job: dict[str, Any], options: Sequence[str] = (), more: str = ""
+) -> dict[str, npt.NDArray[Any]]:
+    """Run the guest on a job and return the arrays that it wrote; ``more`` is a folder to import from, last."""
+    answer, told = folder / "answer.npz", folder / "job.json"
+    answer.unlink(missing_ok=True)  # what a folder holds moves the guest's allocations, and with them some counts
+    told.write_text(json.dumps(job), encoding="utf-8")
+    environment = {"NUMBA_CACHE_DIR": str(userland.cache / "numba")}
+    if more:
+        environment["PYTHONPATH"] = f"{folder}:{userland.site}:{more}"
+    argv: list[str | Path] = ["-m", "edgegenre_bench.emulate.guest_board", told, answer]
+    run(
+        userland,
+        device.emulator_cpu,
+        argv,
+        path=[folder],
+        qemu_options=options,
+        environment=environment,
+        timeout_s=_TIMEOUT_S,
+    )
+    with np.load(answer, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    about = json.loads(str(arrays["about"]))
+    if about["path"] != "neon" or not about["has_delegate"]:
+        raise DataError(
+            f"the emulated board ran {about['path']} code, XNNPACK: {about['has_delegate']}; not what it is"
+        )
+    return arrays
+
+
+def _parity(
+    answers: Mapping[str, npt.NDArray[Any]], music: Music, classifier: GenreClassifier, hop_frames: int
+) -> dict[str, Any]:
+    """Compare the guest's frames, windows and logits with this machine's."""
+    windows = differs = largest = other_top = 0
+    for name, pcm in music.items():
+        there = [answers[f"{name}/{part}"] for part in ("frames", "cells", "logits")]
+        frames, cells, logits = guest_board.clip_answers(classifier, pcm, hop_frames)
+        if [part.shape for part in there] != [frames.shape, cells.shape, logits.shape]:
+            raise DataError(f"{name}: the emulated board made another number of frames or windows")
+        differs += int((there[0] != frames).sum()) + int((there[1] != cells).sum())
+        largest = max(largest, int(np.abs(there[2].astype(int) - logits).max()))
+        other_top += int((there[2].argmax(axis=1) != logits.argmax(axis=1)).sum())
+        windows += len(cells)
+    return {
+        "windows": windows,
+        "clips": len(music),
+        "frontend_differs": differs,
+        "network_max_lsb": largest,
+        "top1_differs": other_top,
+        "has_network": True,
+    }
+
+
+def _golden(answers: Mapping[str, npt.NDArray[Any]], classifier: GenreClassifier) -> dict[str, Any]:
+    golden = golden_arrays(classifier.bundle)
+    made = []
+    for index in range(len(golden["pcm"])):
+        frames, cells, logits = (answers[f"{_GOLDEN}{index}/{part}"] for part in ("frames", "cells", "logits"))
+        made.append((frames, cells[0], logits[0]))
+    return golden_report(golden, made)
+
+
+def _count(
+    userland: Userland, device: Device, folder: Path, job: dict[str, Any], wanted: Wanted, say: Progress
+) -> tuple[list[int], list[dict[str, Any]]]:
+    """Count every region once, in a process of its own; returns the counts, and name and audio of each peer."""
+    more, job = "", job | {"is_counted": True}
+    if wanted.peer_files is not None:
+        more = str(prepare_peers(userland, say))
+        job |= {"peers": str(wanted.peer_files), "libraries": ["librosa", "onnxruntime"]}
+    say(f"counting on an emulated {device.emulator_cpu}")
+    counts = folder / "counts.txt"
+    counts.unlink(missing_ok=True)
+    plugin = ("-plugin", f"{counter(userland.cache)},out={counts}")
+    about = json.loads(str(_run_guest(userland, device, folder, job, plugin, more)["about"]))
+    n_regions = len(guest_board.STAGES) + 3 * len(about["peers"])
+    return between_marks(counts.read_text("utf-8"), n_regions), about["peers"]
+
+
+def _counts(
+    runs: Sequence[tuple[list[int], list[dict[str, Any]]]],
+    device: Device,
+    result: dict[str, Any],
+    classifier: GenreClassifier,
+) -> dict[str, Any]:
+    """Return what a result holds of the counting runs: means, spreads, peers, the limit and the estimate."""
+    spec, table = classifier.tables.spec, np.array([counts for counts, _ in runs])
+    heard_s = guest_board.STREAM_HOPS * (spec.frames_per_window // 2) * spec.hop_samples / spec.sample_rate_hz
+    rows = []
+    for index, stage in enumerate(guest_board.STAGES):
+        n, spread = table[:, index].mean(), float(table[:, index].max() / table[:, index].min() - 1)
+        is_stream = stage == "stream"
+        name = "stream_second" if is_stream else stage
+        count = round(n / heard_s) if is_stream else round(n)
+        rows.append({"stage": name, "instructions": count, "spread": spread, "runs": len(runs)})
+    peers = []
+    for index, peer in enumerate(runs[0][1]):
+        first = len(guest_board.STAGES) + 3 * index
+        mel, network, window = table[:, first : first + 3].mean(axis=0).tolist()
+        peers.append(
+            {"name": peer["name"], "mel": mel, "network": network, "window": window, "audio_s": peer["audio_s"]}
+        )
+    by_stage = {row["stage"]: row["instructions"] for row in rows}
+    return {
+        "emulator": {
+            "program": call(["qemu-aarch64", "--version"], "qemu-aarch64 does not start").splitlines()[0],
+            "cpu": device.emulator_cpu,
+            "note": device.emulator_note,
+            "host": platform.machine(),
+        },
+        "counts": rows,
+        "peers_instructions": peers,
+        "limit": limit(device, result["bundle"]["macs"], by_stage["network"]),
+        "estimate": estimate(device, by_stage["end_to_end"], by_stage["stream_second"], ""),
+    }

@@ -1,0 +1,61 @@
+"""Guest instructions of one run of a network on an emulated 64-bit Raspberry Pi; instructions, never times."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from edgegenre_runtime.errors import DataError
+
+from . import guest_network as network_guest
+from .frontend_instructions import counter
+from .qemu import cache_folder, prepare, run
+
+__all__ = ["count_network", "is_at_hand"]
+
+
+def is_at_hand(cache: Path | None = None) -> bool:
+    """Return whether QEMU, a C compiler and the emulated userland are here, so that counting fetches nothing."""
+    folder = cache_folder(cache)
+    return all(shutil.which(tool) for tool in ("qemu-aarch64", "cc")) and (folder / "site.stamp").exists()
+
+
+def count_network(model: Path, cpu: str = "cortex-a76", cache: Path | None = None) -> int:
+    """Return the instructions of one ``invoke()`` of a .tflite with LiteRT's default kernels, one thread.
+
+    Parameters
+    ----------
+    model
+        The file.
+    cpu
+        Key of :data:`.qemu.CPUS`.
+    cache
+        Folder of the userland, see :func:`.qemu.cache_folder`; set up if it is not there.
+
+    Raises
+    ------
+    UsageError
+        If a tool is missing or the processor unknown.
+    DataError
+        If the userland cannot be set up, or XNNPACK does not run the network in it.
+    """
+    userland = prepare(cache, lambda line: None)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(model, folder / "model.tflite")
+        counts, answer = folder / "counts.txt", folder / "answer.json"
+        run(
+            userland,
+            cpu,
+            [network_guest.__file__, folder / "model.tflite", answer],
+            path=[folder],
+            qemu_options=("-plugin", f"{counter(userland.cache)},out={counts}"),
+        )
+        marks = (line.split() for line in counts.read_text("utf-8").splitlines())
+        at = {int(tag): int(count) for tag, count in marks if tag != "total"}
+        ops = json.loads(answer.read_text("utf-8"))["ops"]
+    if "DELEGATE" not in ops and "int8x16" not in model.name:
+        raise DataError(f"{model.name} ran without XNNPACK on the emulated {cpu}: its count would mean nothing")
+    return (at[3] - at[2]) - (at[1] - at[0])

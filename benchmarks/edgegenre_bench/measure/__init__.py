@@ -1,0 +1,1 @@
+"""Measurements on this machine, beside what people would use otherwise."""

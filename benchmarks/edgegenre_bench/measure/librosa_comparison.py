@@ -1,0 +1,118 @@
+"""The front-end against librosa: difference of the int8 cells, and time side by side in one process."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import scipy.signal
+
+from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.frontend import Tables, log_mel, native, normalise
+from edgegenre_runtime.frontend import numpy_reference as mel
+
+from .frontend_pipelines import scipy_log_mel
+from .librosa_path import librosa_windows
+
+__all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_frontend", "time_all"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrontendDifference:
+    """How the int8 cells of a clip differ from librosa's in float64, quantised once.
+
+    Attributes
+    ----------
+    name
+        File name.
+    mean_steps, largest_steps
+        Mean and largest difference of a cell, in int8 steps (80/255 dB).
+    within_one
+        Share of cells that differ by at most one step.
+    """
+
+    name: str
+    mean_steps: float
+    largest_steps: int
+    within_one: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrontendCost:
+    """Median time of each pipeline over the same audio, in ms, its length in seconds, and the number of runs."""
+
+    median_ms: dict[str, float]
+    audio_s: float
+    repeats: int
+
+
+def compare_cells(clip: Path, tables: Tables) -> FrontendDifference:
+    """Compare every half-overlapping window of a clip."""
+    spec = tables.spec
+    pcm = np.concatenate(list(file_blocks(clip, spec.sample_rate_hz)))
+    reference = np.clip(np.rint(librosa_windows(pcm, spec) * (255 / spec.top_db)) - 128, -128, 127)
+    frames, width = log_mel(pcm, tables).frames_q9, spec.frames_per_window
+    starts = range(0, len(reference) * (width // 2), width // 2)
+    ours = np.stack([normalise(frames[:, start : start + width], tables).cells for start in starts])
+    steps = np.abs(reference - ours)
+    return FrontendDifference(clip.name, float(steps.mean()), int(steps.max()), float((steps <= 1).mean()))
+
+
+def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:
+    """Return what is timed, by name; each runs over one window of the same seeded noise."""
+    spec = tables.spec
+    pcm = np.random.default_rng(0).integers(-9000, 9000, spec.window_samples).astype(np.int16)
+    samples = (pcm / 32768).astype(np.float32)
+    shape: dict[str, Any] = {"sr": spec.sample_rate_hz, "n_fft": spec.n_fft, "n_mels": spec.n_mels}
+    weights = librosa.filters.mel(**shape, fmin=spec.fmin_hz, fmax=spec.fmax_hz).T.astype(np.float32)
+    hann = scipy.signal.get_window("hann", spec.n_fft).astype(np.float32)
+
+    def by_librosa() -> object:
+        power = librosa.feature.melspectrogram(y=samples, **shape, hop_length=spec.hop_samples, center=False)
+        return librosa.power_to_db(power, ref=np.max, top_db=spec.top_db)
+
+    pipelines: dict[str, Callable[[], object]] = {
+        "librosa (float32)": by_librosa,
+        "scipy (float32)": lambda: scipy_log_mel(samples, hann, weights, spec.hop_samples),
+        "NumPy reference": lambda: mel.log_mel(pcm, tables),
+    }
+    if native.load() is not None:
+        path = native.NativeMelStream(tables).path
+        pipelines[f"C executor ({path})"] = lambda: native.log_mel(pcm, tables)
+    return pipelines
+
+
+def time_all(tables: Tables, repeats: int = 41) -> FrontendCost:
+    """Time one window through every pipeline, turn by turn in this process (OMP_NUM_THREADS=1 for one thread)."""
+    pipelines = _pipelines(tables)
+    rows = [{name: _ms(run) for name, run in pipelines.items()} for _ in range(repeats + 2)][2:]
+    medians = {name: statistics.median(row[name] for row in rows) for name in pipelines}
+    return FrontendCost(medians, tables.spec.window_s, repeats)
+
+
+def _ms(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return (time.perf_counter() - began) * 1e3
+
+
+def format_frontend(differences: Sequence[FrontendDifference], cost: FrontendCost) -> str:
+    """Return both comparisons as Markdown."""
+    lines = ["| clip | cells within 1 step | mean difference, steps | largest |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.name} | {row.within_one:.4%} | {row.mean_steps:.4f} | {row.largest_steps} |" for row in differences
+    ]
+    longest = cost.median_ms["librosa (float32)"]
+    lines += [
+        f"\none window of {cost.audio_s:.1f} s to log-mel, medians of {cost.repeats} interleaved runs:\n",
+        "| front-end | ms | librosa's time over its |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {ms:.2f} | {longest / ms:.2f} |" for name, ms in cost.median_ms.items()]
+    return "\n".join(lines)

@@ -1,0 +1,177 @@
+"""What people would use in place of this project, as callables, here and inside an emulated board.
+
+Every pipeline starts from the int16 PCM of one window and ends with class scores of the same network. It imports a
+library only where it is asked for; scipy, librosa, torch and onnxruntime are none of a device's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalise
+from edgegenre_runtime.network.quantization import quantise
+
+__all__ = ["LIBROSA", "OURS", "Peer", "build_peers"]
+
+OURS = "edgegenre: C front-end, LiteRT int8"
+LIBROSA = "librosa, LiteRT float32"
+_YAMNET_RATE_HZ, _YAMNET_SAMPLES = 16000, 15600
+
+_Floats = npt.NDArray[np.float32]
+_Mel = Callable[[], npt.NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Peer:
+    """One pipeline.
+
+    Attributes
+    ----------
+    name
+        What tables call it.
+    mel, network, window
+        Its front-end, its network on a ready window, and both; a model of PCM has the last alone.
+    audio_s
+        Seconds of audio that one call of ``window`` takes.
+    """
+
+    name: str
+    mel: Callable[[], object] | None
+    network: Callable[[], object] | None
+    window: Callable[[], object]
+    audio_s: float
+
+
+def build_peers(
+    classifier: GenreClassifier,
+    pcm: npt.NDArray[np.int16],
+    folder: Path,
+    libraries: Sequence[str],
+    network: Callable[[_Floats], object] | None = None,
+    yamnet: Path | None = None,
+) -> list[Peer]:
+    """Return this project's pipeline and its peers.
+
+    Parameters
+    ----------
+    classifier
+        The bundle; its ONNX files are run too.
+    pcm
+        int16 [window_samples].
+    folder
+        Holds ``float.tflite``, the same network in float32, and ``mel.npz`` with ``hann`` float32 [n_fft] and
+        ``weights`` float32 [n_bins, n_mels] for the mel by scipy.
+    libraries
+        Which of ``librosa`` and ``onnxruntime`` there are.
+    network
+        The network in torch, from float32 [1, 1, n_mels, frames]; left out if None.
+    yamnet
+        YAMNet's ``.tflite``; left out if None.
+    """
+    spec, tables = classifier.tables.spec, classifier.tables
+    by_scipy = _scipy_mel(pcm, folder, spec)
+
+    def ours() -> npt.NDArray[np.int8]:
+        return normalise(log_mel(pcm, tables).frames_q9, tables).cells
+
+    def cells_by_scipy() -> npt.NDArray[Any]:
+        return quantise(by_scipy(), spec.top_db / 255, -128)
+
+    float_run = _litert((folder / "float.tflite").read_bytes())
+    peers = [_peer(OURS, ours, classifier.probabilities, spec)]
+    if "librosa" in libraries:
+        by_librosa = _librosa_mel(pcm, spec)
+        peers.append(_peer(LIBROSA, by_librosa, lambda db: float_run(db[None, :, :, None]), spec))
+        if network is not None:
+            peers.append(_peer("librosa, torch eager", by_librosa, lambda db: network(db[None, None]), spec))
+    if "onnxruntime" in libraries:
+        for kind, mel in (("float", by_scipy), ("int8", cells_by_scipy)):
+            run = _onnx(classifier.bundle.read(f"model_{kind}.onnx"))
+            peers.append(_peer(f"scipy float32, onnxruntime {kind}", mel, run, spec))
+    peers.append(_peer("scipy float32, LiteRT int8", cells_by_scipy, classifier.probabilities, spec))
+    return peers if yamnet is None else [*peers, _waveform(yamnet)]
+
+
+def _peer(name: str, mel: _Mel, network: Callable[[Any], object], spec: FrontendSpec) -> Peer:
+    ready = mel()
+    return Peer(name, mel, lambda: network(ready), lambda: network(mel()), spec.window_s)
+
+
+def _librosa_mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Callable[[], _Floats]:
+    import librosa
+
+    samples = (pcm / 32768).astype(np.float32)
+    shape: dict[str, Any] = {"sr": spec.sample_rate_hz, "n_fft": spec.n_fft, "n_mels": spec.n_mels}
+
+    def mel() -> _Floats:
+        power = librosa.feature.melspectrogram(y=samples, **shape, hop_length=spec.hop_samples, center=False)
+        decibels: _Floats = librosa.power_to_db(power, ref=np.max, top_db=spec.top_db) + np.float32(spec.top_db)
+        return decibels
+
+    return mel
+
+
+def _scipy_mel(pcm: npt.NDArray[np.int16], folder: Path, spec: FrontendSpec) -> Callable[[], _Floats]:
+    from .frontend_pipelines import scipy_log_mel
+
+    with np.load(folder / "mel.npz") as arrays:
+        hann, weights = arrays["hann"], arrays["weights"]
+    samples = (pcm / 32768).astype(np.float32)
+
+    def mel() -> _Floats:
+        decibels = scipy_log_mel(samples, hann, weights, spec.hop_samples).T
+        above: _Floats = np.maximum(decibels - decibels.max() + np.float32(spec.top_db), np.float32(0))
+        return above
+
+    return mel
+
+
+def _litert(model: bytes) -> Callable[[_Floats], npt.NDArray[Any]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(values: _Floats) -> npt.NDArray[Any]:
+        interpreter.set_tensor(source, values)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(target)[0])
+
+    return run
+
+
+def _onnx(model: bytes) -> Callable[[npt.NDArray[Any]], object]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda values: session.run(None, {name: values[None, None]})[0]
+
+
+def _waveform(path: Path) -> Peer:
+    """Return a model of PCM at 16 kHz, as YAMNet is: 0.975 s at once, or as many samples as its input has."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    (detail,) = interpreter.get_input_details()
+    if detail["shape_signature"][-1] < 1 or detail["shape"][-1] == 1:
+        interpreter.resize_tensor_input(detail["index"], [*detail["shape"][:-1], _YAMNET_SAMPLES])
+    interpreter.allocate_tensors()
+    shape = interpreter.get_input_details()[0]["shape"]
+    noise = np.random.default_rng(0).normal(scale=0.1, size=shape).astype(np.float32)
+
+    def window() -> None:
+        interpreter.set_tensor(detail["index"], noise)
+        interpreter.invoke()
+
+    return Peer(f"{path.stem} (other classes)", None, None, window, float(shape[-1]) / _YAMNET_RATE_HZ)

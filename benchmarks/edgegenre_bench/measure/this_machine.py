@@ -1,0 +1,191 @@
+"""``edgegenre bench run``: one plan on this machine, into one result; it needs the base install alone."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from edgegenre_bench.results.device_profiles import detect_device, load_device
+from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundle, golden_arrays, replay_golden
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.frontend import Clip, log_mel, normalise
+from edgegenre_runtime.network.classifier import default_bundle
+
+from .accuracy import measure_accuracy
+from .fresh_process import run_child
+from .machine import describe_machine, machine_state, versions
+from .multiply_adds import count_macs
+from .plan import Plan
+from .timing import time_in_turn, yardstick
+
+__all__ = ["Say", "head", "measure_board"]
+
+Say = Callable[[str], None]
+_FILE_S = 10
+
+
+def head(classifier: GenreClassifier, kind: str, device: str, command: str) -> dict[str, Any]:
+    """Return what every result begins with; see :mod:`edgegenre_bench.results.result`."""
+    return {
+        "format": "edgegenre-bench",
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "device": device,
+        "made_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": command,
+        "bundle": describe_bundle(classifier.bundle, count_macs(classifier.bundle.read(MODEL))),
+        "golden": replay_golden(classifier),
+    }
+
+
+def measure_board(
+    plan: Plan,
+    *,
+    bundle: Path | None = None,
+    device: str = "",
+    data: Path | None = None,
+    part: str = "test",
+    command: str = "",
+    peers: Callable[[GenreClassifier], list[dict[str, Any]]] | None = None,
+    say: Say = lambda line: None,
+) -> dict[str, Any]:
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan
+        How much is measured.
+    bundle
+        Folder or ``.zip``; the shipped one if None.
+    device
+        Name of the profile; found by itself if empty.
+    data, part
+        Evaluation set, see :func:`.accuracy.measure_accuracy`; none, no accuracy.
+    command
+        What the user typed.
+    peers
+        Measures what people would use instead, in this process.
+    say
+        Called with a line before each part.
+
+    Returns
+    -------
+    dict
+        A result of kind ``measured``, see :mod:`edgegenre_bench.results.result`.
+
+    Raises
+    ------
+    UsageError
+        If the device is unknown, or of another architecture than this machine.
+    """
+    machine, device = describe_machine(), device or detect_device()
+    if device and (claimed := load_device(device).architecture) != machine["architecture"]:
+        raise UsageError(f"{device} is {claimed}, this machine {machine['architecture']}: leave --device out")
+    path = (default_bundle() if bundle is None else bundle).resolve()
+    classifier = GenreClassifier.load(path)
+    before = machine_state()
+    say(f"stages: {plan.warm_up + plan.repeats} rounds with {', '.join(map(str, plan.threads))} threads")
+    stages = _stages(classifier, path, plan)
+    say("fresh processes: cold start and memory")
+    cold, rss_mb = _cold_start(path, plan, classifier)
+    growth, stream = _growth(path, plan, classifier, say)
+    accuracy = None
+    if data is not None:
+        say(f"accuracy on {data}")
+        accuracy = measure_accuracy(classifier, data, part, plan.max_tracks)
+    if peers is not None:
+        say("peers, turn by turn with this")
+    return head(classifier, "measured", device, command) | {
+        "plan": plan.name,
+        "machine": machine,
+        "versions": versions(classifier.tables),
+        "before": before,
+        "stages": stages,
+        "windows_per_s": next(1e3 / row["p50_ms"] for row in stages if row["stage"] == "end_to_end"),
+        "stream": stream,
+        "cold_start": cold,
+        "rss_mb": rss_mb,
+        "accuracy": accuracy,
+        "peers_ms": [] if peers is None else peers(classifier),
+        "growth": growth,
+        "after": machine_state(),
+    }
+
+
+def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[str, Any]]:
+    """Time mel (a whole window from PCM to cells), the network, and both with the answer, in turn."""
+    pcm, tables = golden_arrays(classifier.bundle)["pcm"][0], classifier.tables
+    clip, cells = Clip(pcm, classifier.rate_hz), _cells(pcm, classifier)
+    pipelines: dict[tuple[str, int], Callable[[], object]] = {
+        ("yardstick", 1): yardstick(),
+        ("mel", 1): lambda: normalise(log_mel(pcm, tables).frames_q9, tables),
+    }
+    for threads in plan.threads:
+        one = GenreClassifier.load(bundle, threads)
+        pipelines["network", threads] = lambda one=one: one.probabilities(cells)  # type: ignore[misc]
+        pipelines["end_to_end", threads] = lambda one=one: one.predict_clip(clip)  # type: ignore[misc]
+    return [asdict(timing) for timing in time_in_turn(pipelines, plan.warm_up, plan.repeats)]
+
+
+def _cells(pcm: npt.NDArray[np.int16], classifier: GenreClassifier) -> npt.NDArray[np.int8]:
+    window = normalise(log_mel(pcm, classifier.tables).frames_q9, classifier.tables)
+    if window.is_silence:
+        raise DataError(f"{classifier.bundle.root}: its first golden piece is silence, which says nothing of a network")
+    return window.cells
+
+
+def _cold_start(bundle: Path, plan: Plan, classifier: GenreClassifier) -> tuple[dict[str, Any], float]:
+    hop = classifier.tables.spec.frames_per_window // 2
+    rows = [
+        run_child({"bundle": str(bundle), "audio_s": 30, "hop_frames": hop}) for _ in range(max(plan.cold_starts, 1))
+    ]
+    cold = {key: float(np.median([row[key] for row in rows])) for key in ("imports_ms", "load_ms", "first_answer_ms")}
+    return {"processes": len(rows), **cold}, max(row["rss_mb"] for row in rows)
+
+
+def _growth(
+    bundle: Path, plan: Plan, classifier: GenreClassifier, say: Say
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Measure time and memory against length, window hop and files, each in a fresh process, and the plain stream."""
+    half, rows = classifier.tables.spec.frames_per_window // 2, []
+
+    def listen(axis: str, value: int, audio_s: int, hop_frames: int) -> dict[str, Any]:
+        say(f"growth: {audio_s} s of audio, a window every {hop_frames} frames")
+        done = run_child({"bundle": str(bundle), "audio_s": audio_s, "hop_frames": hop_frames})
+        return _row(axis, value, audio_s, done)
+
+    rows += [listen("length_s", length, length, half) for length in plan.growth.lengths_s]
+    rows += [listen("hop_frames", hop, plan.stream_s, hop) for hop in plan.growth.hops_frames]
+    with tempfile.TemporaryDirectory() as folder:
+        files = _write_files(Path(folder), classifier, max(plan.growth.files, default=0))
+        for n in plan.growth.files:
+            say(f"growth: {n} files of {_FILE_S} s")
+            done = run_child({"bundle": str(bundle), "files": files[:n]})
+            rows.append(_row("files", n, n * _FILE_S, done))
+    plain = listen("stream", plan.stream_s, plan.stream_s, half)
+    factor = plain["wall_s"] / plain["audio_s"]
+    return rows, {"audio_s": plain["audio_s"], "wall_s": plain["wall_s"], "real_time_factor": factor}
+
+
+def _row(axis: str, value: int, audio_s: float, done: dict[str, Any]) -> dict[str, Any]:
+    return {"axis": axis, "value": value, "audio_s": audio_s, "wall_s": done["wall_s"], "rss_mb": done["rss_mb"]}
+
+
+def _write_files(folder: Path, classifier: GenreClassifier, n: int) -> Sequence[str]:
+    """Write files of ten seconds, cut at different places from the golden pieces."""
+    music = np.resize(golden_arrays(classifier.bundle)["pcm"].reshape(-1), 2 * _FILE_S * classifier.rate_hz)
+    names = []
+    for index in range(n):
+        start = index * 997 % (_FILE_S * classifier.rate_hz)
+        names.append(str(folder / f"{index:04}.wav"))
+        soundfile.write(names[-1], music[start : start + _FILE_S * classifier.rate_hz], classifier.rate_hz)
+    return names

@@ -1,0 +1,1 @@
+"""One network by every implementation that a bundle has, over the same windows."""

@@ -1,0 +1,247 @@
+"""The parity suite: one trained network by every executor that a bundle has, over the same windows.
+
+TFLite int8 by XNNPACK, as a device runs it, is what the others are held to: its reference kernels, TFLite Micro, ONNX
+int8 and float, float torch, the waveform model, and emulated ARM.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from ai_edge_litert.interpreter import Interpreter
+
+from edgegenre.checkpoint import Checkpoint, to_module
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.data.windows import track_windows
+from edgegenre_bench.emulate.emulated_board import Wanted, emulated_logits
+from edgegenre_bench.emulate.qemu import Progress
+from edgegenre_bench.results.result import MODEL
+from edgegenre_export.check.run_models import run_artefact, run_torch
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.frontend import log_mel, normalise
+from edgegenre_runtime.network.quantization import dequantise, softmax
+
+__all__ = ["Windows", "compare_executors", "windows_of_cache", "windows_of_clips"]
+
+_AUDIO = "model_audio.tflite"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """What all executors run on.
+
+    Attributes
+    ----------
+    cells
+        int8 [N, n_mels, frames].
+    pcm
+        int16 [N, window_samples] of the same windows, None where there is no audio.
+    clip
+        Which clip each window is of, int64 [N].
+    names
+        Name of each clip.
+    truth
+        Class of each clip by the bundle's labels, None where it is not known.
+    """
+
+    cells: npt.NDArray[np.int8]
+    pcm: npt.NDArray[np.int16] | None
+    clip: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    truth: tuple[int, ...] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Answers:
+    """An executor's probabilities float32 [N, C], and its int8 logits where they have TFLite's scale."""
+
+    probabilities: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.int8] | None = None
+
+
+def windows_of_cache(cache: FeatureCache, part: str, classifier: GenreClassifier) -> Windows:
+    """Return the half-overlapping windows of a part of a feature cache."""
+    tracks = [int(track) for track in cache.tracks_of(part)]
+    cells = [track_windows(cache, track, classifier.tables) for track in tracks]
+    truth = tuple(classifier.labels.index(cache.labels[cache.y[track]]) for track in tracks)
+    return Windows(
+        cells=np.concatenate(cells),
+        pcm=None,
+        clip=np.repeat(np.arange(len(tracks)), [len(one) for one in cells]),
+        names=tuple(cache.names[track] for track in tracks),
+        truth=truth,
+    )
+
+
+def windows_of_clips(files: Sequence[Path], classifier: GenreClassifier) -> Windows:
+    """Return the half-overlapping windows of audio files, with their PCM; clips shorter than a window are left out."""
+    tables, spec = classifier.tables, classifier.tables.spec
+    hop = spec.frames_per_window // 2 * spec.hop_samples
+    cells, pcms, clip = [], [], []
+    names: list[str] = []
+    for file in files:
+        pcm = np.concatenate(list(file_blocks(file, spec.sample_rate_hz)))
+        starts = range(0, len(pcm) - spec.window_samples + 1, hop)
+        for start in starts:
+            piece = pcm[start : start + spec.window_samples]
+            pcms.append(piece)
+            cells.append(normalise(log_mel(piece, tables).frames_q9, tables).cells)
+            clip.append(len(names))
+        if starts:
+            names.append(file.name)
+    return Windows(np.stack(cells), np.stack(pcms), np.array(clip), tuple(names), None)
+
+
+def _executors(
+    classifier: GenreClassifier, checkpoint: Checkpoint, emulated: Sequence[Wanted], say: Progress
+) -> dict[str, Callable[[Windows], _Answers | str]]:
+    """Return every executor by its name; one answers with a sentence where it cannot run."""
+    bundle, top_db = classifier.bundle, classifier.tables.spec.top_db
+    files = bundle.manifest["files"]
+    quantisation = Interpreter(model_content=bundle.read(MODEL)).get_output_details()[0]["quantization"]
+
+    def from_logits(logits: npt.NDArray[np.int8]) -> _Answers:
+        return _Answers(softmax(dequantise(logits, *quantisation)), logits)
+
+    def by_onnx(name: str, windows: Windows) -> _Answers | str:
+        if name not in files:
+            return f"the bundle has no {name}"
+        model = bundle.read(name)
+        made = run_artefact(name, model, windows.cells, top_db)
+        if "int8" in name:
+            about = {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}
+            made = dequantise(made, float(about["output_scale"]), int(about["output_zero_point"]))
+        return _Answers(softmax(made))
+
+    def by_waveform(windows: Windows) -> _Answers | str:
+        if _AUDIO not in files:
+            return f"the bundle has no {_AUDIO}"
+        return (
+            "needs audio: give clips"
+            if windows.pcm is None
+            else _Answers(_run_waveform(bundle.read(_AUDIO), windows.pcm))
+        )
+
+    model = bundle.read(MODEL)
+    executors: dict[str, Callable[[Windows], _Answers | str]] = {
+        "TFLite int8, XNNPACK": lambda w: from_logits(run_artefact(MODEL, model, w.cells, top_db)),
+        "TFLite int8, reference kernels": lambda w: from_logits(
+            run_artefact(MODEL, model, w.cells, top_db, reference_kernels=True)
+        ),
+        "TFLite Micro int8": lambda w: _micro(model, w.cells, from_logits),
+        "ONNX int8": lambda w: by_onnx("model_int8.onnx", w),
+        "ONNX float": lambda w: by_onnx("model_float.onnx", w),
+        "torch float": lambda w: _Answers(softmax(run_torch(to_module(checkpoint), w.cells, top_db))),
+        "waveform model": by_waveform,
+    }
+    for wanted in emulated:
+        executors[f"emulated {wanted.device}, TFLite int8"] = lambda w, wanted=wanted: from_logits(  # type: ignore[misc]
+            emulated_logits(wanted, w.cells, say)
+        )
+    return executors
+
+
+def _micro(
+    model: bytes, cells: npt.NDArray[np.int8], from_logits: Callable[[npt.NDArray[np.int8]], _Answers]
+) -> _Answers | str:
+    """Run TFLite Micro's interpreter, in whose wheel are its reference kernels."""
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ModuleNotFoundError:
+        return "tflite-micro is not installed"
+    interpreter, logits = runtime.Interpreter.from_bytes(model), []
+    for window in cells:
+        interpreter.set_input(window[None, :, :, None], 0)
+        interpreter.invoke()
+        logits.append(interpreter.get_output(0)[0].copy())
+    return from_logits(np.stack(logits))
+
+
+def _run_waveform(model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Run a waveform model, float32 [1, window_samples] of full scale 1 to probabilities float32 [1, C]."""
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    answers = []
+    for piece in pcm:
+        interpreter.set_tensor(source, (piece / np.float32(32768)).astype(np.float32)[None])
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(target)[0])
+    return np.stack(answers)
+
+
+def compare_executors(
+    windows: Windows,
+    classifier: GenreClassifier,
+    checkpoint: Checkpoint,
+    emulated: Sequence[Wanted] = (),
+    say: Progress = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Run every executor over all windows and hold it to TFLite int8 by XNNPACK.
+
+    Returns
+    -------
+    list of dict
+        A row an executor: ``executor``, ``why_not`` (a sentence, where it could not run), ``windows_agree`` (share of
+        windows with the same top class), ``clips_agree`` (clips with the same, by the mean of their windows),
+        ``changed`` (names of the others), ``max_lsb`` (of a logit; None where the scale is another),
+        ``max_probability_difference``, and ``clips_right`` (None where the truth is not known).
+    """
+    reference: _Answers | None = None
+    rows = []
+    for name, run in _executors(classifier, checkpoint, emulated, say).items():
+        say(f"{name}: {len(windows.cells)} windows")
+        answers = run(windows)
+        if isinstance(answers, str):
+            rows.append(_row(name, answers))
+            continue
+        reference = reference or answers
+        rows.append(_row(name) | _held_to(reference, answers, windows))
+    return rows
+
+
+def _row(name: str, why_not: str = "") -> dict[str, Any]:
+    return {
+        "executor": name,
+        "why_not": why_not,
+        "windows_agree": 0.0,
+        "clips_agree": 0,
+        "changed": [],
+        "max_lsb": None,
+        "max_probability_difference": 0.0,
+        "clips_right": None,
+    }
+
+
+def _by_clip(answers: _Answers, windows: Windows) -> npt.NDArray[np.int64]:
+    """Return the top class of each clip by the mean of its windows, int64 [clips]."""
+    sums = np.zeros((len(windows.names), answers.probabilities.shape[1]))
+    np.add.at(sums, windows.clip, answers.probabilities)
+    return np.asarray(sums.argmax(axis=1))
+
+
+def _held_to(reference: _Answers, answers: _Answers, windows: Windows) -> dict[str, Any]:
+    clips = _by_clip(answers, windows)
+    changed = np.flatnonzero(clips != _by_clip(reference, windows))
+    lsb = None
+    if reference.logits is not None and answers.logits is not None:
+        lsb = int(np.abs(reference.logits.astype(int) - answers.logits).max())
+    return {
+        "windows_agree": float((_top(answers) == _top(reference)).mean()),
+        "clips_agree": len(windows.names) - len(changed),
+        "changed": [windows.names[index] for index in changed],
+        "max_lsb": lsb,
+        "max_probability_difference": float(np.abs(reference.probabilities - answers.probabilities).max()),
+        "clips_right": None if windows.truth is None else int((clips == np.array(windows.truth)).sum()),
+    }
+
+
+def _top(answers: _Answers) -> npt.NDArray[np.int64]:
+    return np.asarray(answers.probabilities.argmax(axis=1))

@@ -1,0 +1,1 @@
+"""Results, device profiles and budgets: their schema, comparison, tables and pages."""

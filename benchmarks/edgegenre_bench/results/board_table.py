@@ -1,0 +1,202 @@
+"""The boards × models matrix of the README, written from ``devices/results/*.json`` between marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.network.bundle import Bundle
+
+from .budget import spent_on
+from .device_profiles import device_names, devices_folder, load_device
+from .parity_table import format_table
+from .result import bundle_id, read_result, stage_of
+
+__all__ = ["format_report", "is_stale", "read_results", "stale_results", "write_report"]
+
+_BEGIN, _END = "<!-- edgegenre bench report: begin -->", "<!-- edgegenre bench report: end -->"
+
+
+def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
+    """Read every result of a folder, ``devices/results`` if none is given, in the order of the file names."""
+    folder = devices_folder() / "results" if folder is None else folder
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is not a folder of results")
+    return [read_result(path) for path in sorted(folder.glob("*.json"))]
+
+
+def format_report(results: Sequence[dict[str, Any]], bundle: Bundle, *, is_whole: bool = True) -> str:
+    """Return the matrix, the peers, the limit and the parity as Markdown.
+
+    Parameters
+    ----------
+    results
+        What :func:`read_results` returned.
+    bundle
+        The shipped one; results of another are marked.
+    is_whole
+        Whether these are all results, so that devices without one are named.
+    """
+    boards = [result for result in results if result["kind"] != "parity"]
+    suites = [_suite(result) for result in results if result["kind"] == "parity"]
+    absent = _absent(boards) if is_whole else ""
+    tables = [_matrix(boards, bundle), absent, _peers(boards), _limits(boards), _parity(boards), *suites]
+    return "\n\n".join(table for table in tables if table)
+
+
+def _model(result: dict[str, Any], bundle: Bundle) -> str:
+    about = result["bundle"]
+    name = f"{about['model']} {about['recipe']}, {about['macs'] / 1e6:.0f} MMAC"
+    return name if about["id"] == bundle_id(bundle) else f"{name} (another bundle, {about['id'][:8]})"
+
+
+def _matrix(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
+    heads = ("board", "network", "how", "mel", "network", "window", "real-time factor", "memory", "budget")
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for result in results:
+        title = load_device(result["device"]).title if result["device"] else "a machine without profile"
+        how, figures = (_measured if result["kind"] == "measured" else _emulated)(result)
+        missed = [f"{row.what}: {row.value:.3g} of {row.allowed:g}" for row in spent_on(result) if not row.is_met]
+        met = "met" if not missed else f"**missed**: {'; '.join(missed)}"
+        if result["kind"] == "emulated":
+            met += " (by estimate)"
+        lines.append(_line([title, _model(result, bundle), how, *figures, met]))
+    return "\n".join(lines)
+
+
+def _absent(results: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence on the devices that were never measured, which is not the same as emulated."""
+    measured = {result["device"] for result in results if result["kind"] == "measured"}
+    absent = [load_device(name).title for name in sorted(set(device_names()) - measured)]
+    return f"Never run on the real thing: {', '.join(absent)}." if absent else ""
+
+
+def _measured(result: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    times = [stage_of(result, stage) for stage in ("mel", "network", "end_to_end")]
+    words = [f"{row['p50_ms']:.2f} ms" if row is not None else "" for row in times]
+    factor = f"{result['stream']['real_time_factor']:.5f}"
+    return f"measured, plan {result['plan']}, p50", (*words, factor, f"{result['rss_mb']:.0f} MB")
+
+
+def _emulated(result: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    counts = {row["stage"]: row["instructions"] for row in result["counts"]}
+    words = [
+        f"{counts[stage] / 1e6:.1f} M instr." if stage in counts else "not run"
+        for stage in ("mel", "network", "end_to_end")
+    ]
+    estimate, emulator = result["estimate"], result["emulator"]
+    how = f"emulated {emulator['cpu']}" + (f"; {emulator['note']}" if emulator["note"] else "")
+    stated = f"IPC {estimate['instructions_per_cycle']:g} at {estimate['clock_mhz']:g} MHz"
+    stated += f"; {estimate['note']}" if estimate["note"] else ""
+    return how, (*words, f"≈ {estimate['real_time_factor']:.4f}, an estimate: {stated}", "not known")
+
+
+def _peers(results: Sequence[dict[str, Any]]) -> str:
+    """Return how many times this project's cost the peers need, a row a peer, a column a result."""
+    columns: list[tuple[str, list[dict[str, Any]]]] = []
+    for result in results:
+        rows = result["peers_ms" if result["kind"] == "measured" else "peers_instructions"]
+        if rows:
+            unit = "time, measured" if result["kind"] == "measured" else f"instructions, {result['emulator']['cpu']}"
+            columns.append((f"{result['device'] or 'here'}: {unit}", rows))
+    if not columns:
+        return ""
+    names = list(dict.fromkeys(row["name"] for _, rows in columns for row in rows))
+    heads = ["a second of audio through", *(head for head, _ in columns)]
+    lines = ["What people would use instead, as a multiple of this project's cost in the same run, one thread:", ""]
+    lines += [_line(heads), _line(["---"] * len(heads))]
+    for name in names:
+        lines.append(_line([name, *(_times(rows, name) for _, rows in columns)]))
+    return "\n".join(lines)
+
+
+def _times(rows: Sequence[dict[str, Any]], name: str) -> str:
+    ours = rows[0]["window"] / rows[0]["audio_s"]
+    found = next((row for row in rows if row["name"] == name), None)
+    return "" if found is None else f"{found['window'] / found['audio_s'] / ours:.2f}"
+
+
+def _limits(results: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for result in results:
+        if result["kind"] != "emulated" or result["limit"]["counted_over_limit"] is None:
+            continue
+        limit, device = result["limit"], load_device(result["device"])
+        lines.append(
+            _line(
+                [
+                    f"{device.title}, {result['emulator']['cpu']}",
+                    f"{limit['macs'] / 1e6:.1f} M",
+                    f"{limit['macs_per_instruction']}, {device.int8_instruction}",
+                    f"{limit['instructions'] / 1e6:.1f} M",
+                    f"{limit['counted_over_limit']:.2f}",
+                ]
+            )
+        )
+    if not lines:
+        return ""
+    heads = ("network on", "multiply-adds", "a best instruction does", "least instructions", "counted over least")
+    return "\n".join([_line(heads), _line(["---"] * len(heads)), *lines])
+
+
+def _parity(results: Sequence[dict[str, Any]]) -> str:
+    heads = ("emulated", "windows", "front-end values that differ", "largest difference of a logit", "other top class")
+    lines = []
+    for result in results:
+        if result["kind"] != "emulated":
+            continue
+        parity, has_network = result["parity"], result["parity"]["has_network"]
+        lines.append(
+            _line(
+                [
+                    f"{result['device']}, {result['emulator']['cpu']}",
+                    f"{parity['windows']} of {parity['music']}" if parity["windows"] else parity["music"],
+                    str(parity["frontend_differs"]),
+                    f"{parity['network_max_lsb']} LSB" if has_network else "not run",
+                    str(parity["top1_differs"]) if has_network else "not run",
+                ]
+            )
+        )
+    return "\n".join([_line(heads), _line(["---"] * len(heads)), *lines]) if lines else ""
+
+
+def _suite(result: dict[str, Any]) -> str:
+    return format_table(result["rows"], result["n_clips"], result["n_windows"], result["data"])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _parts(page: Path) -> tuple[str, str, str]:
+    """Return what is before the marks, between them, and after; raises :class:`DataError` if they are not there."""
+    try:
+        text = page.read_text("utf-8")
+    except OSError as error:
+        raise DataError(f"{page}: cannot be read ({error.strerror})") from error
+    if text.count(_BEGIN) != 1 or text.count(_END) != 1 or text.index(_BEGIN) > text.index(_END):
+        raise DataError(f"{page}: needs one line {_BEGIN} and below it one line {_END}")
+    before, _, rest = text.partition(_BEGIN)
+    between, _, after = rest.partition(_END)
+    return before, between, after
+
+
+def write_report(page: Path, report: str) -> None:
+    """Write the report between the marks of a Markdown page."""
+    before, _, after = _parts(page)
+    with written_beside(page) as handle:
+        handle.write(f"{before}{_BEGIN}\n{report}\n{_END}{after}".encode())
+
+
+def is_stale(page: Path, report: str) -> bool:
+    """Return whether the page holds another report."""
+    return _parts(page)[1] != f"\n{report}\n"
+
+
+def stale_results(results: Sequence[dict[str, Any]], bundle: Bundle) -> list[str]:
+    """Return the names of emulated and parity results of another bundle: they can be made anew anywhere."""
+    current = bundle_id(bundle)
+    return [r["device"] or r["kind"] for r in results if r["kind"] != "measured" and r["bundle"]["id"] != current]

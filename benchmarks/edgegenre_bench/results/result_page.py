@@ -1,0 +1,161 @@
+"""A result for people: a table for the terminal, and one HTML page with plots that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgegenre.atomic_write import written_beside
+
+from .budget import spent_on
+from .svg import bars, lines
+
+__all__ = ["format_result", "write_page"]
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #222; }
+table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+svg { width: 46%; min-width: 24em; height: auto; font: 12px system-ui, sans-serif; }
+code { background: #f3f3f3; padding: .1em .3em; overflow-wrap: anywhere; }
+"""
+_Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+"""Title, heads, rows."""
+
+
+def _stage_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    yard = next(row["least_ms"] for row in result["stages"] if row["stage"] == "yardstick")
+    return [
+        (
+            row["stage"].replace("_", " "),
+            str(row["threads"]),
+            *(f"{row[key]:.3f}" for key in ("least_ms", "p50_ms", "p90_ms", "p99_ms")),
+            f"{row['least_ms'] / yard:.2f}",
+        )
+        for row in result["stages"]
+    ]
+
+
+def _tables(result: dict[str, Any]) -> list[_Table]:
+    stream, cold = result["stream"], result["cold_start"]
+    facts: list[tuple[str, ...]] = [
+        ("windows a second, one thread", f"{result['windows_per_s']:.1f}"),
+        ("real-time factor, listening", f"{stream['real_time_factor']:.5f} over {stream['audio_s']:.0f} s"),
+        ("cold start to the first answer", f"{cold['first_answer_ms']:.0f} ms, median of {cold['processes']}"),
+        ("imports, then loading the bundle", f"{cold['imports_ms']:.0f} ms, {cold['load_ms']:.0f} ms"),
+        ("largest resident memory", f"{result['rss_mb']:.1f} MB"),
+        ("multiply-adds a window", f"{result['bundle']['macs'] / 1e6:.1f} million"),
+    ]
+    files = result["bundle"]["files"]
+    facts += [(name, f"{files[name] / 1e3:.1f} kB") for name in files if name.startswith("model_")]
+    golden = result["golden"]
+    facts.append(
+        (
+            "golden vectors",
+            f"{golden['mel_differs']} front-end values differ, logits by {golden['network_max_lsb']} LSB",
+        )
+    )
+    if (accuracy := result["accuracy"]) is not None:
+        low, high = accuracy["track_accuracy_95"]
+        words = f"{accuracy['track_accuracy']:.4f} of {accuracy['n_tracks']} tracks (95 % {low:.3f} to {high:.3f})"
+        facts.append((f"accuracy on {accuracy['data']}, {accuracy['part']}", words))
+    states = [(key, *(_word(result[when][key]) for when in ("before", "after"))) for key in result["before"]]
+    stages: _Table = (
+        f"Time a window of {result['bundle']['window_s']:.2f} s, ms; the yardstick is fixed NumPy work",
+        ("stage", "threads", "fastest", "p50", "p90", "p99", "fastest in yardsticks"),
+        _stage_rows(result),
+    )
+    return [
+        stages,
+        ("Cost and quality", ("what", "value"), facts),
+        ("Budget", ("what", "value", "allowed", "met"), _budget_rows(result)),
+        ("State of the machine", ("what", "before", "after"), states),
+        *_peer_tables(result),
+    ]
+
+
+def _word(value: Any) -> str:
+    return "not readable" if value is None else str(value)
+
+
+def _budget_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (row.what, f"{row.value:.4g}", f"{row.allowed:g}", "yes" if row.is_met else "NO") for row in spent_on(result)
+    ]
+
+
+def _peer_tables(result: dict[str, Any]) -> list[_Table]:
+    if not result["peers_ms"]:
+        return []
+    ours = result["peers_ms"][0]
+    rows = [
+        (
+            row["name"],
+            *(f"{row[key]:.3f}" for key in ("mel", "network", "window")),
+            f"{row['window'] / row['audio_s']:.3f}",
+            f"{row['window'] / row['audio_s'] * ours['audio_s'] / ours['window']:.2f}",
+        )
+        for row in result["peers_ms"]
+    ]
+    title = "What people would use instead, turn by turn in the same process, fastest of all rounds in ms, one thread"
+    return [(title, ("pipeline", "mel", "network", "window", "a second of audio", "times ours"), rows)]
+
+
+def format_result(result: dict[str, Any]) -> str:
+    """Return a measured result as aligned text."""
+    machine = result["machine"]
+    lines_ = [f"{machine['model'] or machine['cpu']}, {machine['cores']} cores, {machine['architecture']}, "]
+    lines_[0] += f"front-end {result['versions']['frontend']}, bundle {result['bundle']['id'][:12]}"
+    for title, heads, rows in _tables(result):
+        widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+        lines_ += ["", f"{title}:"]
+        lines_ += ["  " + _aligned(row, widths) for row in [heads, *rows]]
+    return "\n".join(lines_)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+    return "  ".join(cells).rstrip()
+
+
+def _plots(result: dict[str, Any]) -> list[str]:
+    times = [
+        (f"{row['stage'].replace('_', ' ')}, {row['threads']} thr", row["p50_ms"], row["p99_ms"])
+        for row in result["stages"]
+        if row["stage"] != "yardstick"
+    ]
+    plots = [bars("Time a window: p50, and p99 as a mark", times, "ms")]
+    axes = {
+        "length_s": ("length of the audio, s", "Growth with the length of the audio"),
+        "files": ("files of 10 s", "Growth with the number of files"),
+        "hop_frames": ("frames from window to window", "Growth with the window hop"),
+    }
+    for axis, (label, title) in axes.items():
+        rows = [row for row in result["growth"] if row["axis"] == axis]
+        if rows:
+            series = {
+                "time, s": [(row["value"], max(row["wall_s"], 1e-6)) for row in rows],
+                "memory, MB": [(row["value"], row["rss_mb"]) for row in rows],
+            }
+            plots.append(lines(title, series, label, ""))
+    return plots
+
+
+def write_page(result: dict[str, Any], path: Path) -> None:
+    """Write a measured result as one HTML page; raises :class:`DataError` if it cannot be written."""
+    body = [f"<h1>edgegenre bench: {html.escape(result['device'] or 'a machine without profile')}</h1>"]
+    body.append(f"<p><code>{html.escape(result['command'])}</code>, {html.escape(result['made_at'])}</p>")
+    for title, heads, rows in _tables(result):
+        cells = [[html.escape(cell) for cell in row] for row in rows]
+        body.append(f"<h2>{html.escape(title)}</h2><table><tr>" + "".join(f"<th>{name}</th>" for name in heads))
+        body += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) for row in cells]
+        body.append("</table>")
+    body += ["<h2>Plots</h2>", *_plots(result), "<h2>Machine and versions</h2><table>"]
+    for key, value in {**result["machine"], **result["versions"]}.items():
+        body.append(f"<tr><td>{html.escape(key)}<td>{html.escape(_word(value))}")
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>edgegenre bench</title><style>{_STYLE}</style>'
+    with written_beside(path) as handle:
+        handle.write("\n".join([head, *body, "</table></html>\n"]).encode())

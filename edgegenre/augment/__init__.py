@@ -1,0 +1,1 @@
+"""Augmentation of log-mel windows and of waveforms."""

@@ -1,0 +1,23 @@
+"""The commands of the workstation, one file per command group; each imports its stage when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from . import augment, data, evaluate, explain, models, protocol, train, tune, verify
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
+    app.add_typer(data.app, name="data")
+    app.command("train")(train.train)
+    app.command("tune")(tune.tune)
+    app.command("augment")(augment.augment)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("explain")(explain.explain)
+    app.command("features")(explain.features)
+    app.command("baseline")(protocol.baseline)
+    app.command("verify")(verify.verify)
+    app.command("models")(models.models)

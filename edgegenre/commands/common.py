@@ -1,0 +1,92 @@
+"""What the commands share: missing extras, progress bars, opening data."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgegenre_runtime.errors import MissingExtraError
+from edgegenre_runtime.frontend import Tables
+
+if TYPE_CHECKING:
+    from edgegenre.data.feature_cache import Expansion, FeatureCache
+
+__all__ = ["command_line", "features_of", "needs", "progress_bar"]
+
+
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn the import error of a missing dependency into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = (error.name or "").split(".")[0]
+        if name.startswith("edgegenre"):
+            raise
+        raise MissingExtraError(name, extra) from error
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, total) that draws a bar on a terminal's standard error."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield show
+
+
+def command_line() -> str:
+    """Return what the user typed, for records."""
+    return " ".join(["edgegenre", *sys.argv[1:]])
+
+
+def features_of(data: Path, tables: Tables, out: Path, *, seed: int, split: Path | None, strict: bool) -> FeatureCache:
+    """Return the features of a cache file, or of a folder or manifest after writing them to ``out``."""
+    from edgegenre.data.feature_cache import load_cache
+
+    if data.suffix == ".npz":
+        return load_cache(data, tables)
+    write_features(data, tables, out, seed=seed, split=split, strict=strict)
+    return load_cache(out, tables)
+
+
+def write_features(
+    data: Path,
+    tables: Tables,
+    out: Path,
+    *,
+    seed: int,
+    split: Path | None,
+    strict: bool,
+    expansion: Expansion | None = None,
+) -> None:
+    """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
+    from edgegenre.data.dataset import open_dataset
+    from edgegenre.data.feature_cache import build_cache
+    from edgegenre.data.split import load_split, save_split, split_tracks
+
+    dataset = open_dataset(data)
+    parts = load_split(split) if split is not None else split_tracks(dataset, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("log-mels") as show:
+        report = build_cache(dataset, tables, out, split=parts, strict=strict, expansion=expansion, progress=show)
+    split_file = out.with_suffix(".split.json")
+    save_split(parts, split_file)
+    for _, reason in report.broken:
+        typer.echo(f"skipped  {reason}", err=True)
+    skipped = f", {len(report.broken)} skipped" if report.broken else ""
+    typer.echo(f"{out}: {report.n_ok} tracks{skipped}, {len(dataset.labels)} classes, {tables.spec.name}")
+    typer.echo(
+        f"{split_file}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)} (seed {parts.seed})"
+    )

@@ -1,0 +1,139 @@
+"""``edgegenre data …``: toy music, splits, feature caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import released
+
+from .common import needs, progress_bar, write_features
+from .protocol import protocol, replicas
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make, split and cache data sets.", no_args_is_help=True)
+app.command("protocol")(protocol)
+app.command("replicas")(replicas)
+
+Spec = Annotated[str, typer.Option("--spec", help="Front-end preset: seed3s (3.0 s windows) or wide9s (8.9 s).")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+
+
+@app.command("toy")
+def toy(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    clips: Annotated[int, typer.Option(help="Clips of each of the ten styles.", min=1)] = 20,
+    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.", min=0.1)] = 10.0,
+    seed: Seed = 0,
+) -> None:
+    """Render a small data set: ten separable styles from a step sequencer, in GTZAN's layout.
+
+    Example: `edgegenre data toy toy --clips 20`
+    """
+    from edgegenre.toy.dataset import write_dataset
+
+    with progress_bar("toy clips") as show:
+        written = write_dataset(out, clips, seconds, seed, show)
+    typer.echo(f"{out}: {len(written)} clips of {seconds:g} s in 10 styles")
+
+
+@app.command("piece")
+def piece(
+    style: Annotated[str, typer.Argument(help="One of the ten styles, e.g. disco.")],
+    out: Annotated[Path, typer.Option(help="WAV file to write.")],
+    seconds: Annotated[float, typer.Option(help="Length in seconds.", min=0.1)] = 10.0,
+    seed: Seed = 0,
+) -> None:
+    """Render one piece of toy music.
+
+    Example: `edgegenre data piece disco --out disco.wav`
+    """
+    from edgegenre.toy.dataset import write_piece
+
+    write_piece(out, style, seed, seconds)
+    typer.echo(f"{out}: {seconds:g} s of {style}, seed {seed}")
+
+
+@app.command("split")
+def split(
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    seed: Seed = 0,
+) -> None:
+    """Split a data set into train, valid and test by track and group, never by segment.
+
+    Example: `edgegenre data split music/ --out split.json`
+    """
+    from edgegenre.data.dataset import open_dataset
+    from edgegenre.data.split import save_split, split_tracks
+
+    parts = split_tracks(open_dataset(data), seed)
+    save_split(parts, out)
+    typer.echo(f"{out}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)}")
+
+
+@app.command("prepare")
+def prepare(
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+    split: Annotated[Path | None, typer.Option(help="Split file; drawn with --seed if not given.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
+    expand: Annotated[
+        int, typer.Option(help="How often each training track is in the cache: itself and altered copies.", min=1)
+    ] = 1,
+    seed: Seed = 0,
+) -> None:
+    """Compute the log-mel frames of a data set once, with the device's own front-end.
+
+    Copies differ in tempo, pitch, colour, room, noise and level; validation and test tracks have none.
+
+    Example: `edgegenre data prepare music/ --out music.npz --expand 5`
+    """
+    tables, expansion = released(spec), None
+    if expand > 1:
+        with needs("augment"):
+            from edgegenre.augment.waveform import waveform_augmenter
+            from edgegenre.data.feature_cache import Expansion
+
+            expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
+    write_features(data, tables, out, seed=seed, split=split, strict=strict, expansion=expansion)
+
+
+@app.command("import-logmel")
+def import_logmel(
+    folder: Annotated[Path, typer.Argument(help="Folder with logmel_721.npz.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+) -> None:
+    """Import the ready GTZAN log-mel set, with its fault-filtered artist split.
+
+    Example: `edgegenre data import-logmel ../shared/data/gtzan --out gtzan.npz`
+    """
+    with needs("train"):
+        from edgegenre.gtzan.dataset import import_logmel as convert
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("log-mels") as show:
+        n_clips = convert(folder, released(spec), out, show)
+    typer.echo(f"{out}: {n_clips} clips, {spec}")
+
+
+@app.command("fma")
+def fma(
+    tracks: Annotated[Path, typer.Argument(help="tracks.csv of fma_metadata.")],
+    audio: Annotated[Path, typer.Argument(help="Folder such as fma_small, with 000/000002.mp3 in it.")],
+    out: Annotated[Path, typer.Option(help="CSV manifest to write.")],
+) -> None:
+    """Make a manifest of the Free Music Archive set: top genre, artist and its own split of each file there is.
+
+    Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
+    """
+    from edgegenre.data.dataset import write_manifest
+    from edgegenre.data.fma import read_fma
+
+    dataset = read_fma(tracks, audio)
+    write_manifest(dataset, out)
+    typer.echo(f"{out}: {len(dataset.tracks)} tracks, {len(dataset.labels)} classes: {', '.join(dataset.labels)}")

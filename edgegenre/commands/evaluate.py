@@ -1,0 +1,84 @@
+"""``edgegenre evaluate``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.errors import DataError, UsageError
+
+from .common import command_line, needs
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Checkpoint, or bundle folder or .zip (its int8 network is run).")],
+    features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
+    part: Annotated[str, typer.Option(help="train, valid, test, or all.")] = "test",
+    report: Annotated[Path | None, typer.Option(help="HTML report to write, with plots, in one file.")] = None,
+    together: Annotated[
+        list[Path] | None, typer.Option("--with", help="Model to answer together with, by mean probabilities; repeat.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Second model: McNemar's test and the changed clips.")] = None,
+    label_map: Annotated[
+        Path | None, typer.Option("--map", help="JSON object from the data's labels to the model's, for other data.")
+    ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="The same tracks with noise, other levels and colours too.")
+    ] = False,
+    audio: Annotated[
+        Path | None, typer.Option(help="Folder of recordings for --robustness: GENRE/*.wav or GENRE.*.wav.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,
+) -> None:
+    """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
+
+    Example: `edgegenre evaluate runs/mine music.npz --part test --report mine.html --robustness --audio clips/`
+    """
+    with needs("train"):
+        from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
+        from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
+        from edgegenre.evaluate.run import compare, read_label_map, record_metrics
+        from edgegenre.evaluate.run import evaluate as run
+    if report is not None and not report.parent.is_dir():
+        raise DataError(f"{report}: cannot write, there is no folder {report.parent}")
+    labels = read_label_map(label_map) if label_map is not None else None
+    result = run(model, features, part, labels, together or ())
+    other = run(against, features, part, labels) if against is not None else None
+    pair = (other, compare(result, other)) if other is not None else None
+    tables: dict[str, list[RobustnessRow]] = {}
+    if robustness or audio is not None:
+        tables = measure_robustness([model, *(together or ())], features if robustness else None, part, audio)
+    if record and together:
+        raise UsageError("an ensemble's scores are no single checkpoint's: leave out --record")
+    if record:
+        record_metrics(model, part, result.summary(), command_line())
+    if report is not None:
+        write_report(report, result, command_line(), pair, tables)
+    if as_json:
+        document = result.details()
+        if tables:
+            document["robustness"] = {what: [dataclasses.asdict(row) for row in rows] for what, rows in tables.items()}
+        if pair is not None:
+            document["against"] = pair[0].summary() | {
+                "model": pair[0].model,
+                "changed": [[c.name, c.truth, c.answer_a, c.answer_b] for c in pair[1].changed],
+                "only_here_right": pair[1].only_a_right,
+                "only_there_right": pair[1].only_b_right,
+                "mcnemar_p": pair[1].p_value,
+            }
+        typer.echo(json.dumps(document))
+        return
+    typer.echo(format_evaluation(result))
+    if pair is not None:
+        typer.echo("\n" + format_comparison(result, *pair))
+    for what, rows in tables.items():
+        typer.echo("\n" + format_robustness(what, rows))
+    if report is not None:
+        typer.echo(f"\n{report}: report")

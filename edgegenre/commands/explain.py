@@ -1,0 +1,70 @@
+"""``edgegenre explain`` and ``edgegenre features``: one clip, looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.errors import DataError
+
+from .common import needs
+
+__all__ = ["explain", "features"]
+
+File = Annotated[Path, typer.Argument(help="Audio file.")]
+
+
+def explain(
+    file: File,
+    out: Annotated[Path, typer.Option(help="PNG to write.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint; the shipped one if not given.")] = None,
+    genre: Annotated[str | None, typer.Option(help="Class to explain; the most probable one if not given.")] = None,
+) -> None:
+    """Draw where in the mel spectrogram the network sees a genre (Grad-CAM).
+
+    Example: `edgegenre explain song.mp3 --out song.png`
+    """
+    with needs("train"):
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre.evaluate.grad_cam import explain as run
+        from edgegenre.evaluate.grad_cam import plot_explanation
+    _check_folder(out)
+    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    result = run(loaded, file, genre)
+    plot_explanation(result, file.name, out)
+    typer.echo(f"{out}: {result.label}, probability {result.probability:.3f}")
+
+
+def features(
+    file: File,
+    kind: Annotated[str, typer.Option(help="mel, mfcc, chroma, contrast, tempogram or tonnetz.")] = "mel",
+    plot: Annotated[Path | None, typer.Option(help="PNG to write.")] = None,
+) -> None:
+    """Compute a descriptor of an audio file with librosa, say its statistics, and draw it.
+
+    Example: `edgegenre features song.mp3 --kind chroma --plot chroma.png`
+    """
+    with needs("train"):
+        import librosa  # noqa: F401
+
+        from edgegenre.data.descriptors import describe, plot_descriptor
+    from edgegenre.data.clips import read_clip
+
+    if plot is not None:
+        _check_folder(plot)
+    clip = read_clip(file, 22050)
+    values = describe(clip, kind)
+    typer.echo(
+        f"{file}: {kind}, {values.shape[0]} rows, {values.shape[1]} frames, mean {values.mean():.3f}, "
+        f"standard deviation {values.std():.3f}, {values.min():.3f} to {values.max():.3f}"
+    )
+    if plot is not None:
+        plot_descriptor(values, kind, clip.sample_rate_hz, file.name, plot)
+        typer.echo(f"{plot}: plot")
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: cannot write, there is no folder {path.parent}")

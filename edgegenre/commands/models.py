@@ -1,0 +1,32 @@
+"""``edgegenre models``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import released
+
+from .common import needs
+
+__all__ = ["models"]
+
+
+def models(
+    names: Annotated[list[str] | None, typer.Argument(help="Networks; all if not given.")] = None,
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    classes: Annotated[int, typer.Option(help="Number of genres.", min=2)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what each network costs and sees: parameters, multiply-adds a window, receptive field.
+
+    Example: `edgegenre models compact mn04 --spec seed3s`
+    """
+    with needs("train"):
+        from edgegenre.evaluate.complexity import format_complexity, measure
+        from edgegenre.models import MODELS, ModelConfig, build
+    shape = released(spec).spec
+    rows = [measure(name, build(ModelConfig(name, classes)), shape) for name in names or MODELS]
+    typer.echo(json.dumps([row.to_dict() for row in rows]) if as_json else format_complexity(rows, shape))

@@ -1,0 +1,164 @@
+"""``edgegenre train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edgegenre_runtime.frontend import released
+
+from .common import command_line, features_of, needs
+
+if TYPE_CHECKING:
+    from edgegenre.models import Network
+    from edgegenre.train import TrainResult
+
+__all__ = ["train"]
+
+_TUNED, _TAUGHT, _WHERE = "Fine-tuning", "Distillation", "Hardware and logs"
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder a class, or CSV.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/MODEL if not given.")] = None,
+    model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    epochs: Annotated[int, typer.Option(help="Most epochs.", min=1)] = 60,
+    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
+    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="Decoupled decay of the weights.")] = 1e-4,
+    class_weights: Annotated[bool, typer.Option(help="Weight classes by their rarity.")] = True,
+    dropout: Annotated[
+        float, typer.Option(help="Probability of dropping a unit in front of the head.", min=0, max=0.9)
+    ] = 0.5,
+    label_smoothing: Annotated[float, typer.Option(help="Share of the target spread over all classes.")] = 0.0,
+    augment: Annotated[str, typer.Option(help="What happens to training windows: none, light or strong.")] = "none",
+    average: Annotated[float, typer.Option(help="Decay of the weights' moving average, e.g. 0.99; 0: off.")] = 0.0,
+    weights: Annotated[
+        str | None, typer.Option(help="Published weights: file, https URL or `package`.", rich_help_panel=_TUNED)
+    ] = None,
+    freeze_epochs: Annotated[
+        int, typer.Option(help="First epochs in which the head alone learns.", min=0, rich_help_panel=_TUNED)
+    ] = 0,
+    layer_decay: Annotated[
+        float,
+        typer.Option(help="Learning rate of a part over the next one's towards the head.", rich_help_panel=_TUNED),
+    ] = 1.0,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoint to learn from; repeat for more.", rich_help_panel=_TAUGHT)
+    ] = None,
+    teacher_weight: Annotated[
+        float, typer.Option(help="The teachers' share of the loss.", rich_help_panel=_TAUGHT)
+    ] = 0.7,
+    temperature: Annotated[float, typer.Option(help="Of the soft targets.", rich_help_panel=_TAUGHT)] = 3.0,
+    precision: Annotated[
+        Literal["auto", "32-true", "bf16-mixed"],
+        typer.Option(help="Arithmetic; auto is mixed on a GPU that has bfloat16.", rich_help_panel=_WHERE),
+    ] = "auto",
+    devices: Annotated[int, typer.Option(help="Devices on each machine; -1: all.", rich_help_panel=_WHERE)] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines.", min=1, rich_help_panel=_WHERE)] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy, e.g. ddp.", rich_help_panel=_WHERE)] = "auto",
+    workers: Annotated[
+        int, typer.Option(help="Processes that draw windows; 0: none.", min=0, rich_help_panel=_WHERE)
+    ] = 0,
+    logger: Annotated[
+        Literal["tensorboard", "wandb", "none"],
+        typer.Option(help="Where curves go beside history.json.", rich_help_panel=_WHERE),
+    ] = "tensorboard",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out after its last epoch.")] = False,
+    split: Annotated[Path | None, typer.Option(help="Split file for a folder or CSV.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+) -> None:
+    """Train a network; the best checkpoint by validation is kept as safetensors and JSON.
+
+    Example: `edgegenre train music/ --model cnn --augment light --out runs/mine`
+    """
+    with needs("train"):
+        from edgegenre.augment.spectrogram import augment_preset
+        from edgegenre.models import ModelConfig
+        from edgegenre.pretrained import load_weights
+        from edgegenre.train import Hardware, TrainOptions, is_first_process, load_teachers
+        from edgegenre.train import train as run
+        from edgegenre.train.loggers import has_tensorboard
+
+    def initialise(network: Network) -> None:
+        typer.echo(load_weights(network, weights or "").summary())
+
+    options = TrainOptions(
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        crops_per_track=crops,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        layer_decay=layer_decay,
+        freeze_epochs=freeze_epochs,
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        augment=augment_preset(augment),
+        average=average,
+        teacher_weight=teacher_weight,
+        temperature=temperature,
+        precision=_precision(precision),
+        seed=seed,
+    )
+    hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
+    out = out if out is not None else Path("runs") / model
+    tables = released(spec)
+    own = out / "features.npz"
+    source = own if resume and own.exists() and data.suffix != ".npz" else data
+    cache = features_of(source, tables, own, seed=seed, split=split, strict=strict)
+    if logger == "tensorboard" and not has_tensorboard():
+        typer.echo(
+            "tensorboard is not installed, curves go to history.json alone: pip install 'edgegenre[train]'", err=True
+        )
+    features = data if data.suffix == ".npz" else own
+    about = {
+        "data": str(data),
+        "features": str(features.resolve()),
+        "command": command_line(),
+        "weights": weights or "",
+        "teachers": [str(path) for path in teacher or ()],
+    }
+    result = run(
+        cache,
+        tables,
+        ModelConfig(model, len(cache.labels), dropout),
+        options,
+        out,
+        about=about,
+        hardware=hardware,
+        initialise=initialise if weights is not None else None,
+        teachers=load_teachers(teacher or (), tables, cache.labels),
+        resume=resume,
+        logger=logger,
+        progress_bar=sys.stderr.isatty(),
+        report=typer.echo,
+    )
+    if is_first_process():
+        _say(result)
+
+
+def _say(result: TrainResult) -> None:
+    accuracy = result.valid.summary()
+    low, high = accuracy["track_accuracy_95"]
+    typer.echo(
+        f"{result.checkpoint}: epoch {result.best_epoch + 1} of {result.epochs_run}, validation accuracy "
+        f"{accuracy['track_accuracy']:.3f} of {accuracy['n_tracks']} tracks (95 % interval {low:.3f} to {high:.3f})"
+    )
+    typer.echo(f"{result.checkpoint.parent / 'curves.png'}: loss and accuracy over the epochs")
+
+
+def _precision(name: Literal["auto", "32-true", "bf16-mixed"]) -> Literal["32-true", "bf16-mixed"]:
+    """Resolve ``auto`` for this machine."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"

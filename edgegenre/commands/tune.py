@@ -1,0 +1,46 @@
+"""``edgegenre tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgegenre_runtime.frontend import released
+
+from .common import needs
+
+__all__ = ["tune"]
+
+
+def tune(
+    features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
+    storage: Annotated[Path, typer.Option(help="SQLite file of the study; one that is there goes on.")],
+    trials: Annotated[int, typer.Option(help="Finished trials that the study shall have.", min=1)] = 30,
+    model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
+    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    epochs: Annotated[int, typer.Option(help="Most epochs of a trial.", min=1)] = 30,
+    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
+    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+) -> None:
+    """Search for learning rate, weight decay, label smoothing, augmentation and weight average, on validation alone.
+
+    Example: `edgegenre tune music.npz --storage tune.db --trials 30`
+    """
+    with needs("tune"):
+        from edgegenre.data.feature_cache import load_cache
+        from edgegenre.models import ModelConfig
+        from edgegenre.train import TrainOptions
+        from edgegenre.train.search import tune as run
+    tables = released(spec)
+    cache = load_cache(features, tables)
+    options = TrainOptions(epochs=epochs, patience=patience, batch_size=batch_size, crops_per_track=crops, seed=seed)
+    best = run(cache, tables, ModelConfig(model, len(cache.labels)), options, storage, trials, typer.echo)
+    typer.echo(
+        f"{storage}: best of {best.n_finished} trials is {best.number + 1}, validation accuracy "
+        f"{best.valid_accuracy:.3f}\nedgegenre train {features} --model {model} --spec {spec} --epochs {epochs} "
+        f"--patience {patience} --batch-size {batch_size} --crops {crops} --seed {seed} {best.train_arguments()}"
+    )

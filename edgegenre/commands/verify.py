@@ -1,0 +1,30 @@
+"""``edgegenre verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["verify"]
+
+
+def verify(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder or .zip; the shipped one if not given.")] = None,
+) -> None:
+    """Check on this machine that a bundle does what it did where it was exported; the base install is enough.
+
+    Hashes, the front-end bit for bit by every executor that is here, every network within one step and with the same
+    answer. Exit code 0 as exported, 1 something differs, 2 not usable.
+
+    Example: `edgegenre verify mine.bundle`
+    """
+    from edgegenre_runtime.network.classifier import default_bundle
+    from edgegenre_runtime.network.verify import format_checks
+    from edgegenre_runtime.network.verify import verify as run
+
+    checks = list(run(bundle if bundle is not None else default_bundle()))
+    typer.echo(format_checks(checks))
+    if not all(check.is_ok for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Data sets: tracks, splits, audio, and the feature cache that training reads."""

@@ -1,0 +1,151 @@
+"""Splits of a data set into train, valid and test: by track and by group (the artist), never by segment.
+
+Two windows of one song, or two songs of one artist, on either side of a split would measure memory instead of
+hearing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.errors import DataError, UsageError
+
+from .dataset import SPLIT_NAMES, Dataset
+
+__all__ = ["Split", "load_split", "save_split", "split_tracks"]
+
+_FORMAT = "edgegenre-split"
+_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Split:
+    """Names of tracks by what they are for, each sorted, and the seed that drew them."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int
+
+    def by_name(self) -> dict[str, str]:
+        """Return which of :data:`SPLIT_NAMES` each track is in, by its name."""
+        return {name: split for split in SPLIT_NAMES for name in getattr(self, split)}
+
+
+def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)) -> Split:
+    """Split a data set into train, valid and test, by label, without tearing a group apart.
+
+    A manifest's own split is taken as it is. Otherwise the groups of each class, the largest first and equals
+    in random order, go one by one to the part that lacks most of what it should have; none stays empty. A
+    group with several labels counts to the one it has most of.
+
+    Parameters
+    ----------
+    dataset
+        What to split.
+    seed
+        Decides the order of the groups.
+    fractions
+        Of the tracks, for train, valid and test; positive, with sum 1.
+
+    Raises
+    ------
+    UsageError
+        Fractions that are not positive or do not add up to 1.
+    DataError
+        A class with fewer than three groups; a manifest's split that covers only a part of the tracks, leaves a
+        part empty or tears a group apart.
+    """
+    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise UsageError(f"split fractions are {fractions}; they must be positive and add up to 1")
+    if any(track.split for track in dataset.tracks):
+        return _given_split(dataset, seed)
+    rng = np.random.default_rng(seed)
+    counts: dict[str, Counter[str]] = {}
+    for track in dataset.tracks:
+        counts.setdefault(track.group, Counter())[track.label] += 1
+    home = {group: min(labels, key=lambda lb: (-labels[lb], lb)) for group, labels in sorted(counts.items())}
+    split_of: dict[str, str] = {}
+    for label in dataset.labels:
+        groups = [group for group in home if home[group] == label]
+        if len(groups) < len(SPLIT_NAMES):
+            raise DataError(
+                f"class {label!r} has {len(groups)} groups; a split needs at least {len(SPLIT_NAMES)} a class"
+            )
+        sizes = {group: counts[group].total() for group in groups}
+        shuffled = [groups[i] for i in rng.permutation(len(groups))]
+        split_of |= _deal(sorted(shuffled, key=lambda g: -sizes[g]), sizes, fractions)
+    return _as_split({track.name: split_of[track.group] for track in dataset.tracks}, seed)
+
+
+def save_split(split: Split, path: Path | str) -> None:
+    """Write a split as JSON, beside and then renamed; raises :class:`DataError` if that fails."""
+    document = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(split)}
+    with written_beside(path) as handle:
+        handle.write((json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def load_split(path: Path | str) -> Split:
+    """Read what :func:`save_split` wrote; raises :class:`DataError` naming the file and what is wrong with it."""
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the split ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not a split file, it is not JSON in UTF-8") from error
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise DataError(f"{path}: not a split file written by edgegenre")
+    if document.get("version") != _VERSION:
+        raise DataError(f"{path}: split version {document.get('version')}; this edgegenre reads {_VERSION}")
+    parts = [document.get(split) for split in SPLIT_NAMES]
+    names = [name for part in parts if isinstance(part, list) for name in part]
+    is_sound = all(isinstance(part, list) for part in parts) and all(isinstance(name, str) for name in names)
+    if not is_sound or not isinstance(document.get("seed"), int) or len(set(names)) != len(names):
+        raise DataError(f"{path}: damaged split; it needs a seed and {', '.join(SPLIT_NAMES)}, each name once")
+    train, valid, test = (tuple(document[split]) for split in SPLIT_NAMES)
+    return Split(train, valid, test, seed=document["seed"])
+
+
+def _deal(groups: Sequence[str], sizes: dict[str, int], fractions: tuple[float, float, float]) -> dict[str, str]:
+    """Deal the groups of one class, in the order given, to the parts; returns the part of each group."""
+    lacking = {split: fraction * sum(sizes.values()) for split, fraction in zip(SPLIT_NAMES, fractions, strict=True)}
+    empty = list(SPLIT_NAMES)
+    split_of: dict[str, str] = {}
+    for index, group in enumerate(groups):
+        candidates = empty if len(groups) - index <= len(empty) else SPLIT_NAMES
+        split = max(candidates, key=lambda name: lacking[name])
+        split_of[group] = split
+        lacking[split] -= sizes[group]
+        if split in empty:
+            empty.remove(split)
+    return split_of
+
+
+def _given_split(dataset: Dataset, seed: int) -> Split:
+    """Return the split that the manifest gives; raises :class:`DataError` if it is not one."""
+    part_of_group: dict[str, str] = {}
+    for track in dataset.tracks:
+        if not track.split:
+            raise DataError(f"track {track.name} has no split, others have; give every track one, or none")
+        if part_of_group.setdefault(track.group, track.split) != track.split:
+            raise DataError(
+                f"group {track.group!r} is in {part_of_group[track.group]} and in {track.split} ({track.name}); "
+                "a group must be in one part only"
+            )
+    missing = [split for split in SPLIT_NAMES if split not in part_of_group.values()]
+    if missing:
+        raise DataError(f"the manifest's split has no tracks for {', '.join(missing)}")
+    return _as_split({track.name: track.split for track in dataset.tracks}, seed)
+
+
+def _as_split(split_of: dict[str, str], seed: int) -> Split:
+    """Return the names sorted by part."""
+    parts = [tuple(sorted(n for n, part in split_of.items() if part == split)) for split in SPLIT_NAMES]
+    return Split(parts[0], parts[1], parts[2], seed=seed)

@@ -1,0 +1,30 @@
+"""The network windows of a cached track, as training and evaluation cut them; no torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.frontend import Tables, normalise
+
+from .feature_cache import FeatureCache, crop
+
+__all__ = ["cut_windows", "track_windows", "window_starts"]
+
+
+def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
+    """Return first frames of half-overlapping windows that cover a track (one window for a short track)."""
+    last = max(n_frames - frames_per_window, 0)
+    return list(range(0, last + 1, max(frames_per_window // 2, 1)))
+
+
+def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:
+    """Return the half-overlapping network windows of a cached track, int8 [n, n_mels, frames_per_window]."""
+    return cut_windows(cache.track(track), tables)
+
+
+def cut_windows(frames_q9: npt.NDArray[np.int16], tables: Tables) -> npt.NDArray[np.int8]:
+    """Return the half-overlapping network windows of int16 [n_mels, T], int8 [n, n_mels, frames_per_window]."""
+    width = tables.spec.frames_per_window
+    starts = window_starts(frames_q9.shape[1], width)
+    return np.stack([normalise(crop(frames_q9, start, width), tables).cells for start in starts])

@@ -1,0 +1,1 @@
+"""Evaluation: scores, metrics, robustness, reports, explanations and the cost of a network."""

@@ -1,0 +1,165 @@
+"""Grad-CAM: where in the mel spectrogram a network sees a class.
+
+Selvaraju et al. 2017: the last convolution's maps, weighted by the mean gradient of the class's logit and
+rectified, enlarged to the window; half-overlapping windows are averaged over the clip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgegenre.atomic_write import written_beside
+from edgegenre.checkpoint import Checkpoint, to_module
+from edgegenre.data.clips import read_clip
+from edgegenre.data.feature_cache import crop
+from edgegenre_runtime.errors import AudioError, CheckpointError, SpecError, UsageError
+from edgegenre_runtime.frontend import log_mel, normalise, released
+
+from .scoring import cells_to_db, window_starts
+
+__all__ = ["Explanation", "explain", "grad_cam", "plot_explanation"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """What a network sees in a clip.
+
+    Attributes
+    ----------
+    label, probability
+        The class explained, and its mean probability over the windows.
+    levels_db
+        float32 [n_mels, T], below the clip's maximum, −80 to 0.
+    relevance
+        float32 [n_mels, T], 0 to 1: of the clip's most relevant place. All 0 where nothing speaks for the class.
+    hop_s
+        Seconds a frame.
+    """
+
+    label: str
+    probability: float
+    levels_db: npt.NDArray[np.float32]
+    relevance: npt.NDArray[np.float32]
+    hop_s: float
+
+
+def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Explanation:
+    """Explain a class of a network on an audio file.
+
+    Parameters
+    ----------
+    checkpoint
+        The network.
+    path
+        The audio file.
+    label
+        Which class; the most probable one of the clip if not given.
+
+    Raises
+    ------
+    UsageError
+        A class that the network does not have.
+    AudioError
+        A file that cannot be read, is shorter than one frame, or is silent.
+    CheckpointError, SpecError
+        A network without convolutions, or of another front-end.
+    """
+    if label is not None and label not in checkpoint.labels:
+        raise UsageError(f"class {label!r} is unknown; the network has {', '.join(checkpoint.labels)}")
+    tables = released(checkpoint.spec.name)
+    if tables.spec_hash != checkpoint.spec_hash:
+        raise SpecError("the checkpoint was trained with other front-end tables than this edgegenre's: train it again")
+    network, spec = to_module(checkpoint), tables.spec
+    frames = log_mel(read_clip(path, spec.sample_rate_hz, min_samples=spec.n_fft).pcm, tables).frames_q9
+    T, width = frames.shape[1], spec.frames_per_window
+    starts = sorted({*window_starts(T, width), max(T - width, 0)})
+    windows = [normalise(crop(frames, start, width), tables) for start in starts]
+    if all(window.is_silence for window in windows):
+        raise AudioError(f"{path}: is silent, there is nothing to explain")
+    inputs = cells_to_db(np.stack([window.cells for window in windows]), spec.top_db)
+    with torch.no_grad():
+        probabilities = torch.softmax(network(inputs), dim=1).mean(dim=0).numpy()
+    index = int(probabilities.argmax()) if label is None else checkpoint.labels.index(label)
+    maps = np.concatenate([grad_cam(network, inputs[i : i + 16], index) for i in range(0, len(inputs), 16)])
+    total, count = np.zeros((spec.n_mels, T), np.float32), np.zeros(T, np.float32)
+    for start, seen in zip(starts, maps, strict=True):
+        total[:, start : start + width] += seen[:, : T - start]
+        count[start : start + width] += 1
+    relevance = total / count
+    levels_db = (frames.astype(np.float32) - int(frames.max())) * np.float32(10 * np.log10(2.0) / 512)
+    return Explanation(
+        label=checkpoint.labels[index],
+        probability=float(probabilities[index]),
+        levels_db=np.maximum(levels_db, -spec.top_db).astype(np.float32),
+        relevance=relevance / max(float(relevance.max()), 1e-12),
+        hop_s=spec.hop_samples / spec.sample_rate_hz,
+    )
+
+
+def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
+    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], not negative, not normalised.
+
+    Parameters
+    ----------
+    network
+        In eval mode; any with a 2-D convolution.
+    inputs
+        float32 [B, 1, M, T].
+    index
+        Of the logit.
+
+    Raises
+    ------
+    CheckpointError
+        No convolution whose output is more than one cell.
+    """
+    seen: list[torch.Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if output.ndim == 4 and min(output.shape[2:]) > 1:
+            seen.append(output)
+
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    handles = [module.register_forward_hook(keep) for module in convolutions]
+    try:
+        with torch.enable_grad():
+            logits = network(inputs.clone().requires_grad_())
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen:
+        raise CheckpointError("the network has no convolution to look into: Grad-CAM needs one")
+    last = seen[-1]
+    (gradient,) = torch.autograd.grad(logits[:, index].sum(), last)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    cam = torch.relu((weights * last).sum(dim=1, keepdim=True)).detach()
+    enlarged = nn.functional.interpolate(cam, size=inputs.shape[2:], mode="bilinear", align_corners=False)
+    return np.asarray(enlarged[:, 0].numpy())
+
+
+def plot_explanation(explanation: Explanation, title: str, path: Path) -> None:
+    """Draw the spectrogram, and below it the relevance over it, as PNG; :class:`DataError` if it cannot be written."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    n_mels, T = explanation.levels_db.shape
+    extent = (0, T * explanation.hop_s, 0, n_mels)
+    for axes, colours in ((below, "gray"), (above, "magma")):
+        levels = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colours)
+        axes.set_ylabel("mel band")
+    figure.colorbar(levels, ax=above, label="dB from the clip's maximum")
+    heat = below.imshow(
+        explanation.relevance, origin="lower", aspect="auto", extent=extent, cmap="inferno", alpha=0.6, vmin=0, vmax=1
+    )
+    figure.colorbar(heat, ax=below, label="relevance")
+    below.set_xlabel("seconds")
+    above.set_title(f"{title}: {explanation.label} ({explanation.probability:.2f})", parse_math=False)
+    with written_beside(path) as handle:
+        figure.savefig(handle, dpi=110, format="png")

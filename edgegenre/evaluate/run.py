@@ -1,0 +1,264 @@
+"""Evaluation of a checkpoint, or of a bundle's int8 network, on one part of a feature cache; two models compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre.checkpoint import load_checkpoint, save_checkpoint, to_module
+from edgegenre.data.feature_cache import FeatureCache, load_cache
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.errors import DataError, SpecError, UsageError
+from edgegenre_runtime.frontend import Tables, released
+
+from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
+from .scoring import Predictor, TrackScores, score_tracks, torch_predictor
+
+__all__ = [
+    "ALL",
+    "ChangedClip",
+    "Comparison",
+    "Evaluation",
+    "compare",
+    "evaluate",
+    "open_ensemble",
+    "open_model",
+    "read_label_map",
+    "record_metrics",
+]
+
+ALL = "all"
+"""The part that means every track of a cache, whatever its split."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What a model answered on a part of a data set.
+
+    Attributes
+    ----------
+    model, data, part
+        What was evaluated on what, as given.
+    labels
+        Class names in the order of the probabilities.
+    names
+        Name of each track.
+    scores
+        Probabilities of windows and tracks, and the truth.
+    tracks, windows
+        Figures over tracks, and over windows.
+    dropped
+        Tracks left out because a label map has no class for them.
+    """
+
+    model: str
+    data: str
+    part: str
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    scores: TrackScores
+    tracks: Metrics
+    windows: Metrics
+    dropped: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return the chief figures as JSON-ready keys and values."""
+        threshold = uncertain_below(self.scores.window_probabilities, self.scores.window_truth)
+        chief = {
+            "uncertain_below": round(threshold, 4),
+            "weighted_f1": round(self.tracks.weighted_f1, 4),
+            "ece": round(self.tracks.calibration.ece, 4),
+        }
+        return self.scores.summary() | chief | ({"dropped_tracks": self.dropped} if self.dropped else {})
+
+    def details(self) -> dict[str, Any]:
+        """Return the chief figures, the classes and the confusion matrix, JSON-ready."""
+        return self.summary() | {
+            "window_ece": round(self.windows.calibration.ece, 4),
+            "macro_f1": round(self.tracks.macro_f1, 4),
+            "labels": list(self.labels),
+            "classes": [dataclasses.asdict(row) for row in self.tracks.classes],
+            "confusion": self.tracks.confusion.tolist(),
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChangedClip:
+    """A track that two models answer differently: its class and the two answers."""
+
+    name: str
+    truth: str
+    answer_a: str
+    answer_b: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on the same tracks.
+
+    Attributes
+    ----------
+    changed
+        Tracks with different answers, by name.
+    only_a_right, only_b_right
+        How many of them only the one, and only the other, has right.
+    p_value
+        McNemar's exact test, two-sided.
+    """
+
+    changed: tuple[ChangedClip, ...]
+    only_a_right: int
+    only_b_right: int
+    p_value: float
+
+
+def evaluate(
+    model: Path,
+    features: Path,
+    part: str,
+    label_map: Mapping[str, str] | None = None,
+    others: Sequence[Path] = (),
+) -> Evaluation:
+    """Score a model on a part of a data set.
+
+    Parameters
+    ----------
+    model
+        A bundle (folder with ``manifest.json``, or ``.zip``), else a checkpoint.
+    features
+        Feature cache with a split, of the model's front-end.
+    part
+        ``"train"``, ``"valid"``, ``"test"``, or ``"all"`` for every track.
+    label_map
+        For another data set: which of the model's classes each of its labels is. Tracks of a label that is not
+        named are left out and counted. Without it the classes must be the same.
+    others
+        Further models of the same front-end and classes: the answer is the mean of all probabilities.
+
+    Raises
+    ------
+    UsageError
+        If the models of an ensemble differ in classes or front-end, or the map names a label that the data set, or
+        a class that the model, does not have.
+    DataError
+        If the cache has other classes than the model, another front-end, or no track in ``part``.
+    """
+    labels, tables, predict = open_ensemble([model, *others])
+    cache = load_cache(features, tables)
+    tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
+    if not len(tracks):
+        raise DataError(f"{features}: no tracks in part {part!r}: split the data set first")
+    if label_map is None and cache.labels != labels:
+        raise DataError(
+            f"{features}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}; say which is "
+            "which with a label map"
+        )
+    dropped = 0
+    if label_map is not None:
+        cache, is_mapped = _mapped(cache, labels, label_map)
+        dropped = int((~is_mapped[tracks]).sum())
+        tracks = tracks[is_mapped[tracks]]
+        if not len(tracks):
+            raise DataError(f"{features}: the label map leaves no track of part {part!r}")
+    scores = score_tracks(predict, cache, tracks, tables)
+    return Evaluation(
+        model=" + ".join(map(str, [model, *others])),
+        data=str(features),
+        part=part,
+        labels=labels,
+        names=tuple(cache.names[track] for track in tracks),
+        scores=scores,
+        tracks=measure(scores.probabilities, scores.truth, labels),
+        windows=measure(scores.window_probabilities, scores.window_truth, labels),
+        dropped=dropped,
+    )
+
+
+def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
+    """Return classes, front-end and predictor of a bundle or checkpoint; raises :class:`SpecError` for other tables."""
+    if model.suffix == ".zip" or (model / "manifest.json").exists():
+        classifier = GenreClassifier.load(model)
+        return classifier.labels, classifier.tables, _bundle_predictor(classifier)
+    checkpoint = load_checkpoint(model)
+    tables = released(checkpoint.spec.name)
+    if tables.spec_hash != checkpoint.spec_hash:
+        raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
+    return checkpoint.labels, tables, torch_predictor(to_module(checkpoint), tables.spec.top_db)
+
+
+def open_ensemble(models: Sequence[Path]) -> tuple[tuple[str, ...], Tables, Predictor]:
+    """Return what :func:`open_model` does for the mean of several models' probabilities."""
+    opened = [open_model(model) for model in models]
+    labels, tables, _ = opened[0]
+    for model, (other_labels, other_tables, _) in zip(models, opened, strict=True):
+        if (other_labels, other_tables.spec_hash) != (labels, tables.spec_hash):
+            raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot answer together")
+
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        return np.asarray(np.mean([one(cells) for _, _, one in opened], axis=0), np.float32)
+
+    return labels, tables, predict
+
+
+def compare(a: Evaluation, b: Evaluation) -> Comparison:
+    """Compare two models on the same tracks; raises :class:`UsageError` if they were not evaluated on the same."""
+    if (a.names, a.labels) != (b.names, b.labels):
+        raise UsageError(f"{a.model} and {b.model} were not evaluated on the same tracks and classes")
+    truth = a.scores.truth
+    answers_a, answers_b = (e.scores.probabilities.argmax(axis=1) for e in (a, b))
+    changed = [
+        ChangedClip(a.names[i], a.labels[truth[i]], a.labels[answers_a[i]], a.labels[answers_b[i]])
+        for i in np.flatnonzero(answers_a != answers_b)
+    ]
+    only_a = int(((answers_a == truth) & (answers_b != truth)).sum())
+    only_b = int(((answers_b == truth) & (answers_a != truth)).sum())
+    return Comparison(tuple(sorted(changed, key=lambda c: c.name)), only_a, only_b, mcnemar_exact(only_a, only_b))
+
+
+def read_label_map(path: Path) -> dict[str, str]:
+    """Read a JSON object from a data set's labels to a model's classes; raises :class:`DataError`."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the label map ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: the label map is not JSON in UTF-8") from error
+    if not isinstance(document, dict) or not document or not all(isinstance(v, str) for v in document.values()):
+        raise DataError(f'{path}: a label map is one JSON object such as {{"Hip-Hop": "hiphop"}}')
+    return document
+
+
+def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str) -> None:
+    """Write scores and the command that measured them into a checkpoint, from where they reach card and manifest."""
+    checkpoint = load_checkpoint(path)
+    metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
+    weights = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
+    save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))
+
+
+def _bundle_predictor(classifier: GenreClassifier) -> Predictor:
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        return np.stack([classifier.probabilities(one) for one in cells])
+
+    return predict
+
+
+def _mapped(
+    cache: FeatureCache, labels: tuple[str, ...], label_map: Mapping[str, str]
+) -> tuple[FeatureCache, npt.NDArray[np.bool_]]:
+    """Return the cache with the model's labels, and which tracks have one, bool [n]."""
+    for given, allowed, whose in ((label_map, cache.labels, "data set"), (label_map.values(), labels, "model")):
+        unknown = sorted(set(given) - set(allowed))
+        if unknown:
+            raise UsageError(
+                f"the label map names {unknown[0]!r}, which the {whose} does not have; it has {', '.join(allowed)}"
+            )
+    new_index = np.array([labels.index(label_map[lb]) if lb in label_map else -1 for lb in cache.labels], np.int64)
+    y = new_index[cache.y]
+    return dataclasses.replace(cache, y=np.maximum(y, 0), labels=labels), y >= 0

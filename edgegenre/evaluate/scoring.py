@@ -1,0 +1,124 @@
+"""Scores of a predictor over cached tracks: every window of a track, then the mean of its windows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.data.windows import track_windows, window_starts
+from edgegenre_runtime.frontend import Tables
+
+from .metrics import wilson_interval
+
+__all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
+
+Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
+"""From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackScores:
+    """Scores over a set of tracks.
+
+    Attributes
+    ----------
+    window_accuracy, track_accuracy
+        Share of windows, and of tracks (mean of the window probabilities), whose top class is right.
+    track_loss
+        Mean negative log of the probability given to the right class of a track, in nats.
+    n_windows, n_tracks
+        How many there were.
+    probabilities
+        float32 [n_tracks, n_classes], mean over a track's windows.
+    truth
+        int64 [n_tracks].
+    window_probabilities
+        float32 [n_windows, n_classes], track after track.
+    windows_per_track
+        int64 [n_tracks].
+    """
+
+    window_accuracy: float
+    track_accuracy: float
+    track_loss: float
+    n_windows: int
+    n_tracks: int
+    probabilities: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.int64]
+    window_probabilities: npt.NDArray[np.float32]
+    windows_per_track: npt.NDArray[np.int64]
+
+    @property
+    def window_truth(self) -> npt.NDArray[np.int64]:
+        """The class of each window's track, int64 [n_windows]."""
+        return np.repeat(self.truth, self.windows_per_track)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
+        low, high = wilson_interval(round(self.track_accuracy * self.n_tracks), self.n_tracks)
+        return {
+            "track_accuracy": round(self.track_accuracy, 4),
+            "track_accuracy_95": [round(low, 4), round(high, 4)],
+            "window_accuracy": round(self.window_accuracy, 4),
+            "track_loss": round(self.track_loss, 4),
+            "n_tracks": self.n_tracks,
+            "n_windows": self.n_windows,
+        }
+
+
+def cells_to_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
+    """Return int8 [B, M, T] window cells as the network's float32 [B, 1, M, T] in dB above the floor."""
+    return (torch.from_numpy(cells).float()[:, None] + 128.0) * (top_db / 255.0)
+
+
+def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
+    """Return a predictor that runs a network, put into eval mode, on the device where its weights are."""
+    network.eval()
+
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            device = next(network.parameters()).device
+            logits = network(cells_to_db(cells, top_db).to(device))
+            return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
+
+    return predict
+
+
+def score_tracks(
+    predict: Predictor, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, batch_size: int = 64
+) -> TrackScores:
+    """Score a predictor on the given tracks of a cache."""
+    windows = [track_windows(cache, int(track), tables) for track in tracks]
+    return score_windows(predict, windows, cache.y[tracks].astype(np.int64), batch_size)
+
+
+def score_windows(
+    predict: Predictor, windows: Sequence[npt.NDArray[np.int8]], truth: npt.NDArray[np.int64], batch_size: int = 64
+) -> TrackScores:
+    """Score a predictor on the windows of each track (:func:`track_windows`), whose classes are ``truth``."""
+    counts = np.array([len(cells) for cells in windows])
+    cells = np.concatenate(windows)
+    blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
+    per_window = np.concatenate(blocks)
+    hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
+    first = np.cumsum(counts) - counts
+    per_track = np.add.reduceat(per_window, first, axis=0) / counts[:, None]
+    right = np.maximum(per_track[np.arange(len(truth)), truth], 1e-12)
+    return TrackScores(
+        window_accuracy=float(hits.mean()),
+        track_accuracy=float((per_track.argmax(axis=1) == truth).mean()),
+        track_loss=float(-np.log(right).mean()),
+        n_windows=len(cells),
+        n_tracks=len(truth),
+        probabilities=per_track.astype(np.float32),
+        truth=truth,
+        window_probabilities=per_window,
+        windows_per_track=counts.astype(np.int64),
+    )

@@ -1,0 +1,111 @@
+"""The classical baseline: statistics of a track's log-mels and a support vector machine, the floor of every table.
+
+The features are mean and standard deviation over time of a track's levels and of their first differences
+(``mel``), or of its cepstrum (``mfcc``), below the track's own maximum, so that the gain drops out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre_runtime.errors import DataError, UsageError
+
+from .metrics import Metrics, measure
+
+__all__ = ["COSTS", "GAMMAS", "KINDS", "BaselineResult", "run_baseline", "track_statistics"]
+
+COSTS = (0.3, 1.0, 3.0, 10.0, 30.0)
+GAMMAS = (0.1, 0.3, 1.0, 3.0)
+"""Times one over the number of features (standardised, so that 1.0 is scikit-learn's ``"scale"``)."""
+KINDS = ("mel", "mfcc")
+
+_N_MFCC = 20
+_DB_PER_Q9 = 10 * np.log10(2.0) / 512
+_TOP_DB = 80.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BaselineResult:
+    """The chosen machine and its figures.
+
+    Attributes
+    ----------
+    kind, cost, gamma
+        Features, C, and gamma in units of one over the number of features.
+    valid_accuracy
+        By which cost and gamma were chosen.
+    test
+        Figures on the test tracks; its calibration is that of a softmax over decision values, of no meaning.
+    """
+
+    kind: str
+    cost: float
+    gamma: float
+    valid_accuracy: float
+    test: Metrics
+
+
+def run_baseline(cache: FeatureCache, kind: str = "mel") -> BaselineResult:
+    """Fit on the training tracks, choose C and gamma on the validation tracks, and measure once on the test.
+
+    The machine measured is the one chosen, fitted on the training tracks alone.
+
+    Raises
+    ------
+    UsageError
+        An unknown kind of features.
+    DataError
+        A part without tracks, or fewer than two classes to train on.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"baseline features {kind!r} are unknown; there are: {', '.join(KINDS)}")
+    parts = {part: cache.tracks_of(part) for part in ("train", "valid", "test")}
+    empty = [part for part, tracks in parts.items() if not len(tracks)]
+    if empty:
+        raise DataError(f"the cache has no tracks for {', '.join(empty)}: split the data set first")
+    if len(np.unique(cache.y[parts["train"]])) < 2:
+        raise DataError("the training tracks are all of one class; a baseline needs two")
+    x = {part: np.stack([track_statistics(cache, int(i), kind) for i in tracks]) for part, tracks in parts.items()}
+    y = {part: cache.y[tracks] for part, tracks in parts.items()}
+
+    def accuracy(machine: Any) -> float:
+        return float((machine.predict(x["valid"]) == y["valid"]).mean())
+
+    fits = [(_machine(c, g, x["train"].shape[1]).fit(x["train"], y["train"]), c, g) for c in COSTS for g in GAMMAS]
+    machine, cost, gamma = max(fits, key=lambda fit: accuracy(fit[0]))  # the first of equals: the smallest cost
+    answers = machine.predict(x["test"])
+    certain = np.eye(len(cache.labels), dtype=np.float32)[answers]
+    return BaselineResult(kind, cost, gamma, accuracy(machine), measure(certain, y["test"], cache.labels))
+
+
+def track_statistics(cache: FeatureCache, track: int, kind: str) -> npt.NDArray[np.float64]:
+    """Return the features of a track, float64 [4 n]: mean and deviation of levels in dB, then of differences.
+
+    ``n`` is the number of mel bands, or 20 cepstral coefficients (orthonormal DCT-II of the levels).
+    """
+    frames = cache.track(track).astype(np.float64) * _DB_PER_Q9
+    levels = np.maximum(frames - frames.max(), -_TOP_DB)
+    if kind == "mfcc":
+        levels = _dct(levels.shape[0])[:_N_MFCC] @ levels
+    steps = np.diff(levels, axis=1) if levels.shape[1] > 1 else np.zeros_like(levels)
+    return np.concatenate([levels.mean(1), levels.std(1), steps.mean(1), steps.std(1)])
+
+
+def _machine(cost: float, gamma: float, n_features: int) -> Pipeline:
+    return make_pipeline(StandardScaler(), SVC(C=cost, gamma=gamma / n_features))
+
+
+def _dct(n: int) -> npt.NDArray[np.float64]:
+    """Return the orthonormal DCT-II, float64 [n, n], a row a coefficient."""
+    k, i = np.arange(n)[:, None], np.arange(n)[None]
+    basis: npt.NDArray[np.float64] = np.sqrt(2 / n) * np.cos(np.pi * (2 * i + 1) * k / (2 * n))
+    basis[0] /= np.sqrt(2)
+    return basis

@@ -1,0 +1,163 @@
+"""What happens after each epoch: validate, keep the best, save the state, log, stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from torch import nn
+
+from edgegenre.checkpoint import Checkpoint, save_checkpoint
+from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor, track_windows
+from edgegenre_runtime.errors import UsageError
+
+from .batches import Batches
+from .lightning_module import TrainModule
+from .loggers import save_history
+from .resume import RunState, restore_optimiser, save_state
+from .weight_average import WeightAverage
+
+__all__ = ["Keep"]
+
+
+class Keep(lightning.Callback):
+    """Scores the validation tracks after each epoch, keeps the best checkpoint, and stops when patience is out.
+
+    Best is the highest track accuracy; among equals the lowest track loss.
+
+    Parameters
+    ----------
+    batches
+        The training batches, whose epoch is counted up here.
+    checkpoint
+        What to keep, without weights.
+    out
+        Folder of the run.
+    identity
+        See :class:`.resume.RunState`.
+    state
+        Where an earlier run was killed, or none.
+    report, on_epoch
+        Called with a line, and with the history's row, after each epoch; or none.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        checkpoint: Checkpoint,
+        out: Path,
+        identity: dict[str, Any],
+        state: RunState | None,
+        report: Callable[[str], None] | None,
+        on_epoch: Callable[[dict[str, float]], None] | None,
+    ) -> None:
+        self.batches, self.checkpoint, self.out, self.identity, self.report = batches, checkpoint, out, identity, report
+        self.state, self.on_epoch = state, on_epoch
+        self.best_epoch = -1 if state is None else state.best_epoch
+        self.history: list[dict[str, float]] = [] if state is None else list(state.history)
+        cache, tracks = batches.cache, batches.cache.tracks_of("valid")
+        self.windows = [track_windows(cache, int(track), batches.tables) for track in tracks]
+        self.truth = cache.y[tracks].astype(np.int64)
+        self.average: WeightAverage | None = None
+
+    def is_done(self) -> bool:
+        """Return whether all epochs are done or patience is out."""
+        o, done = self.batches.options, len(self.history)
+        return done >= o.epochs or done - 1 - self.best_epoch >= o.patience
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Set up the averaged weights and the optimiser, on the device where training happens."""
+        module = _checked(pl_module)
+        if self.batches.options.average:
+            self.average = WeightAverage(module.network, self.batches.options.average)
+        if self.state is not None:
+            restore_optimiser(trainer.optimizers[0], module.network, self.state.optimiser)
+            if self.average is not None:
+                self.average.network.load_state_dict(self.state.average)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let the averaged weights follow."""
+        if self.average is not None:
+            module = _checked(pl_module)
+            self.average.update(module.network, module.epoch * int(trainer.num_training_batches) + batch_idx)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Validate and save on the first process; all of them learn whether to go on."""
+        module = _checked(pl_module)
+        train_loss = float(trainer.callback_metrics["train_loss"])  # every process must ask: they compute it together
+        if trainer.is_global_zero:
+            self._finish_epoch(trainer, module, train_loss)
+        self.history, self.best_epoch = trainer.strategy.broadcast((self.history, self.best_epoch))
+        self.batches.epoch = module.epoch + 1
+        trainer.should_stop = self.is_done()
+
+    def _finish_epoch(self, trainer: lightning.Trainer, module: TrainModule, train_loss: float) -> None:
+        epoch = module.epoch
+        network = module.network if self.average is None else self.average.network
+        top_db = self.batches.tables.spec.top_db
+        scores = score_windows(torch_predictor(network, top_db), self.windows, self.truth)
+        module.network.train()
+        if not math.isfinite(scores.track_loss):
+            raise UsageError(
+                f"the network's answers became NaN in epoch {epoch + 1}: try a lower --learning-rate; the best "
+                f"checkpoint so far is in {self.out}"
+            )
+        self.history.append(
+            {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "valid_loss": scores.track_loss,
+                "valid_accuracy": scores.track_accuracy,
+            }
+        )
+        if max(self.history, key=_merit)["epoch"] == epoch:
+            self.best_epoch = epoch
+            self._save_best(network, scores)
+        save_history(self.history, self.out / "history.json")
+        save_state(
+            self.out / "last.safetensors",
+            identity=self.identity,
+            best_epoch=self.best_epoch,
+            history=self.history,
+            network=module.network,
+            average=None if self.average is None else self.average.network,
+            optimiser=trainer.optimizers[0],
+        )
+        self._tell(trainer)
+
+    def _save_best(self, network: nn.Module, scores: TrackScores) -> None:
+        state = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+        meta = {**self.checkpoint.meta, "best_epoch": self.best_epoch, "valid": scores.summary()}
+        save_checkpoint(self.out / "best.safetensors", dataclasses.replace(self.checkpoint, state=state, meta=meta))
+
+    def _tell(self, trainer: lightning.Trainer) -> None:
+        row = self.history[-1]
+        epoch = int(row["epoch"])
+        if self.on_epoch is not None:
+            self.on_epoch(row)
+        rate = float(trainer.optimizers[0].param_groups[-1]["lr"])
+        for logger in trainer.loggers:
+            logger.log_metrics({**row, "learning_rate": rate}, step=epoch)
+            logger.save()
+        if self.report is not None:
+            self.report(
+                f"epoch {epoch + 1}/{self.batches.options.epochs}: train loss {row['train_loss']:.3f}, validation loss "
+                f"{row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.3f} (best in epoch {self.best_epoch + 1})"
+            )
+
+
+def _merit(row: dict[str, float]) -> tuple[float, float, float]:
+    """Return what the best epoch has most of; of equals, the first."""
+    return row["valid_accuracy"], -row["valid_loss"], -row["epoch"]
+
+
+def _checked(module: lightning.LightningModule) -> TrainModule:
+    assert isinstance(module, TrainModule)  # noqa: S101  # nothing else is ever given to the trainer
+    return module

@@ -1,0 +1,108 @@
+"""The network with its loss, optimiser and schedule, as Lightning wants them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import nn
+
+from edgegenre import models
+from edgegenre_runtime.errors import UsageError
+
+from .distill import Teachers, distillation_loss
+from .options import TrainOptions
+
+__all__ = ["TrainModule", "learning_rate_factor"]
+
+_WARM_UP = 0.1
+
+
+class TrainModule(lightning.LightningModule):
+    """What is done in a training step.
+
+    Parameters
+    ----------
+    network
+        What is trained.
+    class_weights
+        float32 [C], factor of each class in the loss.
+    options
+        How to train.
+    first_epoch
+        Epochs that an earlier run has done.
+    teachers
+        Networks to learn from, or none.
+    """
+
+    def __init__(
+        self,
+        network: models.Network,
+        class_weights: torch.Tensor,
+        options: TrainOptions,
+        first_epoch: int,
+        teachers: Teachers | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.options, self.first_epoch, self.teachers = network, options, first_epoch, teachers
+        self.loss = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=options.label_smoothing)
+        self.groups = models.parameter_groups(network)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, counted from 0 over all runs."""
+        return int(self.first_epoch + self.current_epoch)
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze or free all but the head."""
+        for _, parameters in self.groups[:-1]:
+            for parameter in parameters:
+                parameter.requires_grad_(self.epoch >= self.options.freeze_epochs)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
+        """Return the loss of a batch; raises :class:`UsageError` when it is not finite."""
+        # Dropout follows from seed, epoch, step and rank alone; a seed an epoch would not do, because loaders draw
+        # from the same generator, and not at the same time in the first epoch of a run as in a later one.
+        place = np.random.SeedSequence((self.options.seed, self.epoch, number, self.global_rank))
+        torch.manual_seed(int(place.generate_state(1)[0]))
+        windows, targets = batch
+        logits = self.network(windows)
+        loss: torch.Tensor = self.loss(logits, targets)
+        if self.teachers is not None:
+            o = self.options
+            soft = distillation_loss(logits, self.teachers(windows, o.temperature), o.temperature)
+            loss = (1 - o.teacher_weight) * loss + o.teacher_weight * soft
+        if not torch.isfinite(loss):
+            raise UsageError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: try a lower --learning-rate")
+        is_parallel = self.trainer.world_size > 1
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, logger=False, sync_dist=is_parallel,
+            batch_size=len(targets),
+        )  # fmt: skip
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Adam with decoupled decay; a group's rate falls with its distance from the head."""
+        o = self.options
+        last = len(self.groups) - 1
+        parts = [
+            {"params": parameters, "lr": o.learning_rate * o.layer_decay ** (last - i)}
+            for i, (_, parameters) in enumerate(self.groups)
+        ]
+        optimiser = torch.optim.AdamW(parts, lr=o.learning_rate, weight_decay=o.weight_decay)
+        steps_an_epoch = int(self.trainer.estimated_stepping_batches) // int(self.trainer.max_epochs or 1)
+        first, total = self.first_epoch * steps_an_epoch, o.epochs * steps_an_epoch
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: learning_rate_factor((first + step) / total)
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def learning_rate_factor(done: float) -> float:
+    """Return the learning rate over its peak after a share 0 … 1 of the steps: up along a line, down a cosine."""
+    if done < _WARM_UP:
+        return 0.04 + 0.96 * done / _WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min((done - _WARM_UP) / (1 - _WARM_UP), 1.0)))

@@ -1,0 +1,65 @@
+"""Where a run's curves go: TensorBoard or Weights & Biases where they are installed, JSON and PNG always."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from edgegenre_runtime.errors import MissingExtraError
+
+__all__ = ["LoggerName", "has_tensorboard", "make_logger", "plot_history", "save_history"]
+
+LoggerName = Literal["tensorboard", "wandb", "none"]
+
+
+def has_tensorboard() -> bool:
+    """Return whether TensorBoard's writer is installed."""
+    return find_spec("tensorboard") is not None
+
+
+def make_logger(name: LoggerName, out: Path) -> Any:
+    """Return Lightning's logger, or none where TensorBoard, the default, is not installed.
+
+    Weights & Biases takes its settings from the environment; ``WANDB_MODE=offline`` needs no network.
+
+    Raises
+    ------
+    MissingExtraError
+        If Weights & Biases is asked for and not installed.
+    """
+    if name == "wandb":
+        if find_spec("wandb") is None:
+            raise MissingExtraError("wandb", "wandb")
+        from lightning.pytorch.loggers import WandbLogger
+
+        return WandbLogger(project="edgegenre", name=out.name, save_dir=out)
+    if name == "tensorboard" and has_tensorboard():
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        return TensorBoardLogger(out, name="tensorboard", version="")
+    return None
+
+
+def save_history(history: Sequence[dict[str, float]], path: Path) -> None:
+    """Write a row an epoch as JSON."""
+    path.write_text(json.dumps(list(history), indent=1), encoding="utf-8")
+
+
+def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> None:
+    """Draw loss and validation accuracy over the epochs into a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in history]
+    for key in ("train_loss", "valid_loss"):
+        left.plot(epochs, [row[key] for row in history], label=key.replace("_", " "))
+    right.plot(epochs, [row["valid_accuracy"] for row in history], label="valid accuracy (tracks)")
+    for axes in (left, right):
+        axes.axvline(best_epoch, color="grey", linestyle=":", label="kept")
+        axes.set_xlabel("epoch")
+        axes.legend()
+    figure.savefig(path, dpi=120)

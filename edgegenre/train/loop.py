@@ -1,0 +1,229 @@
+"""A training run, from a feature cache to the best checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import platform
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import DataLoader
+
+from edgegenre.checkpoint import Checkpoint, load_checkpoint, to_module
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.evaluate.scoring import score_windows, torch_predictor
+from edgegenre.models import ModelConfig, Network, build
+from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.frontend import Tables
+
+from .batches import Batches
+from .callbacks import Keep
+from .distill import Teachers
+from .lightning_module import TrainModule
+from .loggers import LoggerName, make_logger, plot_history
+from .options import Hardware, TrainOptions, TrainResult
+from .resume import RunState, load_state
+
+__all__ = ["is_first_process", "train"]
+
+
+def train(
+    cache: FeatureCache,
+    tables: Tables,
+    config: ModelConfig,
+    options: TrainOptions,
+    out: Path,
+    *,
+    about: dict[str, Any],
+    hardware: Hardware | None = None,
+    teachers: Teachers | None = None,
+    initialise: Callable[[Network], None] | None = None,
+    resume: bool = False,
+    logger: LoggerName = "none",
+    progress_bar: bool = False,
+    report: Callable[[str], None] = print,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> TrainResult:
+    """Train a network on the cache's training tracks and keep the best by its validation tracks.
+
+    Parameters
+    ----------
+    cache
+        Log-mel frames with a split.
+    tables
+        The front-end that made them.
+    config, options, hardware
+        What to train, how, and on what (by default one device).
+    out
+        Folder for ``best.safetensors``, ``best.json``, ``last.safetensors`` (what ``resume`` continues from),
+        ``history.json`` and ``curves.png``.
+    about
+        JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``, ``weights``.
+    teachers
+        Networks to learn from, of the same front-end and classes (:func:`.distill.load_teachers`).
+    initialise
+        Called with the new network, to put published weights into it.
+    resume
+        Continue the run in ``out``, as if it had never stopped; a new one where there is none.
+    logger, progress_bar, report
+        Where curves go, whether to draw Lightning's bar; without it ``report`` is called with a line an epoch.
+    on_epoch
+        Called with the history's row after each epoch; what it raises ends the run.
+
+    Raises
+    ------
+    DataError
+        If there is no training or validation track, or a class has no training track.
+    UsageError
+        If loss or validation stop being finite, or a run is resumed with other options than it was started with.
+    """
+    hardware = hardware if hardware is not None else Hardware()
+    _check_hardware(hardware, options)
+    class_weights = _class_weights(cache, options)
+    batches = Batches(cache, cache.tracks_of("train"), tables, options)
+    identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
+    state = _starting_state(out, identity, resume, report)
+    torch.manual_seed(options.seed)
+    network = build(config)
+    if initialise is not None and state is None:
+        initialise(network)
+        network.train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; missing in torch's stubs
+    if state is not None:
+        network.load_state_dict(state.network)
+        batches.epoch = len(state.history)
+    meta = {**about, "options": dataclasses.asdict(options), "versions": _versions()}
+    checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta)
+    keep = Keep(batches, checkpoint, out, identity, state, None if progress_bar else report, on_epoch)
+    if not keep.is_done():
+        module = TrainModule(network, class_weights, options, len(keep.history), teachers)
+        trainer = _trainer(options, hardware, len(keep.history), keep, make_logger(logger, out), out)
+        loader = DataLoader(batches, batch_size=None, num_workers=hardware.workers)
+        _run(trainer, module, loader)
+    if not keep.history:
+        raise UsageError("training was stopped before the first epoch ended: no checkpoint was written")
+    if is_first_process():
+        plot_history(keep.history, keep.best_epoch, out / "curves.png")
+    best = out / "best.safetensors"
+    predict = torch_predictor(to_module(load_checkpoint(best)), tables.spec.top_db)
+    return TrainResult(best, keep.best_epoch, len(keep.history), score_windows(predict, keep.windows, keep.truth))
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes files and speaks, of those that train together."""
+    return getattr(rank_zero_only, "rank", None) in (None, 0)
+
+
+def _run(trainer: lightning.Trainer, module: TrainModule, loader: DataLoader[Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # the teachers
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        try:
+            trainer.fit(module, loader)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C; the best so far is already on disk
+            raise KeyboardInterrupt from error
+
+
+def _trainer(
+    options: TrainOptions,
+    hardware: Hardware,
+    epochs_done: int,
+    keep: Keep,
+    logger: Any,
+    out: Path,
+) -> lightning.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no hardware lists, no advertisements
+    return lightning.Trainer(
+        max_epochs=options.epochs - epochs_done,
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=hardware.strategy,
+        precision=options.precision,
+        callbacks=[keep],
+        logger=logger if logger is not None else False,
+        enable_checkpointing=False,
+        enable_progress_bar=keep.report is None,
+        enable_model_summary=False,
+        default_root_dir=out,
+        log_every_n_steps=1,
+    )
+
+
+def _check_hardware(hardware: Hardware, options: TrainOptions) -> None:
+    is_parallel = hardware.devices != 1 or hardware.nodes > 1
+    if is_parallel and options.freeze_epochs:
+        raise UsageError("frozen epochs need one device: parallel training fixes what is trained when it starts")
+
+
+def _class_weights(cache: FeatureCache, options: TrainOptions) -> torch.Tensor:
+    """Return each class's factor in the loss; raises :class:`DataError` where there is nothing to learn from."""
+    counts = np.bincount(cache.y[cache.tracks_of("train")], minlength=len(cache.labels))
+    if not len(cache.tracks_of("valid")) or not counts.all():
+        empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
+        raise DataError(
+            f"training needs validation tracks and tracks of every class; none for: {empty or 'validation'}"
+        )
+    weights = counts.sum() / (len(counts) * counts) if options.class_weights else np.ones(len(counts))
+    return torch.tensor(weights).float()
+
+
+def _starting_state(
+    out: Path, identity: dict[str, Any], resume: bool, report: Callable[[str], None]
+) -> RunState | None:
+    """Return what to continue from; without ``resume`` an earlier run's state is removed."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "last.safetensors"
+    if not resume:
+        path.unlink(missing_ok=True)
+        return None
+    if not path.exists():
+        report(f"{out}: nothing to resume, the run starts at epoch 1")
+        return None
+    state = load_state(path, identity)
+    report(f"{out}: resumed after epoch {len(state.history)}")
+    return state
+
+
+def _identity(
+    cache: FeatureCache,
+    tables: Tables,
+    config: ModelConfig,
+    options: TrainOptions,
+    hardware: Hardware,
+    teachers: Teachers | None,
+    weights: str,
+) -> dict[str, Any]:
+    """Return everything that decides the weights, JSON-ready."""
+    data: list[npt.NDArray[Any]] = [cache.offsets, cache.y, cache.split, cache.frames]
+    return {
+        **dataclasses.asdict(options),
+        "model": config.to_dict(),
+        "data": _digest(data) + " " + ", ".join(cache.labels),
+        "weights": weights,
+        "front-end": tables.spec_hash,
+        "devices": hardware.devices * hardware.nodes,
+        "teachers": "" if teachers is None else _digest([t.numpy() for t in teachers.state_dict().values()]),
+    }
+
+
+def _digest(arrays: list[npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    return {"torch": torch.__version__, "lightning": lightning.__version__, "python": platform.python_version()}

@@ -1,0 +1,124 @@
+"""What a killed run continues from: one safetensors file an epoch, with the JSON in its header. No pickle.
+
+One file, renamed into place, because two could be torn apart by the kill. Random states are not in it: order,
+crops, augmentation and dropout follow from seed and epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.errors import CheckpointError, UsageError
+
+__all__ = ["RunState", "load_state", "restore_optimiser", "save_state"]
+
+_VERSION = 1
+_SECTIONS = ("network", "average", "optimiser")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunState:
+    """A run after an epoch.
+
+    Attributes
+    ----------
+    identity
+        JSON-ready: options, network, data and teachers; a run continues only with the same.
+    best_epoch
+        Epoch of the kept checkpoint, counted from 0.
+    history
+        A row an epoch.
+    network, average, optimiser
+        Tensors by name; the optimiser's are ``PARAMETER/KEY``, the average's may be none.
+    """
+
+    identity: dict[str, Any]
+    best_epoch: int
+    history: list[dict[str, float]]
+    network: dict[str, torch.Tensor]
+    average: dict[str, torch.Tensor]
+    optimiser: dict[str, torch.Tensor]
+
+
+def save_state(
+    path: Path,
+    *,
+    identity: dict[str, Any],
+    best_epoch: int,
+    history: list[dict[str, float]],
+    network: nn.Module,
+    average: nn.Module | None,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write the state of a run, beside its target and then renamed."""
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    sections = {
+        "network": network.state_dict(),
+        "average": {} if average is None else average.state_dict(),
+        "optimiser": {
+            f"{names[id(parameter)]}/{key}": tensor
+            for parameter, values in optimiser.state.items()
+            for key, tensor in values.items()
+        },
+    }
+    tensors = {
+        f"{section}:{name}": tensor.detach().cpu().contiguous().clone()
+        for section, content in sections.items()
+        for name, tensor in content.items()
+    }
+    about = {"format_version": _VERSION, "identity": identity, "best_epoch": best_epoch, "history": history}
+    with written_beside(path) as handle:
+        handle.write(save(tensors, metadata={"about": json.dumps(about)}))
+
+
+def load_state(path: Path, identity: dict[str, Any]) -> RunState:
+    """Read what :func:`save_state` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or of another version.
+    UsageError
+        If the run that wrote it had other options, data or teachers than ``identity``.
+    """
+    try:
+        with safe_open(path, framework="pt") as archive:
+            about = json.loads(archive.metadata()["about"])
+            if about["format_version"] != _VERSION:
+                raise CheckpointError(f"{path}: run state of format {about['format_version']}; known is {_VERSION}")
+            sections: dict[str, dict[str, torch.Tensor]] = {section: {} for section in _SECTIONS}
+            for key in archive.keys():  # noqa: SIM118  # not a mapping
+                section, name = key.split(":", 1)
+                sections[section][name] = archive.get_tensor(key)
+            state = RunState(about["identity"], about["best_epoch"], about["history"], **sections)
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: the run's state is damaged: start again without --resume") from error
+    wanted = json.loads(json.dumps(identity))
+    differing = sorted(key for key in {*wanted, *state.identity} if wanted.get(key) != state.identity.get(key))
+    if differing:
+        key = differing[0]
+        raise UsageError(
+            f"{path}: the run was started with {key} {state.identity.get(key)}, now it is {wanted.get(key)}; resume "
+            "with what it was started with, or start again without --resume"
+        )
+    return state
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Put the tensors of a :class:`RunState` back into an optimiser, in the memory layout of the parameters."""
+    parameters = dict(network.named_parameters())
+    for full_name, tensor in tensors.items():
+        name, key = full_name.rsplit("/", 1)
+        parameter = parameters[name]
+        if tensor.shape == parameter.shape and key != "step":
+            tensor = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(tensor).detach()
+        optimiser.state[parameter][key] = tensor

@@ -1,0 +1,111 @@
+"""The tracks that the gate compares on: a part of a feature cache, or rendered toy music where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.evaluate.scoring import track_windows, window_starts
+from edgegenre.toy.dataset import render
+from edgegenre.toy.styles import STYLES
+from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.frontend import Tables, log_mel, normalise
+
+__all__ = ["GateSet", "cache_gate_set", "toy_gate_set", "toy_pcm"]
+
+_TOY_TRACKS = 40
+_TOY_SEED = 900_000  # no calibration window is drawn with such a seed
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class GateSet:
+    """Tracks with their windows.
+
+    Attributes
+    ----------
+    names
+        Name of each track.
+    windows
+        Windows of each track, int8 [n, n_mels, frames_per_window].
+    truth
+        Class of each track, int64 [n_tracks]; None where the labels mean nothing to the network.
+    source
+        What it is, for people.
+    spec_hash
+        Front-end that made the windows.
+
+    Raises
+    ------
+    DataError
+        If there is no track, or the number of names, windows and classes differ.
+    """
+
+    names: tuple[str, ...]
+    windows: tuple[npt.NDArray[np.int8], ...]
+    truth: npt.NDArray[np.int64] | None
+    source: str
+    spec_hash: str
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        if not n:
+            raise DataError(f"{self.source} has no tracks to compare on: split the data set, or name another part")
+        if len(self.windows) != n or (self.truth is not None and len(self.truth) != n):
+            raise DataError(f"{self.source}: {n} names for {len(self.windows)} tracks")
+
+    @property
+    def cells(self) -> npt.NDArray[np.int8]:
+        """All windows, track after track, int8 [N, n_mels, frames_per_window]."""
+        return np.concatenate(self.windows)
+
+    def per_track(self, per_window: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the mean over each track's windows, float32 [n_tracks, C], of float32 [N, C]."""
+        counts = np.array([len(cells) for cells in self.windows])
+        sums = np.add.reduceat(per_window.astype(np.float64), np.cumsum(counts) - counts, axis=0)
+        return np.asarray(sums / counts[:, None], dtype=np.float32)
+
+    def digest(self) -> str:
+        """Return a hash of the windows, for the record."""
+        return hashlib.sha256(np.ascontiguousarray(self.cells).data).hexdigest()[:16]
+
+
+def cache_gate_set(cache: FeatureCache, tables: Tables, part: str, source: str) -> GateSet:
+    """Take the tracks of a part (``"valid"`` or ``"test"``) of a cache; raises :class:`DataError` if it is empty."""
+    tracks = cache.tracks_of(part)
+    return GateSet(
+        names=tuple(cache.names[track] for track in tracks),
+        windows=tuple(track_windows(cache, int(track), tables) for track in tracks),
+        truth=cache.y[tracks].astype(np.int64),
+        source=f"the {part} part of {source}",
+        spec_hash=tables.spec_hash,
+    )
+
+
+def toy_gate_set(tables: Tables) -> GateSet:
+    """Render forty toy tracks of two half-overlapping windows each, style by style in turn."""
+    spec = tables.spec
+    styles, names, windows = sorted(STYLES), [], []
+    for k in range(_TOY_TRACKS):
+        style = styles[k % len(styles)]
+        pcm = render(style, _TOY_SEED + k, 1.5 * spec.window_s + 0.1, spec.sample_rate_hz)
+        frames = log_mel(pcm, tables).frames_q9
+        starts = window_starts(frames.shape[1], spec.frames_per_window)
+        cuts = [frames[:, start : start + spec.frames_per_window] for start in starts]
+        names.append(f"toy {style} {k // len(styles)}")
+        windows.append(np.stack([normalise(cut, tables).cells for cut in cuts]))
+    return GateSet(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
+
+
+def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], GateSet]:
+    """Render forty pieces of one window; returns int16 [40, window_samples] and what the front-end makes of each."""
+    spec, styles = tables.spec, sorted(STYLES)
+    chosen = [styles[k % len(styles)] for k in range(_TOY_TRACKS)]
+    pieces = [render(style, _TOY_SEED + k, spec.window_s + 0.1, spec.sample_rate_hz) for k, style in enumerate(chosen)]
+    pcm = np.stack([piece[: spec.window_samples] for piece in pieces])
+    windows = tuple(normalise(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
+    names = tuple(f"toy {style} {k // len(styles)}" for k, style in enumerate(chosen))
+    return pcm, GateSet(names, windows, None, "rendered toy music", tables.spec_hash)

@@ -1,0 +1,205 @@
+"""Run the trained network and its artefacts over the same windows, and compare what they answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from torch import nn
+
+from edgegenre_export.silence import quiet
+from edgegenre_runtime.network.quantization import dequantise, softmax
+
+__all__ = [
+    "INPUT_ZERO_POINT",
+    "Agreement",
+    "compare",
+    "input_scale_db",
+    "is_waveform",
+    "run_artefact",
+    "run_onnx",
+    "run_tflite",
+    "run_torch",
+    "run_waveform",
+    "windows_db",
+]
+
+INPUT_ZERO_POINT = -128
+"""The cell that stands for 0 dB above the floor."""
+
+_BATCH = 32
+
+
+def input_scale_db(top_db: int) -> float:
+    """Return what one step of a window cell is worth, in dB, as the float32 that the models carry."""
+    return float(np.float32(top_db / 255))
+
+
+def windows_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
+    """Return windows as networks take them, dB above the floor, float32 [N, 1, n_mels, frames], from int8 cells."""
+    return torch.from_numpy(dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
+
+
+def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
+    """Return the trained network's logits, float32 [N, C], for cells int8 [N, n_mels, frames]."""
+    network.eval()
+    with torch.no_grad():
+        parts = [network(batch).numpy() for batch in torch.split(windows_db(cells, top_db), _BATCH)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: bool = False) -> npt.NDArray[Any]:
+    """Run a .tflite window by window with LiteRT.
+
+    Parameters
+    ----------
+    model
+        Content of the file.
+    inputs
+        [N, n_mels, frames] of the model's input dtype.
+    reference_kernels
+        Use the plain reference kernels in place of LiteRT's default (XNNPACK).
+
+    Returns
+    -------
+    ndarray
+        [N, C] of the model's output dtype.
+    """
+    return _run_tflite(model, inputs[:, None, :, :, None], reference_kernels)
+
+
+def _run_tflite(model: bytes, inputs: npt.NDArray[Any], reference_kernels: bool) -> npt.NDArray[Any]:
+    """Run a .tflite over inputs [N, …], each with the batch dimension of the model."""
+    resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.BUILTIN
+    with quiet():
+        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=1)
+        interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    outputs = []
+    for window in inputs:
+        interpreter.set_tensor(source, window)
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(target)[0])
+    return np.stack(outputs)
+
+
+def run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Run an .onnx window by window with onnxruntime on the CPU.
+
+    Parameters
+    ----------
+    model
+        Content of the file.
+    inputs
+        [N, n_mels, frames] of the model's input dtype.
+
+    Returns
+    -------
+    ndarray
+        [N, C] of the model's output dtype.
+    """
+    return _run_onnx(model, inputs[:, None, None])
+
+
+def _run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Run an .onnx over inputs [N, …], each with the batch dimension of the model."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.concatenate([session.run(None, {name: window})[0] for window in inputs])
+
+
+def is_waveform(name: str) -> bool:
+    """Return whether a model file of a bundle takes PCM and gives probabilities."""
+    return name.startswith("model_audio.")
+
+
+def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Run a waveform model over windows of PCM.
+
+    Parameters
+    ----------
+    name
+        File name; its ending says how to run it.
+    model
+        Its content.
+    pcm
+        int16 [N, window_samples]; the model gets a full scale of 1.
+
+    Returns
+    -------
+    ndarray
+        Probabilities, float32 [N, C].
+    """
+    inputs = (pcm / np.float32(32768)).astype(np.float32)[:, None]
+    return _run_onnx(model, inputs) if name.endswith(".onnx") else _run_tflite(model, inputs, False)
+
+
+def run_artefact(
+    name: str, model: bytes, cells: npt.NDArray[np.int8], top_db: int, *, reference_kernels: bool = False
+) -> npt.NDArray[Any]:
+    """Run a model file of a bundle over window cells.
+
+    Parameters
+    ----------
+    name
+        File name; its ending and its ``int8`` or ``float`` say how to run it.
+    model
+        Its content.
+    cells
+        int8 [N, n_mels, frames]; a float model gets the dB that they stand for.
+    top_db
+        The spec's.
+    reference_kernels
+        As in :func:`run_tflite`; only for ``.tflite``.
+
+    Returns
+    -------
+    ndarray
+        [N, C], the raw output: int8, int16 or float32.
+    """
+    inputs: npt.NDArray[Any] = cells
+    if "int8x16" in name:
+        inputs = cells.astype(np.int16) - INPUT_ZERO_POINT  # steps above the floor, 0 to 255
+    elif "int8" not in name:
+        inputs = dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
+    if name.endswith(".onnx"):
+        return run_onnx(model, inputs)
+    return run_tflite(model, inputs, reference_kernels=reference_kernels)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Agreement:
+    """How an artefact's answers differ from the trained network's.
+
+    Attributes
+    ----------
+    n_windows
+        Windows compared.
+    top1_agreement
+        Share of windows with the same most probable class, 0 to 1.
+    max_probability_difference
+        Largest difference of any probability, 0 to 1.
+    """
+
+    n_windows: int
+    top1_agreement: float
+    max_probability_difference: float
+
+
+def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> Agreement:
+    """Compare logits float32 [N, C] of the trained network with an artefact's."""
+    same = expected.argmax(axis=1) == got.argmax(axis=1)
+    difference = np.abs(softmax(expected) - softmax(got))
+    return Agreement(
+        n_windows=len(expected),
+        top1_agreement=float(same.mean()),
+        max_probability_difference=float(difference.max()),
+    )

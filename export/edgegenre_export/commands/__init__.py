@@ -1,0 +1,15 @@
+"""The commands ``edgegenre export`` and ``edgegenre inspect``; each imports its stage when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from . import export, inspect
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
+    app.command("export")(export.export)
+    app.command("inspect")(inspect.inspect)

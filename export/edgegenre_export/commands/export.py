@@ -1,0 +1,222 @@
+"""``edgegenre export``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edgegenre.commands.common import command_line, needs
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.frontend import Tables, released
+from edgegenre_runtime.network.bundle import check_destination
+
+if TYPE_CHECKING:
+    from edgegenre.checkpoint import Checkpoint
+    from edgegenre.data.feature_cache import FeatureCache
+    from edgegenre_export import Calibration, ExportResult, GateSet, Recipe
+
+__all__ = ["export"]
+
+
+def export(
+    checkpoint: Annotated[Path | None, typer.Argument(help="Checkpoint; the shipped one if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Bundle folder to write; of a sweep, the folder of all.")] = Path("bundle"),
+    int8: Annotated[bool, typer.Option("--int8", help="The same as --recipe int8 (without either: float).")] = False,
+    recipe: Annotated[
+        str | None, typer.Option(help="float, int8, int8x16, prune30_int8, prune50_int8 or qat_int8.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Feature cache to calibrate, fine-tune and compare on; else the training's.")
+    ] = None,
+    part: Annotated[Literal["valid", "test"], typer.Option(help="Part of the cache that the gate asks.")] = "test",
+    gate: Annotated[Literal["on", "off"], typer.Option(help="Hold every artefact to the trained network.")] = "on",
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a recipe's fine-tuning, if not its own.", min=1)] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoint that fine-tuning learns from, if not itself; repeatable.")
+    ] = None,
+    windows: Annotated[int, typer.Option(help="Calibration windows.", min=10)] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of calibration windows and fine-tuning.", min=0)] = 0,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Every recipe, with a table and a Pareto plot.")] = False,
+) -> None:
+    """Export a checkpoint as a bundle for devices; exit code 3 if the result does not answer as the trained network.
+
+    Calibration windows come from the training split that the checkpoint was trained on, else from --data; the gate's
+    tracks from its test part. The shipped checkpoint, whose recordings cannot be shipped, is calibrated and compared
+    on rendered toy music. A pruned or fine-tuned checkpoint is kept as OUT.tuned, a rejected bundle as OUT.rejected.
+
+    Example: `edgegenre export runs/mine --recipe prune50_int8 --out mine.bundle`
+    """
+    with needs("export"):
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
+        from edgegenre_export import find_recipe
+    if int8 and recipe not in (None, "int8"):
+        raise UsageError(f"--int8 and --recipe {recipe} were given: choose one")
+    chosen = _with_epochs(find_recipe(recipe or ("int8" if int8 else "float")), epochs)
+    if not sweep:
+        check_destination(out)
+    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    to_module(loaded)  # what is wrong with it is told before anything is drawn
+    tables = released(loaded.spec.name)
+    cache, source = _cache(loaded, tables, data)
+    if chosen.tuning is not None and cache is None:
+        raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
+    if teacher and chosen.tuning is None and not sweep:
+        raise UsageError(f"recipe {chosen.name} does not fine-tune, so that a teacher has nobody to teach")
+    calibration = _calibration(loaded, tables, cache, source, windows, seed)
+    typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
+    tracks = _gate_set(tables, cache, source, part) if gate == "on" else None
+    job = _Job(loaded, tables, cache, calibration, tracks, tuple(teacher or ()), seed, command_line())
+    if sweep:
+        _sweep(job, out, epochs)
+        return
+    _say(_run(job, chosen, out), out)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """What every recipe of a command is exported from."""
+
+    checkpoint: Checkpoint
+    tables: Tables
+    cache: FeatureCache | None
+    calibration: Calibration
+    tracks: GateSet | None
+    teachers: tuple[Path, ...]
+    seed: int
+    command: str
+
+
+def _run(job: _Job, recipe: Recipe, out: Path) -> ExportResult:
+    """Fine-tune if the recipe says so, and export."""
+    from edgegenre_export import export_bundle
+    from edgegenre_export.quantize.calibration_data import golden_pcm
+
+    checkpoint = job.checkpoint
+    if recipe.tuning is not None and job.cache is not None:
+        with needs("train"):
+            from edgegenre_export.prepare.fine_tune import fine_tune
+        folder = out.with_name(out.name + ".tuned")
+        checkpoint = fine_tune(
+            checkpoint,
+            job.cache,
+            job.tables,
+            recipe,
+            folder,
+            teachers=job.teachers,
+            seed=job.seed,
+            report=lambda line: typer.echo(f"  {line}"),
+        )
+        typer.echo(f"{folder}: the fine-tuned checkpoint")
+    return export_bundle(
+        checkpoint,
+        job.tables,
+        job.calibration,
+        out,
+        golden_pcm=golden_pcm(job.tables),
+        command=job.command,
+        recipe=recipe,
+        gate=job.tracks,
+        untuned=job.checkpoint if recipe.tuning is not None else None,
+        progress=lambda line: typer.echo(f"  {line} …", err=True),
+    )
+
+
+def _sweep(job: _Job, out: Path, epochs: int | None) -> None:
+    with needs("train"):
+        from edgegenre_export import RECIPES
+
+        from .sweep import sweep_recipes
+
+    recipes = [_with_epochs(r, epochs) for r in RECIPES.values() if r.tuning is None or job.cache is not None]
+    left_out = sorted(set(RECIPES) - {recipe.name for recipe in recipes})
+    if left_out:
+        typer.echo(f"left out, as they need training data (--data): {', '.join(left_out)}", err=True)
+    count = _counter()
+    sweep_recipes(recipes, lambda recipe, folder: _run(job, recipe, folder), out, job.command, typer.echo, count)
+    typer.echo(f"{out}: bundles, sweep.md, sweep.json, sweep.png")
+
+
+def _counter() -> Callable[[Path], int] | None:
+    """Return a counter of instructions if the emulated board of `edgegenre bench instructions` is set up."""
+    try:
+        from edgegenre_bench.emulate.network_instructions import count_network, is_at_hand
+    except ModuleNotFoundError:  # the bench extra is not installed
+        return None
+    if not is_at_hand():
+        typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
+        return None
+    return count_network
+
+
+def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    if recipe.tuning is None or epochs is None:
+        return recipe
+    return dataclasses.replace(recipe, tuning=dataclasses.replace(recipe.tuning, epochs=epochs))
+
+
+def _say(result: ExportResult, out: Path) -> None:
+    if "model_int8.tflite" in result.certificates:
+        typer.echo(result.certificates["model_int8.tflite"].format_table())
+    for name, agreement in result.agreement.items():
+        typer.echo(
+            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the trained network on "
+            f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
+            f"{agreement.max_probability_difference:.3f}"
+        )
+    for name, agreement in result.waveform_agreement.items():
+        typer.echo(
+            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the mel path on "
+            f"{agreement.top1_agreement:.1%} of {agreement.n_windows} golden windows, largest probability difference "
+            f"{agreement.max_probability_difference:.4f}"
+        )
+    if result.gate is None:
+        typer.echo("gate: off")
+    else:
+        for v in result.gate.verdicts:
+            known = "" if v.accuracy_now is None else f", accuracy {v.accuracy_before:.4f} → {v.accuracy_now:.4f}"
+            typer.echo(
+                f"gate: {v.artefact} answers {v.agreement:.2%} of {v.n_tracks} tracks as {v.against}{known}, least "
+                f"cosine {v.cosine:.4f}"
+            )
+    hint = f"; run it with  edgegenre-run --bundle {out} FILE" if "model_int8.tflite" in result.sizes_bytes else ""
+    typer.echo(f"{out}: written in {result.seconds:.1f} s{hint}")
+
+
+def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[FeatureCache | None, str]:
+    """Return ``data`` or the checkpoint's own features and what they are called; none for the shipped checkpoint."""
+    from edgegenre.data.feature_cache import load_cache
+
+    recorded = checkpoint.meta.get("features")
+    if data is None and recorded and Path(recorded).exists():
+        data = Path(recorded)
+    if data is None:
+        if checkpoint.meta.get("calibration") == "toy":
+            return None, ""
+        raise UsageError(f"the training features {recorded} are not there any more: name a feature cache with --data")
+    cache = load_cache(data, tables)
+    if cache.labels != checkpoint.labels:
+        raise UsageError(
+            f"{data} has classes {', '.join(cache.labels)}; the checkpoint has {', '.join(checkpoint.labels)}: "
+            "name the data that it was trained on"
+        )
+    return cache, str(data)
+
+
+def _calibration(
+    checkpoint: Checkpoint, tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int
+) -> Calibration:
+    from edgegenre_export.quantize.calibration_data import draw_calibration, toy_calibration
+
+    if cache is None:
+        return toy_calibration(tables, n, seed)
+    return draw_calibration(cache, tables, n, seed, source)
+
+
+def _gate_set(tables: Tables, cache: FeatureCache | None, source: str, part: str) -> GateSet:
+    from edgegenre_export.accept.reference_data import cache_gate_set, toy_gate_set
+
+    return toy_gate_set(tables) if cache is None else cache_gate_set(cache, tables, part, source)

@@ -1,0 +1,1 @@
+"""Model files for every target, from the prepared network."""

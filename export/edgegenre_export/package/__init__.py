@@ -1,0 +1,1 @@
+"""The bundle as people get it: model card, snippets, C sources, publication."""

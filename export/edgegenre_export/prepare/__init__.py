@@ -1,0 +1,1 @@
+"""Before the conversion: supported operators, pruning, fine-tuning and fake quantization."""

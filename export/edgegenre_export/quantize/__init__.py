@@ -1,0 +1,1 @@
+"""Weights, activation ranges and calibration of an int8 network."""

@@ -1,0 +1,84 @@
+"""Drawing calibration windows and golden PCM: from a feature cache's training split, or from toy music."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre.data.feature_cache import FeatureCache, crop
+from edgegenre.toy.dataset import render
+from edgegenre.toy.styles import STYLES
+from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.frontend import Tables, log_mel, normalise
+
+from .calibration import Calibration
+
+__all__ = ["draw_calibration", "golden_pcm", "toy_calibration"]
+
+_GOLDEN_STYLES = ("classical", "disco", "metal")
+
+
+def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: int, source: str) -> Calibration:
+    """Draw windows from the training tracks, class by class in turn.
+
+    Parameters
+    ----------
+    cache
+        Feature cache with a split.
+    tables
+        The front-end that made it.
+    n_windows
+        How many windows.
+    seed
+        Seed of the draw; the indices are recorded.
+    source
+        Where the cache came from, for the record.
+
+    Returns
+    -------
+    Calibration
+        ``indices`` are the first frames of the windows in ``cache.frames``.
+
+    Raises
+    ------
+    DataError
+        If there is no training track, all are of one class, or the windows are all silent.
+    """
+    tracks, rng = cache.tracks_of("train"), np.random.default_rng(seed)
+    if not len(tracks):
+        raise DataError(f"{source}: no training tracks to calibrate with")
+    by_class = [rng.permutation(tracks[cache.y[tracks] == label]) for label in np.unique(cache.y[tracks])]
+    if len(by_class) == 1:
+        only = cache.labels[int(cache.y[tracks[0]])]
+        raise DataError(
+            f"{source}: all {len(tracks)} training tracks are of one class ({only}); scales drawn from them do not fit "
+            "the others: calibrate on every class"
+        )
+    windows, indices = [], []
+    for k in range(n_windows):
+        members = by_class[k % len(by_class)]
+        track = int(members[(k // len(by_class)) % len(members)])
+        frames, width = cache.track(track), tables.spec.frames_per_window
+        start = int(rng.integers(max(frames.shape[1] - width, 0) + 1))
+        windows.append(normalise(crop(frames, start, width), tables).cells)
+        indices.append(int(cache.offsets[track]) + start)
+    return Calibration(np.stack(windows), tuple(indices), seed, f"the training split of {source}", tables.spec_hash)
+
+
+def toy_calibration(tables: Tables, n_windows: int, seed: int) -> Calibration:
+    """Render windows of toy music, style by style in turn, for a checkpoint whose own data cannot be shipped."""
+    spec = tables.spec
+    styles = sorted(STYLES)
+    windows = []
+    for k in range(n_windows):
+        pcm = render(styles[k % len(styles)], 1000 * seed + k, spec.window_s + 0.1, spec.sample_rate_hz)
+        frames = log_mel(pcm, tables).frames_q9[:, : spec.frames_per_window]
+        windows.append(normalise(frames, tables).cells)
+    return Calibration(np.stack(windows), tuple(range(n_windows)), seed, "rendered toy music", tables.spec_hash)
+
+
+def golden_pcm(tables: Tables) -> list[npt.NDArray[np.int16]]:
+    """Return the PCM that every bundle is replayed with: three rendered pieces, int16 [window_samples] each."""
+    spec = tables.spec
+    pieces = (render(style, 0, spec.window_s + 0.1, spec.sample_rate_hz) for style in _GOLDEN_STYLES)
+    return [pcm[: spec.window_samples] for pcm in pieces]

@@ -1,0 +1,41 @@
+"""Stage 6: the window normaliser, int16 log-mel → int8 network input."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.errors import SpecError
+
+from .tables import Tables
+from .types import Window
+
+__all__ = ["normalise"]
+
+
+def normalise(frames_q9: npt.NDArray[np.int16], tables: Tables) -> Window:
+    """Turn log-mel frames into the network's input tensor.
+
+    ``power_to_db(S, ref=max, top_db=80) + 80`` over the window in integers: the distance of a cell to the
+    window's maximum, times ``norm_gain_q22`` (halves rounded up), counted down from 127 and never below -128.
+
+    Parameters
+    ----------
+    frames_q9
+        int16 [n_mels, frames_per_window] in Q9 (:class:`LogMel`).
+
+    Raises
+    ------
+    SpecError
+        If the shape is another.
+    """
+    spec = tables.spec
+    if frames_q9.shape != (spec.n_mels, spec.frames_per_window):
+        raise SpecError(f"a window is [{spec.n_mels}, {spec.frames_per_window}] log-mel cells, not {frames_q9.shape}")
+    largest = int(frames_q9.max())
+    below_q9 = np.minimum(largest - frames_q9.astype(np.int32), tables.norm_limit_q9)
+    steps = (below_q9 * tables.norm_gain_q22 + (1 << 21)) >> 22
+    cells = np.maximum(127 - steps, -128).astype(np.int8)
+    if largest == -32768:  # digital silence: no maximum to measure from
+        cells[:] = -128
+    return Window(cells=cells, is_silence=largest < tables.silence_q9, spec_hash=tables.spec_hash)

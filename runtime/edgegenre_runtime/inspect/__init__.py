@@ -1,0 +1,1 @@
+"""What a model file or a bundle is, read without running it."""

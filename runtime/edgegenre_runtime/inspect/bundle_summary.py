@@ -1,0 +1,84 @@
+"""What a bundle or a .tflite is, as text for people."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.network.bundle import Bundle
+
+from .mediapipe_metadata import read_metadata
+from .model_report import Certificate
+from .tflite_reader import inspect_tflite
+
+__all__ = ["changed_files", "describe_bundle", "describe_model", "describe_tflite"]
+
+
+def describe_tflite(model: bytes) -> str:
+    """Return certificate and embedded metadata of a .tflite; raises :class:`ExportError` if it is none."""
+    text = describe_model(inspect_tflite(model))
+    metadata = read_metadata(model)
+    if metadata is None:
+        return f"{text}\nmetadata: none"
+    return (
+        f"{text}\nmetadata: {metadata.name}, {metadata.description}; takes {metadata.channels} channel at "
+        f"{metadata.sample_rate_hz} Hz\nlabels: {', '.join(metadata.labels) or 'none'}"
+    )
+
+
+def describe_model(certificate: Certificate) -> str:
+    """Return the tensors of a model, then what goes in, what comes out, its dtypes and whether it is pure int8."""
+    ends = [t for t in certificate.tensors if t.role in ("input", "output")]
+    dtypes = collections.Counter(tensor.dtype for tensor in certificate.tensors)
+    faults = certificate.faults
+    return "\n".join(
+        [
+            certificate.format_table(),
+            *(f"{tensor.role}: {tensor.format_contract()}" for tensor in ends),
+            "tensors: " + ", ".join(f"{n} × {dtype}" for dtype, n in dtypes.most_common()),
+            f"pure int8: {'no, ' + faults[0] if faults else 'yes'}",
+        ]
+    )
+
+
+def changed_files(bundle: Bundle) -> list[str]:
+    """Return the files of a bundle whose content is not what the manifest says, one sentence each."""
+    changed = []
+    for name in bundle.manifest["files"]:
+        try:
+            bundle.read(name)
+        except BundleError as error:
+            changed.append(str(error))
+    return changed
+
+
+def describe_bundle(bundle: Bundle) -> str:
+    """Return what a bundle holds by its manifest: classes, front-end, origin, models, files."""
+    manifest, spec = bundle.manifest, bundle.tables.spec
+    lines = [
+        f"bundle {bundle.root}, format {manifest['format_version']}",
+        f"network: {manifest.get('model', {}).get('name', 'unknown')}, {len(bundle.labels)} classes: "
+        + ", ".join(bundle.labels),
+        f"front-end: {spec.name}, {spec.sample_rate_hz} Hz, windows of {spec.window_s:.2f} s "
+        f"({spec.window_samples} samples), hash {bundle.spec_hash[:12]}",
+        f"recipe: {manifest.get('recipe', 'unknown')}, made by  {manifest.get('command', 'an unknown command')}",
+    ]
+    lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("certificates", {}).items())]
+    micro = manifest.get("tflite_micro", {})
+    if "refused" in micro:
+        lines.append(f"TFLite Micro: no, {micro['refused']}")
+    elif micro:
+        lines.append(f"c/model_int8.h: arena {micro['arena_bytes']} bytes, resolver {', '.join(micro['resolver'])}")
+    files = manifest["files"]
+    n_bytes = sum(entry["bytes"] for entry in files.values())
+    lines.append(f"files: {len(files)}, {n_bytes / 1000:.0f} kB: {', '.join(sorted(files))}")
+    return "\n".join(lines)
+
+
+def _model_line(name: str, entry: dict[str, Any]) -> str:
+    ends = {t["role"]: f"{t['dtype']} {list(t['shape'])}" for t in entry["tensors"] if t["role"] in ("input", "output")}
+    text = f"{name}: {ends.get('input')} → {ends.get('output')}"
+    if "n_macs" in entry:
+        text += f", {entry['n_bytes'] / 1000:.0f} kB, {entry['n_macs'] / 1e6:.1f} MMAC"
+    return text

@@ -1,0 +1,105 @@
+"""The certificate of a model file: every tensor's dtype and scale, the operators, the work."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import Any
+
+from edgegenre_runtime.errors import ExportError
+
+__all__ = ["Certificate", "TensorRecord"]
+
+_LONGEST_NAME = 44
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """One tensor of a model.
+
+    Attributes
+    ----------
+    name, shape, dtype
+        As in the file; dtype in lower case, e.g. ``"int8"``.
+    role
+        ``"input"``, ``"output"``, ``"constant"`` or ``"activation"``.
+    scale, zero_point
+        What a step is worth and the step that stands for 0, of the first channel; None if not quantised.
+    n_scales
+        How many scales there are: 1 for a tensor, more for one a channel, 0 if not quantised.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    scale: float | None
+    zero_point: int | None
+    n_scales: int
+
+    def format_contract(self) -> str:
+        """Return dtype, shape and quantisation on one line, e.g. ``int8 [1, 10], scale 0.11, zero point 53``."""
+        text = f"{self.dtype} [{', '.join(map(str, self.shape))}]"
+        if self.scale is None:
+            return text
+        return f"{text}, scale {self.scale:.9g}, zero point {self.zero_point}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is in a model file.
+
+    Attributes
+    ----------
+    format
+        ``"tflite"`` or ``"onnx"``.
+    ops
+        Operators in the order of the graph.
+    tensors
+        For TFLite all, for ONNX inputs, outputs, constants and integer activations; an ONNX scale or zero
+        point is not a tensor here but stands with its tensor.
+    faults
+        What keeps the model from being pure int8, one sentence each (input scale aside).
+    n_macs
+        Multiply-adds of convolutions, dense layers and matrix products for one input, counted from the graph.
+    n_bytes
+        Size of the file.
+    """
+
+    format: str
+    ops: tuple[str, ...]
+    tensors: tuple[TensorRecord, ...]
+    faults: tuple[str, ...]
+    n_macs: int
+    n_bytes: int
+
+    def only(self, role: str) -> TensorRecord:
+        """Return the one input or output; raises :class:`ExportError` if there are more or none."""
+        found = [tensor for tensor in self.tensors if tensor.role == role]
+        if len(found) != 1:
+            raise ExportError(f"the {self.format} model has {len(found)} {role}s; it must have one")
+        return found[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the certificate as JSON-ready keys and values."""
+        return dataclasses.asdict(self)
+
+    def format_ops(self) -> str:
+        """Return the operators with their numbers, e.g. ``2 × CONV_2D, 1 × MEAN``."""
+        return ", ".join(f"{n} × {op}" for op, n in collections.Counter(self.ops).items())
+
+    def format_cost(self) -> str:
+        """Return size and work, e.g. ``151 kB, 159.4 MMAC``."""
+        return f"{self.n_bytes / 1000:.0f} kB, {self.n_macs / 1e6:.1f} MMAC"
+
+    def format_table(self) -> str:
+        """Return operators, cost and tensors as text, one line a tensor."""
+        lines = [f"{self.format}: {self.format_ops()}", self.format_cost()]
+        lines.append(f"{'role':10} {'dtype':8} {'shape':18} {'scale':>14} {'zero':>5}  name")
+        for t in self.tensors:
+            shape = "×".join(str(size) for size in t.shape) or "scalar"
+            scale = "" if t.scale is None else f"{t.scale:.6g}" + (f" (×{t.n_scales})" if t.n_scales > 1 else "")
+            zero = "" if t.zero_point is None else str(t.zero_point)
+            name = t.name if len(t.name) <= _LONGEST_NAME else "…" + t.name[1 - _LONGEST_NAME :]
+            lines.append(f"{t.role:10} {t.dtype:8} {shape:18} {scale:>14} {zero:>5}  {name}")
+        return "\n".join(lines)

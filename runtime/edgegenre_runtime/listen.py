@@ -1,0 +1,100 @@
+"""``edgegenre-run --mic`` and ``edgegenre-run - --every``: the options put together into one run of the loop."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import queue
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgegenre_runtime.live.analyzer import Listener
+from edgegenre_runtime.live.audio_queue import Captured, Ring
+from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.live.latency import Latency
+from edgegenre_runtime.live.listen_loop import RING_S, Source, listen
+from edgegenre_runtime.live.listen_options import EXIT_LOST
+from edgegenre_runtime.network.classifier import GenreClassifier
+
+from .outputs import Output
+
+__all__ = ["listen_command"]
+
+
+def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> int:
+    """Listen until a signal or the end of the pipe; returns the exit code.
+
+    Raises
+    ------
+    EdgeGenreError
+        If the options are wrong, or something that they need is missing.
+    """
+    every_s = 1.0 if options.every is None else options.every
+    smooth_s = 5.0 if options.smooth is None else options.smooth
+    listener, ring, latency = Listener(classifier, every_s, smooth_s), Ring(RING_S), Latency()
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    source = _source(options, ring, events.put)
+    outputs: list[Output] = []
+    hear: Callable[[Captured], None] | None = None
+    with contextlib.ExitStack() as undo:
+        for make in _outputs(options, events.put, latency):
+            outputs.append(make())
+            undo.callback(outputs[-1].close)
+        if options.save_clips is not None:
+            from edgegenre_runtime.outputs.clips import ClipSaver
+
+            saver = ClipSaver(Path(options.save_clips), classifier.tables.spec.window_s, events.put)
+            outputs.append(saver)
+            hear = saver.hear
+        undo.pop_all()
+    ended = listen(source, ring, listener, outputs, latency, events, hear=hear, may_skip=options.mic is not None)
+    if ended.error is not None:
+        sys.stderr.write(f"edgegenre-run: {ended.error}\n")
+        return EXIT_LOST
+    return 130 if ended.by_signal == signal.SIGINT else 0
+
+
+def _source(options: argparse.Namespace, ring: Ring, say: Callable[[Event], None]) -> Source:
+    if options.mic is None:
+        from edgegenre_runtime.live.pipe_source import PipeSource
+
+        return PipeSource(sys.stdin.fileno(), options.rate, options.channels, options.format, ring, say)
+    from edgegenre_runtime.live.microphone import refresh
+    from edgegenre_runtime.live.microphone_source import MicrophoneSource
+
+    refresh()  # a library that is missing is told now; waiting would not bring it
+    return MicrophoneSource(options.mic, ring, say, retry=not options.no_retry)
+
+
+def _outputs(
+    options: argparse.Namespace, say: Callable[[Event], None], latency: Latency
+) -> Iterator[Callable[[], Output]]:
+    """Yield what makes each output that is asked for; modules of the others are never imported."""
+    source = "-" if options.mic is None else options.mic or "microphone"
+    if options.json:
+        from edgegenre_runtime.outputs.text import JsonLines
+
+        yield lambda: JsonLines(sys.stdout, sys.stderr, source)
+    elif sys.stdout.isatty():
+        from edgegenre_runtime.outputs.terminal import TerminalView
+
+        yield lambda: TerminalView(sys.stdout, shutil.get_terminal_size().columns)
+    else:
+        from edgegenre_runtime.outputs.text import TextLines
+
+        yield lambda: TextLines(sys.stdout, sys.stderr)
+    if options.log is not None:
+        from edgegenre_runtime.outputs.jsonl_log import RotatingLog
+
+        yield lambda: RotatingLog(Path(options.log), source, say)
+    if options.http is not None:
+        from edgegenre_runtime.outputs.http_page import StatusPage
+
+        yield lambda: StatusPage(options.http, source, latency)
+    if options.mqtt is not None:
+        from edgegenre_runtime.outputs.mqtt import MqttOutput
+
+        yield lambda: MqttOutput(options.mqtt, source, say)

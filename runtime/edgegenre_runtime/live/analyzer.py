@@ -1,0 +1,200 @@
+"""From captured blocks to answers: resampling, windows, network, smoothing and gates; every sample is accounted for."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.audio.resample import Resampler
+from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, LevelGate, is_steady_noise, uncertain_below
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.frontend import Window
+from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.network.window_stream import StreamWindow, WindowStream
+
+from .audio_queue import Captured
+from .smoothing import Smoother
+
+__all__ = ["Listener", "LiveResult"]
+
+_MIN_EVERY_S, _MAX_EVERY_S, _MAX_SMOOTH_S = 0.1, 3600.0, 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class LiveResult:
+    """An answer while listening.
+
+    Attributes
+    ----------
+    label
+        A genre, or ``silence``, ``noise`` or ``uncertain``.
+    probabilities
+        Smoothed probability of every class by its name; empty for silence and noise.
+    start_s, end_s
+        The audio that the network saw, in seconds of the source's time since the first sample; lost samples count.
+    unix_s
+        Time of the answer in seconds since 1970.
+    rate_hz
+        Rate of the source.
+    captured_samples
+        Samples of the source since the start that were worked on.
+    dropped_samples
+        Samples of the source lost since the answer before.
+    skipped_windows
+        Windows left out since the answer before, because the work was behind.
+    level_dbfs
+        Loudest level since the answer before (RMS of a block, relative to a full-scale square wave).
+    is_repeated
+        Whether less than a window was there, and was repeated to fill it.
+    capture_ms, mel_ms, network_ms
+        Time from the arrival of the last sample to the start of the work, in the front-end and in the network.
+    cells
+        What the network saw, int8 [n_mels, frames_per_window].
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    start_s: float
+    end_s: float
+    unix_s: float
+    rate_hz: int
+    captured_samples: int
+    dropped_samples: int
+    skipped_windows: int
+    level_dbfs: float
+    is_repeated: bool
+    capture_ms: float
+    mel_ms: float
+    network_ms: float
+    cells: npt.NDArray[np.int8]
+
+
+class Listener:
+    """The work on a live stream; memory is one window of frames, whatever comes.
+
+    After lost samples or at another rate the window starts anew, so that none holds a gap; its first answers are of
+    what is there, repeated to fill it.
+
+    Parameters
+    ----------
+    classifier
+        The bundle.
+    every_s
+        Seconds from one answer to the next, 0.1 to 3600; rounded to whole frames of the front-end.
+    smooth_s
+        Time constant of the smoothing in seconds, 0 (none) to 3600.
+
+    Raises
+    ------
+    UsageError
+        If one of these is outside what is allowed.
+    """
+
+    def __init__(self, classifier: GenreClassifier, every_s: float = 1.0, smooth_s: float = 5.0) -> None:
+        if not _MIN_EVERY_S <= every_s <= _MAX_EVERY_S:
+            raise UsageError(f"--every {every_s:g} s was given; allowed are {_MIN_EVERY_S:g} to {_MAX_EVERY_S:g}")
+        if not 0 <= smooth_s <= _MAX_SMOOTH_S:
+            raise UsageError(f"--smooth {smooth_s:g} s was given; allowed are 0 to {_MAX_SMOOTH_S:g}")
+        self._classifier, self._spec = classifier, classifier.tables.spec
+        self._uncertain_below = uncertain_below(classifier.bundle.manifest)
+        hop = max(round(every_s * self._spec.sample_rate_hz / self._spec.hop_samples), 1)
+        self.every_s = hop * self._spec.hop_samples / self._spec.sample_rate_hz
+        self._windows = WindowStream(classifier.tables, hop, max(self._spec.frames_per_window // 8, 1))
+        self._smoother = Smoother(smooth_s)
+        self._resampler: Resampler | None = None
+        self._format = (0, 0)  # rate in Hz and channels of the block before
+        self._origin_s = 0.0  # source's time at which the present run of unbroken samples began
+        self._run_samples = 0  # of the source, in the present run
+        self._captured = self._dropped = self._skipped = 0
+        self._level_dbfs = -120.0
+        self.gate = LevelGate()
+        self.bad_samples = 0
+
+    def take(self, block: Captured, backlog_s: float = 0.0) -> Iterator[LiveResult]:
+        """Work on a block and yield the answers that became due.
+
+        Parameters
+        ----------
+        block
+            From the ring.
+        backlog_s
+            Audio that waits behind it. Where that is more than the time between answers, the work is too slow for
+            the source: the network is not run, and the next answer says so.
+        """
+        began_s = time.monotonic()
+        pcm = self._resample(block)
+        self._level_dbfs = max(self._level_dbfs, self.gate.push(pcm, self._spec.sample_rate_hz))
+        for item in self._windows.push(pcm):
+            if backlog_s > self.every_s:
+                self._skipped += 1
+                continue
+            yield self._answer(item, block, (began_s - block.arrived_s) * 1e3)
+
+    def finish(self) -> Iterator[LiveResult]:
+        """End the stream; yields the answer to one that was too short for any, if there is a frame of it."""
+        if self._resampler is None:
+            return
+        block = Captured(np.zeros((0, self._format[1]), np.float32), self._format[0], 0, time.monotonic())
+        for item in (*self._windows.push(self._resampler.flush()), self._windows.finish()):
+            if item is not None:
+                yield self._answer(item, block, 0.0)
+
+    def _resample(self, block: Captured) -> npt.NDArray[np.int16]:
+        """Return int16 [m] at the front-end's rate, starting anew after a gap or at another rate."""
+        n_samples, channels = block.samples.shape
+        if self._resampler is None or block.lost_samples or self._format != (block.rate_hz, channels):
+            self._origin_s += self._run_samples / max(self._format[0], 1) + block.lost_samples / block.rate_hz
+            self._run_samples, self._format = 0, (block.rate_hz, channels)
+            self._resampler = Resampler(block.rate_hz, channels, self._spec.sample_rate_hz)
+            self._windows.reset()
+        bad_before = self._resampler.bad_samples
+        pcm = self._resampler.push(block.samples)
+        self.bad_samples += self._resampler.bad_samples - bad_before
+        self._run_samples += n_samples
+        self._captured += n_samples
+        self._dropped += block.lost_samples
+        return pcm
+
+    def _answer(self, item: StreamWindow, block: Captured, capture_ms: float) -> LiveResult:
+        began = time.perf_counter()
+        end_s = self._origin_s + item.end_s
+        label, probabilities = self._judge(item.window, end_s, is_repeated=item.is_repeated)
+        result = LiveResult(
+            label=label,
+            probabilities=probabilities,
+            start_s=self._origin_s + item.start_s,
+            end_s=end_s,
+            unix_s=time.time(),
+            rate_hz=block.rate_hz,
+            captured_samples=self._captured,
+            dropped_samples=self._dropped,
+            skipped_windows=self._skipped,
+            level_dbfs=self._level_dbfs,
+            is_repeated=item.is_repeated,
+            capture_ms=capture_ms,
+            mel_ms=item.mel_ms,
+            network_ms=(time.perf_counter() - began) * 1e3,
+            cells=item.window.cells,
+        )
+        self._dropped = self._skipped = 0
+        self._level_dbfs = -120.0
+        return result
+
+    def _judge(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
+        """Return the label, and the smoothed probabilities where there is music."""
+        if window.is_silence or self.gate.is_quiet:
+            self._smoother.reset()
+            return SILENCE, {}
+        if is_steady_noise(window, self._spec):
+            self._smoother.reset()
+            return NOISE, {}
+        if is_repeated:  # holds all that came before it, more of which is no mean of it
+            self._smoother.reset()
+        mean = self._smoother.push(self._classifier.probabilities(window.cells), end_s)
+        best = int(mean.argmax())
+        label = self._classifier.labels[best] if mean[best] >= self._uncertain_below else UNCERTAIN
+        return label, dict(zip(self._classifier.labels, mean.tolist(), strict=True))

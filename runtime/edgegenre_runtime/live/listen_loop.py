@@ -1,0 +1,218 @@
+"""The loop that listens for days: a source fills the ring, this empties it and hands the answers to the outputs.
+
+Threads: this one (front-end, network, outputs); the source's, which opens the microphone and watches it; PortAudio's,
+which calls back with samples; and, where asked for, one of the status page and one of MQTT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Protocol
+
+from edgegenre_runtime.errors import MicrophoneError
+from edgegenre_runtime.outputs import Output
+from edgegenre_runtime.system.systemd_notify import Notifier
+
+from .analyzer import Listener, LiveResult
+from .audio_queue import Captured, Ring
+from .events import Event
+from .latency import Latency
+
+__all__ = ["RING_S", "Ended", "Source", "listen"]
+
+RING_S = 8.0
+"""Seconds of audio that the ring holds."""
+
+_POLL_S = 0.2
+_ZEROS_S = 5.0
+_LAST_WORK_S = 0.5
+
+
+class Source(Protocol):
+    """What fills the ring in a thread of its own."""
+
+    error: MicrophoneError | None
+    captured_samples: int
+    lost_samples: int
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End the thread."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """How listening ended.
+
+    Attributes
+    ----------
+    by_signal
+        The signal that ended it, or 0.
+    error
+        What ended it, if a microphone did.
+    """
+
+    by_signal: int
+    error: MicrophoneError | None
+
+
+class _Loop:
+    """State of :func:`listen`."""
+
+    def __init__(
+        self, source: Source, ring: Ring, listener: Listener, outputs: Sequence[Output], latency: Latency
+    ) -> None:
+        self.source, self.ring, self.listener, self.outputs, self.latency = source, ring, listener, outputs, latency
+        self.notifier = Notifier()
+        self.signal = 0
+        self.wants_statistics = False
+        self.results = self.dropped = self.skipped = 0
+        self.is_zero = False
+        self.is_behind = False
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to every output."""
+        for output in self.outputs:
+            output.event(event)
+        if event.kind in ("live", "lost"):
+            self.notifier.send(f"STATUS={event.message}")
+
+    def work(self, block: Captured, backlog_s: float) -> None:
+        """Work on a block; see :meth:`.Listener.take`."""
+        self._hand_out(self.listener.take(block, backlog_s))
+        zero_s = self.listener.gate.zero_s
+        if zero_s >= _ZEROS_S and not self.is_zero:
+            self.is_zero = True
+            message = f"every sample has been zero for {zero_s:.0f} s: is the microphone muted or broken?"
+            self.tell(Event("zeros", message))
+        elif self.is_zero and not zero_s:
+            self.is_zero = False
+            self.tell(Event("sound", "samples are no longer all zero"))
+
+    def _hand_out(self, results: Iterable[LiveResult]) -> None:
+        for result in results:
+            began = time.perf_counter()
+            for output in self.outputs:
+                output.result(result)
+            out_ms = (time.perf_counter() - began) * 1e3
+            self.latency.add(result.capture_ms, result.mel_ms, result.network_ms, out_ms)
+            self.results += 1
+            self.dropped += result.dropped_samples
+            self.skipped += result.skipped_windows
+            if bool(result.skipped_windows) != self.is_behind:
+                self.is_behind = bool(result.skipped_windows)
+                behind = f"too slow for an answer every {self.listener.every_s:.2f} s: windows are skipped"
+                self.tell(Event("behind", behind if self.is_behind else "keeping up again"))
+
+    def work_to_the_end(self) -> None:
+        """Work on what is left in the ring, for half a second at most, and end the stream."""
+        deadline_s = time.monotonic() + _LAST_WORK_S
+        while time.monotonic() < deadline_s and (block := self.ring.read(0.0)) is not None:
+            self.work(block, 0.0)
+        if not self.results:
+            self._hand_out(self.listener.finish())
+
+    def describe(self) -> str:
+        """Return the counts and the latency on one line."""
+        return (
+            f"{self.source.captured_samples} samples captured, {self.source.lost_samples} not captured, "
+            f"{self.dropped} lost in all, {self.results} answers, {self.skipped} windows skipped; "
+            f"{self.latency.describe()}"
+        )
+
+
+def listen(
+    source: Source,
+    ring: Ring,
+    listener: Listener,
+    outputs: Sequence[Output],
+    latency: Latency,
+    events: queue.SimpleQueue[Event],
+    *,
+    hear: Callable[[Captured], None] | None = None,
+    may_skip: bool = True,
+) -> Ended:
+    """Listen until a signal (SIGTERM, SIGINT) or the source ends it; then write what is left and close the outputs.
+
+    On SIGUSR1 an event holds counts and percentiles, and so does the last event of all.
+
+    Parameters
+    ----------
+    source, ring
+        What fills the ring, not yet started, and the ring.
+    listener
+        What makes answers of blocks.
+    outputs
+        Where answers and events go; closed at the end.
+    latency
+        Gets the times of each answer.
+    events
+        What threads have to say; every event goes to the outputs.
+    hear
+        Called with every block besides.
+    may_skip
+        Whether windows are skipped where the work is behind; a source that waits needs none of this.
+    """
+    loop = _Loop(source, ring, listener, outputs, latency)
+    with _signals(loop):
+        source.start()
+        loop.notifier.send("READY=1")
+        try:
+            while not loop.signal and not ring.is_ended:
+                block = ring.read(_POLL_S)
+                if block is not None:
+                    if hear is not None:
+                        hear(block)
+                    loop.work(block, ring.backlog_s if may_skip else 0.0)
+                _tell_all(loop, events)
+                loop.notifier.alive()
+        finally:
+            loop.notifier.send("STOPPING=1")
+            source.stop()
+            loop.work_to_the_end()
+            _tell_all(loop, events)
+            loop.tell(Event("ended", loop.describe()))
+            for output in outputs:
+                output.close()
+    return Ended(loop.signal, source.error)
+
+
+def _tell_all(loop: _Loop, events: queue.SimpleQueue[Event]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            loop.tell(events.get_nowait())
+    if loop.wants_statistics:
+        loop.wants_statistics = False
+        loop.tell(Event("statistics", loop.describe()))
+
+
+@contextlib.contextmanager
+def _signals(loop: _Loop) -> Iterator[None]:
+    """Let signals set flags of the loop, and put back what they did before.
+
+    SIGPIPE is ignored: a client of the status page that goes early must not end the program.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        loop.signal = number
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        loop.wants_statistics = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    if hasattr(signal, "SIGUSR1"):
+        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, ask)
+        before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,212 @@
+"""The classifier: a bundle's int8 network on the windows of its own front-end."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.audio.sound_gate import SILENCE
+from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageError
+from edgegenre_runtime.frontend import Clip, Window
+
+from .bundle import Bundle, read_bundle
+from .interpreters import load_backend
+from .quantization import dequantise, softmax
+from .window_stream import StreamWindow, WindowStream
+
+__all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one window.
+
+    Attributes
+    ----------
+    label
+        The most probable class, or :data:`SILENCE`.
+    probabilities
+        Probability of every class by its name, in the bundle's order; empty for silence.
+    start_s, end_s
+        The audio it covers, in seconds from the start of the stream.
+    dropped_samples
+        Samples lost since the window before.
+    mel_ms, network_ms
+        Time spent in the front-end and in the network, in ms.
+    is_repeated
+        Whether the audio was shorter than a window and was repeated to fill it.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    start_s: float
+    end_s: float
+    dropped_samples: int
+    mel_ms: float
+    network_ms: float
+    is_repeated: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FilePrediction:
+    """The answer for a whole clip: the mean over its windows that are not silence.
+
+    Attributes
+    ----------
+    label, probabilities
+        As in :class:`Prediction`.
+    windows
+        The windows' predictions.
+    warnings
+        One sentence each on what was wrong with the source.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    windows: tuple[Prediction, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def top3(self) -> list[tuple[str, float]]:
+        """The three most probable classes with their probabilities, best first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:3]
+
+
+def default_bundle() -> Path:
+    """Return the folder of the bundle that ships with the package."""
+    return Path(str(importlib.resources.files("edgegenre_runtime"))) / "default"
+
+
+class GenreClassifier:
+    """A bundle loaded and ready.
+
+    Parameters
+    ----------
+    bundle
+        What :func:`read_bundle` returned.
+    threads
+        Threads of the network; the front-end runs in the caller's.
+
+    Attributes
+    ----------
+    backend
+        The interpreter that runs the network.
+
+    Raises
+    ------
+    BundleError
+        If the network cannot be loaded or its input is not the front-end's window.
+    UsageError
+        If ``threads`` is not 1 to 64, or no interpreter is installed.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        if not 1 <= threads <= 64:
+            raise UsageError(f"{threads} threads were given; allowed are 1 to 64")
+        self.bundle = bundle
+        self.labels = bundle.labels
+        self.tables = bundle.tables
+        self.threads = threads
+        self.backend = load_backend(bundle, threads)
+        self._check_contract()
+        WindowStream(self.tables)  # an executor that is not there is told now, not in the middle of a file
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
+        """Load a bundle directory or ``.zip``, or the shipped bundle if no path is given."""
+        return cls(read_bundle(default_bundle() if path is None else Path(path)), threads)
+
+    def _check_contract(self) -> None:
+        spec, backend = self.tables.spec, self.backend
+        scale, zero_point = backend.input_quantisation
+        is_window = (
+            backend.input_shape == (spec.n_mels, spec.frames_per_window)
+            and np.float32(scale) == np.float32(spec.top_db / 255)
+            and zero_point == -128
+        )
+        if not (is_window and backend.output_shape == (1, len(self.labels))):
+            raise BundleError(
+                f"{self.bundle.root}: the network's input or output is not what the front-end and labels say: "
+                "export the bundle again"
+            )
+
+    def outputs(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Run the network on int8 [n_mels, frames_per_window]; returns its output, int8 [n_classes] logits."""
+        return self.backend.run(cells)
+
+    def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """Run the network on one window's cells; returns float32 [n_classes]."""
+        return softmax(dequantise(self.outputs(cells), *self.backend.output_quantisation))
+
+    def classify(self, window: Window) -> Prediction:
+        """Classify one window; raises :class:`SpecError` if another front-end made it."""
+        return self._classify(StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0))
+
+    def _classify(self, item: StreamWindow, dropped_samples: int = 0) -> Prediction:
+        if item.window.spec_hash != self.tables.spec_hash:
+            raise SpecError("this window was made by another front-end than the one the bundle was trained with")
+        began = time.perf_counter()
+        probabilities: dict[str, float] = {}
+        if not item.window.is_silence:
+            probabilities = dict(zip(self.labels, self.probabilities(item.window.cells).tolist(), strict=True))
+        return Prediction(
+            label=_best(probabilities),
+            probabilities=probabilities,
+            start_s=item.start_s,
+            end_s=item.end_s,
+            dropped_samples=dropped_samples,
+            mel_ms=item.mel_ms,
+            network_ms=(time.perf_counter() - began) * 1e3,
+            is_repeated=item.is_repeated,
+        )
+
+    def stream(self, blocks: Iterable[npt.NDArray[np.int16]]) -> Iterator[Prediction]:
+        """Classify int16 mono PCM at the spec's rate, block by block; memory stays flat.
+
+        A stream shorter than a window is repeated to fill one; shorter than a frame gives nothing.
+        """
+        windows = WindowStream(self.tables)
+        for block in blocks:
+            for item in windows.push(block):
+                yield self._classify(item)
+        last = windows.finish()
+        if last is not None:
+            yield self._classify(last)
+
+    def predict_clip(self, clip: Clip) -> FilePrediction:
+        """Classify a clip; raises :class:`SpecError` for another sample rate, :class:`AudioError` if too short."""
+        if clip.sample_rate_hz != self.tables.spec.sample_rate_hz:
+            raise SpecError(f"a clip at {clip.sample_rate_hz} Hz was given; this bundle takes {self.rate_hz} Hz")
+        return self.summarise(self.stream([clip.pcm]), "clip")
+
+    def predict_file(self, path: Path | str) -> FilePrediction:
+        """Classify an audio file of any rate and channel count; raises :class:`AudioError` if it cannot."""
+        blocks = file_blocks(Path(path), self.rate_hz)
+        answer = self.summarise(self.stream(blocks), str(path))
+        return dataclasses.replace(answer, warnings=tuple(blocks.warnings))
+
+    @property
+    def rate_hz(self) -> int:
+        """The sample rate that the front-end takes, in Hz."""
+        return self.tables.spec.sample_rate_hz
+
+    def summarise(self, predictions: Iterable[Prediction], name: str) -> FilePrediction:
+        """Average the windows of one source; raises :class:`AudioError` naming it if there is none."""
+        windows = tuple(predictions)
+        if not windows:
+            least_ms = self.tables.spec.n_fft / self.rate_hz * 1e3
+            raise AudioError(f"{name}: too short to classify; at least {least_ms:.0f} ms of audio is needed")
+        heard = [window.probabilities for window in windows if window.probabilities]
+        mean = {label: sum(p[label] for p in heard) / len(heard) for label in self.labels} if heard else {}
+        return FilePrediction(label=_best(mean), probabilities=mean, windows=windows)
+
+
+def _best(probabilities: Mapping[str, float]) -> str:
+    return max(probabilities, key=lambda label: probabilities[label]) if probabilities else SILENCE

@@ -1,0 +1,166 @@
+"""``edgegenre verify``: whether a bundle does on this machine what it did where it was exported.
+
+Hashes, then the golden vectors: PCM through every executor of the front-end that is here, bit for bit, and the golden
+windows through every ``.tflite`` with LiteRT. Integer outputs may differ by one step between kernel sets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.frontend import LogMel, Tables, native, normalise
+from edgegenre_runtime.frontend import numpy_reference as mel
+
+from .bundle import Bundle, read_bundle
+from .interpreters import quiet_stderr
+
+__all__ = ["Check", "format_checks", "verify"]
+
+_GOLDEN = "golden.npz"
+_INT_STEPS = 1
+_FLOAT_LOGITS = 1e-3
+_WAVEFORM_PROBABILITY = 0.05  # what a step of an int8 logit can be worth
+
+_Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked, whether it is as it must be, and what was found."""
+
+    what: str
+    is_ok: bool
+    found: str
+
+
+def verify(path: Path) -> Iterator[Check]:
+    """Check a bundle, folder or ``.zip``, step by step.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be opened, or has no golden vectors.
+    """
+    bundle = read_bundle(path)
+    yield from _hashes(bundle)
+    golden = _golden(bundle)
+    yield from _front_end(bundle.tables, golden)
+    for name in sorted(bundle.manifest["files"]):
+        key = "output_" + name.replace(".", "_")
+        if name.endswith(".tflite") and key in golden:
+            yield _network(bundle, name, golden, golden[key])
+
+
+def format_checks(checks: list[Check]) -> str:
+    """Return a table, one line a check, and the verdict."""
+    width = max(len(check.what) for check in checks)
+    lines = [f"{check.what:{width}}  {'ok' if check.is_ok else 'DIFFERS':8} {check.found}" for check in checks]
+    differing = sum(not check.is_ok for check in checks)
+    verdict = (
+        f"{differing} of {len(checks)} checks differ: do not use this bundle here" if differing else "all as exported"
+    )
+    return "\n".join([*lines, f"{'verdict':{width}}  {verdict}"])
+
+
+def _hashes(bundle: Bundle) -> Iterator[Check]:
+    names, changed = sorted(bundle.manifest["files"]), []
+    for name in names:
+        try:
+            bundle.read(name)
+        except BundleError:
+            changed.append(name)
+    found = f"changed: {', '.join(changed)}" if changed else f"SHA-256 of {len(names)} files"
+    yield Check("files", not changed, found)
+
+
+def _golden(bundle: Bundle) -> _Arrays:
+    try:
+        with np.load(io.BytesIO(bundle.read(_GOLDEN)), allow_pickle=False) as archive:
+            golden = {name: archive[name] for name in archive.files}
+        spec = bundle.tables.spec
+        n = len(golden["pcm"])
+        shapes = {
+            "pcm": (n, spec.window_samples),
+            "frames_q9": (n, spec.n_mels, spec.frames_per_window),
+            "cells": (n, spec.n_mels, spec.frames_per_window),
+            "is_silence": (n,),
+        }
+        if not n or any(golden[name].shape != shape for name, shape in shapes.items()):
+            raise ValueError("odd shapes")
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"bundle {bundle.root}: {_GOLDEN} holds no golden vectors: export again") from error
+    return golden
+
+
+def _front_end(tables: Tables, golden: _Arrays) -> Iterator[Check]:
+    executors: dict[str, Callable[[npt.NDArray[np.int16], Tables], LogMel]] = {"numpy": mel.log_mel}
+    if native.load() is not None:
+        executors["c"] = native.log_mel
+    for name, log_mel in executors.items():
+        odd = 0
+        for i, pcm in enumerate(golden["pcm"]):
+            frames = log_mel(pcm, tables).frames_q9
+            window = normalise(frames, tables)
+            same = np.array_equal(frames, golden["frames_q9"][i]) and np.array_equal(window.cells, golden["cells"][i])
+            odd += not (same and window.is_silence == golden["is_silence"][i])
+        n = len(golden["pcm"])
+        yield Check(
+            f"front-end, {name}", not odd, f"{n} pieces bit for bit" if not odd else f"{odd} of {n} pieces differ"
+        )
+
+
+def _network(bundle: Bundle, name: str, golden: _Arrays, expected: npt.NDArray[Any]) -> Check:
+    try:
+        made = _run(bundle.read(name), golden, bundle)
+    except (BundleError, ValueError, RuntimeError) as error:
+        return Check(
+            name, False, f"cannot be run: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        )
+    if made.shape != expected.shape or made.dtype != expected.dtype:
+        return Check(name, False, f"gives {made.dtype} {list(made.shape)}, not {expected.dtype} {list(expected.shape)}")
+    difference = float(np.abs(made.astype(np.float64) - expected).max())
+    heard = ~golden["is_silence"]
+    same_top = np.array_equal(made.argmax(axis=1)[heard], expected.argmax(axis=1)[heard])
+    limit: float
+    if expected.dtype.kind == "i":
+        limit, found = _INT_STEPS, f"largest difference {difference:.0f} steps"
+    else:
+        is_waveform = name.startswith("model_audio")
+        limit = _WAVEFORM_PROBABILITY if is_waveform else _FLOAT_LOGITS
+        found = f"largest difference {difference:.2g}"
+    return Check(name, bool(difference <= limit and same_top), found + ("" if same_top else ", another answer"))
+
+
+def _run(model: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:
+    """Run a .tflite over the golden windows: PCM, int8 cells, int16 steps or dB above the floor, as it takes them."""
+    from ai_edge_litert.interpreter import Interpreter  # here: start-up counts
+
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=model, num_threads=1)
+        interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    outputs = []
+    for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
+        steps = cells.astype(np.int16) + 128
+        values: npt.NDArray[Any]
+        if given["dtype"] is np.int8:
+            values = cells
+        elif given["dtype"] is np.int16:
+            values = steps
+        elif int(np.prod(given["shape"])) == len(pcm):
+            values = pcm / np.float32(32768)
+        else:
+            values = steps * np.float32(bundle.tables.spec.top_db / 255)
+        interpreter.set_tensor(given["index"], values.reshape(given["shape"]).astype(given["dtype"]))
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(made["index"])[0])
+    return np.stack(outputs)

@@ -1,0 +1,67 @@
+"""The parity matrix: what it says of builds that agree, differ, fail or are not there."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgegenre_bench.emulate import build_matrix as matrix
+from edgegenre_bench.emulate.build_matrix import TARGETS, Target, format_matrix, run_matrix
+from edgegenre_runtime.errors import UsageError
+
+MUSIC = np.random.default_rng(1).integers(-9000, 9000, 2000).astype(np.int16)
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+@pytest.fixture(autouse=True)
+def less_noise(monkeypatch):
+    monkeypatch.setattr(matrix, "_N_NOISE", 35000)
+
+
+def test_each_outcome_has_its_row():
+    targets = [
+        Target("plain", ("gcc", "-O2", "-DEDGEGENRE_MEL_PORTABLE")),
+        Target("absent", ("no-such-cc", "-O2")),
+        Target("absent emulator", ("gcc",), ("no-such-qemu",)),
+        Target("bad option", ("gcc", "--no-such-option")),
+        Target("falls", ("gcc",), ("false",)),
+    ]
+    rows = run_matrix(MUSIC, targets)
+    assert [row.outcome.split(":")[0] for row in rows[1:]] == [
+        "same bits",
+        "not installed",
+        "not installed",
+        "failed",
+        "failed",
+    ]
+    assert rows[1].path == "portable"
+    assert format_matrix(rows).count("\n") == 3 + len(rows)
+
+
+def test_other_bits_are_called_so(monkeypatch, tmp_path):
+    shutil.copytree(matrix._SOURCES, tmp_path / "c")
+    frame = tmp_path / "c" / "src" / "mel" / "edgegenre_mel_frame.c"
+    frame.write_text(frame.read_text().replace("(total_q15 + 32) >> 6", "total_q15 >> 6"))
+    monkeypatch.setattr(matrix, "_SOURCES", tmp_path / "c")
+    (row,) = run_matrix(MUSIC, TARGETS[1:2])[1:]
+    assert row.outcome.startswith("DIFFERENT BITS")
+
+
+def test_it_needs_music_and_sources(monkeypatch):
+    with pytest.raises(UsageError, match="some music"):
+        run_matrix(MUSIC[:0])
+    monkeypatch.setattr(matrix, "_SOURCES", Path("/no/such"))
+    with pytest.raises(UsageError, match="checkout"):
+        run_matrix(MUSIC)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_every_target_at_hand_gives_the_references_bits(target):
+    row = run_matrix(MUSIC, [target])[1]
+    if row.outcome.startswith("not installed"):
+        pytest.skip(row.outcome)
+    assert row.outcome == "same bits"
+    assert bool(row.memory) == target.is_firmware

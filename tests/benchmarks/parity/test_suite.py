@@ -1,0 +1,69 @@
+"""The parity suite on toy clips: what agrees, and that an executor which answers otherwise is named with its clips."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+from edgegenre.cli import main
+from edgegenre_bench.parity import suite
+from edgegenre_bench.parity.suite import compare_executors, windows_of_clips
+from edgegenre_bench.results.parity_table import format_table
+from edgegenre_bench.results.result import read_result
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.files import audio_files
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return GenreClassifier.load()
+
+
+@pytest.fixture(scope="module")
+def windows(classifier, toy_folder):
+    return windows_of_clips(audio_files([toy_folder])[::10], classifier)
+
+
+def test_every_executor_answers_alike(classifier, windows):
+    rows = compare_executors(windows, classifier, load_checkpoint(default_checkpoint()))
+    named = {row["executor"]: row for row in rows}
+    ran = [row for row in rows if not row["why_not"]]
+    assert {"TFLite int8, XNNPACK", "TFLite int8, reference kernels", "ONNX int8", "ONNX float", "torch float"} <= {
+        row["executor"] for row in ran
+    }
+    assert named["TFLite int8, reference kernels"]["max_lsb"] <= 4
+    assert named["ONNX float"]["max_lsb"] is None
+    assert all(row["max_probability_difference"] < 0.2 for row in ran)
+    assert {row["why_not"] for row in rows} <= {
+        "",
+        "the bundle has no model_audio.tflite",
+        "tflite-micro is not installed",
+    }
+
+
+def test_an_executor_that_answers_otherwise_is_named_with_its_clips(classifier, windows, monkeypatch):
+    right = suite.run_torch
+    monkeypatch.setattr(suite, "run_torch", lambda *args: np.roll(right(*args), 1, axis=1))
+    rows = compare_executors(windows, classifier, load_checkpoint(default_checkpoint()))
+    torch_row = next(row for row in rows if row["executor"] == "torch float")
+    assert torch_row["clips_agree"] == 0
+    assert torch_row["changed"] == list(windows.names)
+    assert f"torch float: {', '.join(windows.names)}." in format_table(rows, 4, 4, "toy")
+
+
+def test_the_command_scores_a_cache_and_writes_a_result(tmp_path, toy_folder, capsys):
+    assert main(["data", "prepare", str(toy_folder), "--spec", "wide9s", "--out", str(tmp_path / "toy.npz")]) == 0
+    options = ["--part", "valid", "--least", "0", "--out", str(tmp_path / "parity.json")]
+    assert main(["bench", "parity", "--data", str(tmp_path / "toy.npz"), *options]) == 0
+    out = capsys.readouterr().out
+    assert "10 windows of 10 clips, toy.npz valid" in out
+    result = read_result(tmp_path / "parity.json")
+    assert result["n_clips"] == 10
+    assert result["rows"][0]["clips_right"] is not None
+    assert json.loads((tmp_path / "parity.json").read_text())["kind"] == "parity"
+
+
+def test_it_needs_clips_or_a_cache_and_not_both(capsys):
+    assert main(["bench", "parity"]) == 2
+    assert "give audio files, or a feature cache" in capsys.readouterr().err

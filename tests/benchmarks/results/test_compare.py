@@ -1,0 +1,121 @@
+"""Regressions that are planted, each in the thing itself, and what ``bench compare`` says of them."""
+
+import copy
+import json
+import shutil
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from edgegenre.cli import main
+from edgegenre_bench.measure import plan
+from edgegenre_bench.measure import this_machine as board
+from edgegenre_bench.results.compare import Allowed, compare_results
+from edgegenre_bench.results.result import MODEL, write_result
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.frontend import numpy_reference as mel
+from edgegenre_runtime.network.bundle import read_bundle, write_bundle
+from edgegenre_runtime.network.classifier import default_bundle
+
+TINY = plan.Plan("quick", 2, 20, (1,), 5, 1, 20, plan.Growth((), (), ()))
+LOOSE = ["--slower", "3", "--larger", "0.5"]
+
+
+@pytest.fixture(scope="module")
+def measure(toy_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+
+    def run(name, **options):
+        write_result(board.measure_board(TINY, data=toy_folder, **options), folder / f"{name}.json")
+        return str(folder / f"{name}.json")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def base(measure):
+    return measure("base")
+
+
+def compare(capsys, *arguments):
+    code = main(["bench", "compare", *arguments])
+    return code, [line for line in capsys.readouterr().out.splitlines() if "**regression**" in line]
+
+
+def test_the_same_code_passes(capsys, base, measure):
+    assert compare(capsys, base, measure("again"), *LOOSE) == (0, [])
+
+
+def test_a_front_end_that_became_slow_fails(capsys, base, measure, monkeypatch):
+    monkeypatch.setenv("EDGEGENRE_FRONTEND", "numpy")
+    code, regressions = compare(capsys, base, measure("slow"), *LOOSE)
+    assert code == 1
+    assert any(line.startswith("| mel, 1 threads") for line in regressions)
+    assert not any("front-end bits" in line for line in regressions)
+
+
+def test_a_front_end_with_other_bits_fails(capsys, base, measure, monkeypatch):
+    monkeypatch.setenv("EDGEGENRE_FRONTEND", "numpy")
+    right = mel.log2_q9
+    monkeypatch.setattr(mel, "log2_q9", lambda *args: right(*args) + np.int16(1))
+    code, regressions = compare(capsys, base, measure("bits"), "--slower", "1000", "--larger", "0.5")
+    assert code == 1
+    assert any("golden front-end values" in line for line in regressions)
+    assert any("front-end bits" in line for line in regressions)
+
+
+def with_spoilt_weights(out):
+    """Write the shipped bundle with the bytes of its largest weights turned about."""
+    bundle = read_bundle(default_bundle())
+    model = bundle.read(MODEL)
+    interpreter = Interpreter(model_content=model)
+    interpreter.allocate_tensors()
+    tensors = [t for t in interpreter.get_tensor_details() if t["dtype"] is np.int8 and len(t["shape"]) == 4]
+    found = [interpreter.get_tensor(t["index"]).tobytes() for t in tensors if t["shape"][0] > 1]
+    weights = max((data for data in found if model.count(data) == 1), key=len)
+    files = {
+        name: bundle.read(name) for name in bundle.manifest["files"] if name not in ("labels.txt", "frontend.json")
+    }
+    files[MODEL] = model.replace(weights, weights[::-1])
+    write_bundle(out, files, tables=bundle.tables, labels=bundle.labels, about={"model": bundle.manifest["model"]})
+    return out
+
+
+def test_a_model_that_became_worse_fails(capsys, base, measure, tmp_path):
+    code, regressions = compare(capsys, base, measure("model", bundle=with_spoilt_weights(tmp_path / "b")), *LOOSE)
+    assert code == 1
+    assert any("golden logits" in line for line in regressions)
+
+
+def test_each_figure_has_its_limit(base):
+    with open(base) as file:
+        before = json.load(file)
+    before["accuracy"]["track_accuracy"] = 0.6
+    assert not any(change.is_regression for change in compare_results(before, before))
+
+    def spoilt(spoil):
+        after = copy.deepcopy(before)
+        spoil(after)
+        return [c.what for c in compare_results(before, after, Allowed()) if c.is_regression]
+
+    (worse,) = spoilt(lambda r: r["accuracy"].update(track_accuracy=0.58))
+    assert worse.startswith("accuracy on ")
+    assert spoilt(lambda r: r["bundle"]["files"].update({MODEL: 10**6})) == [MODEL]
+    assert spoilt(lambda r: r.update(rss_mb=before["rss_mb"] * 1.2)) == ["largest resident memory"]
+    assert spoilt(lambda r: r.update(rss_mb=900.0)) == ["largest resident memory", "budget: memory, MB"]
+    network = next(i for i, row in enumerate(before["stages"]) if row["stage"] == "network")
+    assert spoilt(lambda r: r["stages"][network].update(least_ms=before["stages"][network]["least_ms"] * 1.3)) == [
+        "network, 1 threads"
+    ]
+    assert spoilt(lambda r: [row.update(least_ms=row["least_ms"] * 3) for row in r["stages"]]) == []  # a slower machine
+
+
+def test_what_cannot_be_compared_is_refused(base, tmp_path, capsys):
+    with open(base) as file:
+        result = json.load(file)
+    with pytest.raises(UsageError, match="cannot be compared"):
+        compare_results(result, result | {"device": ""})
+    shutil.copy(base, tmp_path / "a.json")
+    assert main(["bench", "compare", str(tmp_path / "a.json")]) == 2
+    assert "two or more" in capsys.readouterr().err

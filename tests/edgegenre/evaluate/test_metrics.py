@@ -1,0 +1,104 @@
+"""Figures of merit against examples worked by hand, and against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support
+
+from edgegenre.evaluate.metrics import (
+    calibration,
+    class_scores,
+    confusion_matrix,
+    mcnemar_exact,
+    measure,
+    uncertain_below,
+    wilson_interval,
+)
+
+
+def test_a_confusion_matrix_by_hand():
+    truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 1])
+    confusion = confusion_matrix(truth, answers, 4)
+    assert confusion.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+    a, b, c, d = class_scores(confusion, ("a", "b", "c", "d"))
+    assert (a.precision, a.recall, a.f1, a.support) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 2 / 3, 3)
+    assert (b.precision, b.recall, b.f1, b.support) == (pytest.approx(1 / 3), 0.5, pytest.approx(0.4), 2)
+    assert (c.precision, c.recall, c.f1, c.support) == (0, 0, 0, 1)
+    assert (d.precision, d.recall, d.f1, d.support) == (0, 0, 0, 0)
+
+
+def test_weighted_and_macro_f1_leave_out_classes_that_do_not_occur():
+    probabilities = np.float32([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.6, 0.4, 0]])
+    figures = measure(probabilities, np.array([0, 1, 1]), ("a", "b", "c"))
+    assert figures.accuracy == pytest.approx(2 / 3)
+    assert figures.weighted_f1 == pytest.approx((1 * (2 / 3) + 2 * (2 / 3)) / 3)
+    assert figures.macro_f1 == pytest.approx(2 / 3)
+
+
+def test_calibration_by_hand():
+    # bins (0.4, 0.6], (0.8, 1.0] of five: two at 0.5 of which one is right, two at 0.9 and 1.0, both wrong
+    result = calibration(np.array([0.5, 0.5, 0.9, 1.0]), np.array([True, False, False, False]), n_bins=5)
+    assert result.counts.tolist() == [0, 0, 2, 0, 2]
+    assert result.ece == pytest.approx(0.5 * 0.0 + 0.5 * 0.95)
+    assert result.confidence[4] == pytest.approx(0.95)
+    assert result.accuracy.tolist() == [0, 0, 0.5, 0, 0]
+
+
+def test_a_bin_includes_its_upper_edge():
+    assert calibration(np.array([0.0, 0.2, 0.4]), np.ones(3, bool), n_bins=5).counts.tolist() == [2, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [(0, 0, 1.0), (3, 3, 1.0), (0, 5, 2 / 32), (1, 5, 2 * (1 + 6) / 64), (2, 8, 2 * (1 + 10 + 45) / 1024)],
+)
+def test_mcnemar_by_hand(only_a, only_b, p):
+    assert mcnemar_exact(only_a, only_b) == mcnemar_exact(only_b, only_a) == pytest.approx(p)
+
+
+def test_mcnemar_of_many_changed_clips():
+    assert mcnemar_exact(3000, 3000) == 1.0
+    assert 0 <= mcnemar_exact(0, 5000) < 1e-300
+
+
+def test_wilson_by_hand():
+    low, high = wilson_interval(0, 10)  # z² / (n + z²)
+    assert low == pytest.approx(0.0, abs=1e-12)
+    assert high == pytest.approx(1.959964**2 / (10 + 1.959964**2))
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_holds_the_share(n, data):
+    hits = data.draw(st.integers(0, n))
+    low, high = wilson_interval(hits, n)
+    assert -1e-12 <= low <= hits / n + 1e-12
+    assert hits / n <= high + 1e-12
+    assert high <= 1 + 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_scores_are_scikit_learns(pairs):
+    truth, answers = np.array(pairs).T
+    rows = class_scores(confusion_matrix(truth, answers, 4), "abcd")
+    theirs = precision_recall_fscore_support(truth, answers, labels=range(4), zero_division=0)
+    for ours, their in zip(("precision", "recall", "f1", "support"), theirs, strict=True):
+        assert [getattr(row, ours) for row in rows] == pytest.approx(their.tolist())
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.randoms())
+def test_calibration_error_is_between_0_and_1_and_counts_everything(confidence, random):
+    right = np.array([random.random() < 0.5 for _ in confidence])
+    result = calibration(np.array(confidence), right)
+    assert 0 <= result.ece <= 1
+    assert result.counts.sum() == len(confidence)
+
+
+def test_the_threshold_of_uncertainty_parts_right_from_wrong():
+    confidence = np.array([0.9, 0.8, 0.7, 0.45, 0.4, 0.35])
+    probabilities = np.stack([confidence, 1 - confidence - 0.05, np.full(6, 0.05)], axis=1).astype(np.float32)
+    probabilities[3:, 1] = 0.3
+    truth = np.array([0, 0, 0, 1, 1, 1])
+    assert 0.45 < uncertain_below(probabilities, truth) <= 0.7
+    assert uncertain_below(probabilities, np.zeros(6, np.int64)) == 0.0
+    assert uncertain_below(probabilities, np.ones(6, np.int64)) > 0.9

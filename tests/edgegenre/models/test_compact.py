@@ -1,0 +1,60 @@
+"""The compact network in int8: every operator and tensor an integer, small, and answering as the float one."""
+
+import numpy as np
+import pytest
+import torch
+
+from edgegenre.checkpoint import Checkpoint
+from edgegenre.evaluate.scoring import cells_to_db
+from edgegenre.models import ModelConfig, build
+from edgegenre.toy.styles import STYLES
+from edgegenre_export import export_bundle, require_int8
+from edgegenre_export.check.run_models import run_tflite, run_torch
+from edgegenre_export.quantize.calibration_data import golden_pcm, toy_calibration
+from edgegenre_runtime.frontend import released
+from edgegenre_runtime.network.bundle import read_bundle
+
+TABLES = released("wide9s")
+LABELS = tuple(sorted(STYLES))
+N_WINDOWS = 8 * len(LABELS)
+
+
+def fit(network, cells, labels, steps=30):
+    """Train for a few steps: random weights have answers too close to call, so int8 would change them."""
+    generator = torch.Generator().manual_seed(0)
+    db = cells_to_db(cells, 80)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    network.train()
+    for _ in range(steps):
+        picked = torch.randperm(len(labels), generator=generator)[:20]
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(db[picked]), labels[picked]).backward()
+        optimiser.step()
+    network.eval()
+
+
+@pytest.mark.slow
+def test_compact_exports_to_pure_int8(tmp_path):
+    torch.manual_seed(0)
+    config = ModelConfig("compact", len(LABELS), dropout=0.1)
+    network = build(config)
+    calibration = toy_calibration(TABLES, N_WINDOWS, 0)
+    fit(network, calibration.windows, torch.arange(N_WINDOWS) % len(LABELS))
+    state = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
+    checkpoint = Checkpoint(config, LABELS, TABLES.spec, TABLES.spec_hash, state, {})
+    result = export_bundle(
+        checkpoint, TABLES, calibration, tmp_path / "bundle", golden_pcm=golden_pcm(TABLES), command="pytest"
+    )
+    certificate = result.certificates["model_int8.tflite"]
+    require_int8(certificate, 80)
+    allowed = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "ADD", "RESHAPE", "PAD", "TRANSPOSE"}
+    assert set(certificate.ops) <= allowed
+    assert certificate.ops.count("CONV_2D") + certificate.ops.count("DEPTHWISE_CONV_2D") == 41
+    assert result.sizes_bytes["model_int8.tflite"] <= 300_000
+    model = read_bundle(tmp_path / "bundle").read("model_int8.tflite")
+    unseen = toy_calibration(TABLES, 4 * len(LABELS), 1).windows
+    expected = run_torch(network, unseen, 80)
+    made = run_tflite(model, unseen)
+    assert (made.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
+    reference = run_tflite(model, unseen, reference_kernels=True)
+    assert np.abs(made.astype(int) - reference).max() <= 4  # over 41 layers the kernels' roundings add up

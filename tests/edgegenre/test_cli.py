@@ -1,0 +1,179 @@
+"""The command line, as a person types it: the whole way on toy music, and one line for what is wrong."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from edgegenre.checkpoint import default_checkpoint
+from edgegenre.cli import main
+from edgegenre_runtime.network.bundle import read_bundle
+
+BIN = Path(sys.executable).parent
+
+
+def edgegenre(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def trained(toy_folder, tmp_path_factory):
+    """Return the run folder of a two-epoch training by command line."""
+    out = tmp_path_factory.mktemp("cli") / "run"
+    command = [BIN / "edgegenre", "train", toy_folder, "--out", out, "--epochs", "2", "--crops", "1", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"validation accuracy [01]\.\d{3} of 10 tracks", done.stdout)
+    return out
+
+
+def test_train_writes_features_split_and_checkpoint(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {"best.json", "best.safetensors", "curves.png", "features.npz", "features.split.json"} <= names
+    assert json.loads((trained / "best.json").read_text())["meta"]["command"].startswith("edgegenre train ")
+
+
+def test_export_calibrates_on_the_training_split_and_runs(capsys, trained, tmp_path, toy_folder):
+    code, out, err = edgegenre(capsys, "export", trained, "--int8", "--out", tmp_path / "b", "--windows", 40)
+    assert code == 0, err
+    assert "training split" in err
+    assert "model_int8.tflite" in out
+    bundle = read_bundle(tmp_path / "b")
+    calibration = json.loads(bundle.read("calibration.json"))
+    assert len(calibration["indices"]) == 40
+    command = [BIN / "edgegenre-run", "--bundle", tmp_path / "b", "--json", toy_folder / "jazz" / "jazz.00000.wav"]
+    rows = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    assert set(json.loads(rows[0])["probabilities"]) == set(bundle.labels)
+    for model in (trained, tmp_path / "b"):
+        code, out, _ = edgegenre(capsys, "evaluate", model, trained / "features.npz", "--json")
+        assert code == 0
+        assert json.loads(out)["n_tracks"] == 10
+
+
+def test_evaluate_says_accuracy_with_interval(capsys, trained):
+    code, out, _ = edgegenre(capsys, "evaluate", trained, trained / "features.npz", "--part", "valid")
+    assert code == 0
+    assert re.match(r"valid: accuracy [01]\.\d{4} of 10 tracks \(95 % interval", out)
+
+
+def test_prepare_reports_broken_files_and_strict_stops(capsys, toy_folder, tmp_path):
+    (tmp_path / "music").symlink_to(toy_folder)
+    for genre in ("blues", "jazz"):
+        (tmp_path / "data" / genre).mkdir(parents=True)
+        for i in range(4):
+            (tmp_path / "data" / genre / f"{i}.wav").symlink_to(toy_folder / genre / f"{genre}.0000{i}.wav")
+    (tmp_path / "data" / "blues" / "broken.wav").write_text("not audio")
+    code, out, err = edgegenre(capsys, "data", "prepare", tmp_path / "data", "--out", tmp_path / "f.npz")
+    assert code == 0
+    assert "8 tracks, 1 skipped, 2 classes" in out
+    assert "broken.wav" in err
+    (tmp_path / "f.npz").unlink()
+    code, out, err = edgegenre(capsys, "data", "prepare", tmp_path / "data", "--out", tmp_path / "f.npz", "--strict")
+    assert (code, out) == (2, "")
+    assert "broken.wav" in err
+    assert not (tmp_path / "f.npz").exists()
+
+
+def test_a_cache_of_another_spec_is_refused(capsys, trained, tmp_path):
+    code, _, err = edgegenre(
+        capsys, "train", trained / "features.npz", "--spec", "seed3s", "--out", tmp_path / "r", "--epochs", 1
+    )
+    assert code == 2
+    assert "wide9s" in err
+    assert "seed3s" in err
+
+
+def test_toy_piece_and_split(capsys, tmp_path, toy_folder):
+    assert edgegenre(capsys, "data", "piece", "reggae", "--out", tmp_path / "p.wav", "--seconds", 2)[0] == 0
+    assert soundfile.info(tmp_path / "p.wav").frames == 44100
+    code, out, _ = edgegenre(capsys, "data", "toy", tmp_path / "toy", "--clips", 1, "--seconds", 1)
+    assert code == 0
+    assert "10 clips" in out
+    code, out, _ = edgegenre(capsys, "data", "split", toy_folder, "--out", tmp_path / "s.json")
+    assert code == 0
+    assert "train 20, valid 10, test 10" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "nowhere"], "nowhere"),
+        (["train", "nowhere.npz"], "nowhere.npz"),
+        (["data", "split", "nowhere", "--out", "x.json"], "nowhere"),
+        (["data", "piece", "polka", "--out", "x.wav"], "polka"),
+        (["data", "import-logmel", "nowhere", "--out", "x.npz"], "nowhere"),
+        (["export", "nowhere.safetensors", "--int8"], "nowhere"),
+        (["evaluate", "nowhere", "nowhere.npz"], "nowhere"),
+        (["bench", "parity", "nowhere"], "nowhere"),
+        (["bench", "frontend", "nowhere"], "nowhere"),
+        (["data", "prepare", "nowhere", "--out", "x.npz", "--spec", "seed4s"], "seed3s, wide9s"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = edgegenre(capsys, *arguments)
+    assert code == 2
+    assert says in err
+    assert err.strip().count("\n") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["export"], ["data", "prepare"], ["bench", "parity"]])
+def test_help_has_an_example(command):
+    done = subprocess.run([BIN / "edgegenre", *command, "--help"], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    if command:
+        assert "Example" in done.stdout
+
+
+def test_export_to_a_folder_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = edgegenre(capsys, "export", "--int8", "--out", tmp_path / "file" / "b")
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("edgegenre: ")
+
+
+def test_a_missing_extra_names_its_install_command(tmp_path):
+    hidden = "import sys; sys.modules['torch'] = None; from edgegenre.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "export", "--int8", "--out", str(tmp_path / "b")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert done.returncode == 2
+    assert "pip install 'edgegenre[export]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_shipped_checkpoint_exports_on_toy_music(capsys, tmp_path):
+    code, out, err = edgegenre(capsys, "export", "--int8", "--out", tmp_path / "b", "--windows", 64)
+    assert code == 0, err
+    assert "rendered toy music" in err
+    agreement = float(re.search(r"model_int8.tflite: .* on\s+([\d.]+)%", out).group(1))
+    assert agreement >= 95
+    assert read_bundle(tmp_path / "b").labels == read_bundle(default_bundle_path()).labels
+
+
+def default_bundle_path():
+    from edgegenre_runtime.network.classifier import default_bundle
+
+    return default_bundle()
+
+
+@pytest.mark.shared
+def test_ten_real_clips_agree_with_the_float_network_on_librosa(capsys, shared_dir):
+    code, out, _ = edgegenre(capsys, "bench", "parity", shared_dir / "data/gtzan/clips")
+    assert code == 0, out
+    agreeing = int(re.search(r"same top class on (\d+) of 10 clips", out).group(1))
+    assert agreeing >= 9
+    assert default_checkpoint().exists()

@@ -1,0 +1,141 @@
+"""The card: its facts are the artefacts', and its programs run."""
+
+from __future__ import annotations
+
+import html.parser
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import textures
+
+from edgegenre_export.package.page_blocks import Code, Items, Table, Text, Title, to_html, to_markdown
+from edgegenre_runtime.network.bundle import Bundle, read_bundle
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def bundle(textures_export) -> Bundle:
+    return read_bundle(textures_export.path)
+
+
+@pytest.fixture(scope="module")
+def programs(bundle: Bundle) -> dict[str, str]:
+    found = re.findall(r"### (.+?)\n\n```\w+\n(.*?)```", bundle.read("card.md").decode(), re.DOTALL)
+    return dict(found)
+
+
+def golden(bundle: Bundle) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(bundle.read("golden.npz"))) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def expected_answers(bundle: Bundle) -> list[str]:
+    outputs = golden(bundle)["output_model_int8_tflite"]
+    return [textures.LABELS[i] for i in outputs.argmax(axis=1)]
+
+
+def test_every_target_has_its_program(programs: dict[str, str]) -> None:
+    assert [title.split()[0] for title in programs] == ["Python", "C", "Kotlin,", "Kotlin,", "Swift,"]
+
+
+def test_the_python_program_runs(bundle: Bundle, programs: dict[str, str], tmp_path: Path) -> None:
+    np.save(tmp_path / "pcm.npy", golden(bundle)["pcm"][:2])
+    text = "import numpy, sys\nfor pcm in numpy.load(sys.argv[1]):\n"
+    text += "".join(f"    {line}\n" for line in programs["Python"].splitlines()) + "    print(genre)\n"
+    (tmp_path / "program.py").write_text(text)
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "runtime"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", tmp_path / "pcm.npy"],
+        cwd=bundle.root, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == expected_answers(bundle)[:2]
+
+
+def test_the_c_program_compiles_and_answers(bundle: Bundle, programs: dict[str, str], tmp_path: Path) -> None:
+    """The network's place is taken by the golden outputs, and the cells that it is given are compared."""
+    gcc = shutil.which("gcc") or shutil.which("cc")
+    if gcc is None:
+        pytest.skip("no C compiler")
+    for name in bundle.manifest["files"]:
+        if name.startswith("c/"):
+            (tmp_path / name[2:]).write_bytes(bundle.read(name))
+    vectors, n = golden(bundle), textures.SPEC.window_samples
+    logits = ", ".join(str(value) for value in vectors["output_model_int8_tflite"][1])
+    (tmp_path / "embed.c").write_text(
+        "#include <stdio.h>\n" + programs["C"] + "static void network(const int8_t *cells, int8_t *logits)\n"
+        f"{{ static const int8_t golden[] = {{{logits}}}; fwrite(cells, 1, 16384, stdout);\n"
+        "  for (int i = 0; i < 4; i++) logits[i] = golden[i]; }\n"
+        f"int main(void) {{ static int16_t pcm[{n}]; const char *answer;\n"
+        f"  if (fread(pcm, 2, {n}, stdin) != {n}) return 1;\n"
+        '  answer = genre(pcm, network); fputs(answer ? answer : "none", stderr); return 0; }\n'
+    )
+    sources = [str(tmp_path / "embed.c"), *(str(path) for path in sorted(tmp_path.glob("edgegenre_mel*.c")))]
+    command = [gcc, "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", *sources, "-o", str(tmp_path / "embed")]
+    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run([tmp_path / "embed"], input=vectors["pcm"][1].tobytes(), capture_output=True, check=True)
+    assert done.stdout == vectors["cells"][1].tobytes()
+    assert done.stderr.decode() == expected_answers(bundle)[1]
+    done = subprocess.run([tmp_path / "embed"], input=vectors["pcm"][2].tobytes(), capture_output=True, check=True)
+    assert done.stderr == b"none"  # silence
+
+
+def test_the_kotlin_and_swift_programs_have_the_artefacts_facts(textures_export, programs: dict[str, str]) -> None:
+    output = textures_export.certificates["model_int8.tflite"].only("output")
+    kotlin = programs["Kotlin, LiteRT (not compiled here)"]
+    assert 'listOf("sine", "comb", "hiss", "pulse")' in kotlin
+    assert float(re.search(r"\* ([\d.e-]+)f", kotlin).group(1)) == pytest.approx(output.scale, rel=1e-8)
+    assert f"(it - ({output.zero_point}))" in kotlin
+    assert "allocateDirect(16384)" in kotlin
+    samples = textures_export.certificates["model_audio.tflite"].only("input").shape[-1]
+    for title in ("Kotlin, MediaPipe (not compiled here)", "Swift, MediaPipe (not compiled here)"):
+        assert str(samples) in programs[title]
+        assert "22050" in programs[title]
+
+
+def test_the_card_says_how_it_was_measured(bundle: Bundle) -> None:
+    card = bundle.read("card.md").decode()
+    for words in ("Passed.", "synthetic textures", "Measured by `pytest`", "## Licence and limits", "0.900 to 1.000"):
+        assert words in card
+    assert "| model_int8.tflite | the float network |" in card
+
+
+class Balanced(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_html_card_is_whole_and_needs_nothing_else(bundle: Bundle) -> None:
+    page = bundle.read("card.html").decode()
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert "src=" not in page
+    assert "href=" not in page
+
+
+def test_text_of_others_cannot_break_the_page() -> None:
+    blocks = [
+        Title(1, "<b>"), Text("a `x<y` **bold**"), Items(["&"]), Table(["a|b"], [["<script>"]]), Code("c", "a < b"),
+    ]  # fmt: skip
+    page = to_html("<t>", blocks)
+    assert "<script>" not in page
+    assert "<code>x&lt;y</code> <strong>bold</strong>" in page
+    assert "<pre><code>a &lt; b</code></pre>" in page
+    assert "| a\\|b |" in to_markdown(blocks)

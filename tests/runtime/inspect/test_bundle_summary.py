@@ -1,0 +1,115 @@
+"""``edgegenre inspect``: what it says of a bundle and of model files, with the base install alone where it can."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from edgegenre.cli import main
+from edgegenre_runtime.inspect.mediapipe_metadata import append_labels
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.classifier import default_bundle
+
+
+@pytest.fixture
+def copied(tmp_path):
+    return shutil.copytree(default_bundle(), tmp_path / "b")
+
+
+def run(capsys, *arguments):
+    code = main(["inspect", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_bundle_and_its_zip_say_what_they_are(capsys, copied, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "z"), "zip", copied)
+    bundle = read_bundle(copied)
+    for path in (copied, archive):
+        code, out, err = run(capsys, path)
+        assert (code, err) == (0, "")
+        assert f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}" in out
+        assert f"hash {bundle.spec_hash[:12]}" in out
+        assert "model_int8.tflite: int8 [1, 128, 128, 1] → int8 [1, 10]" in out
+        assert out.endswith("hashes: every file is what the manifest says\n")
+
+
+def test_a_changed_file_is_named_and_the_exit_code_is_1(capsys, copied):
+    model = copied / "model_int8.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    code, out, err = run(capsys, copied)
+    assert code == 1
+    assert "model_int8.onnx has changed" in err
+    assert err.count("\n") == 1
+    assert "hashes" not in out
+
+
+def test_a_tflite_with_its_tensors(capsys, copied):
+    code, out, _ = run(capsys, copied / "model_int8.tflite")
+    assert code == 0
+    assert "CONV_2D" in out
+    assert "MMAC" in out
+    assert "input: int8 [1, 128, 128, 1], scale 0.313725501, zero point -128" in out
+    assert "pure int8: yes" in out
+    assert out.endswith("metadata: none\n")
+
+
+def test_an_onnx(capsys, copied):
+    code, out, _ = run(capsys, copied / "model_float.onnx")
+    assert code == 0
+    assert "input: float32 [1, 1, 128, 128]" in out
+    assert "pure int8: no, " in out
+
+
+def test_labels_behind_a_model_without_metadata_do_no_harm(capsys, copied):
+    model = copied / "model_int8.tflite"
+    model.write_bytes(append_labels(model.read_bytes(), ("a", "b")))
+    code, out, _ = run(capsys, model)
+    assert code == 0
+    assert "metadata: none" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gone.tflite", None, "No such file"),
+        ("gone", None, "does not exist"),
+        ("odd.tflite", b"not a model, but long enough to look like one", "not a .tflite"),
+        ("odd.onnx", b"not a model", "not an .onnx"),
+        ("odd.txt", b"text", "is no bundle"),
+        ("odd.zip", b"text", "cannot be read"),
+    ],
+)
+def test_what_it_cannot_read_gives_one_line(capsys, tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    code, out, err = run(capsys, tmp_path / name)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+BASE_ONLY = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "onnx", "onnxruntime", "tflite_micro", "litert_torch", "mediapipe", "scipy"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocked())
+from edgegenre.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", ["", "model_int8.tflite", "model_int8.onnx"])
+def test_the_base_install_is_enough_but_for_onnx(name):
+    command = [sys.executable, "-c", BASE_ONLY, "inspect", str(default_bundle() / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if name.endswith(".onnx"):
+        assert done.returncode == 2
+        assert "pip install 'edgegenre[export]'" in done.stderr
+        assert done.stderr.count("\n") == 1
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "model_int8" in done.stdout or "CONV_2D" in done.stdout

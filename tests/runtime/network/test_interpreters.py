@@ -1,0 +1,98 @@
+"""The interpreters behind one interface give the same answers on the same windows."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgegenre.toy.dataset import render
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.frontend import log_mel, normalise
+from edgegenre_runtime.network.interpreters import INTERPRETERS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def windows():
+    """Twenty windows of toy music, int8 [20, 128, 128]."""
+    tables = GenreClassifier.load().tables
+    cells = []
+    for seed, style in enumerate(("blues", "classical", "disco", "hiphop", "metal")):
+        frames = log_mel(render(style, seed, 14.0), tables).frames_q9
+        cells += [normalise(frames[:, at : at + 128], tables).cells for at in range(0, 64, 16)]
+    return np.stack(cells)
+
+
+@pytest.fixture(scope="module")
+def expected(windows):
+    return np.stack([GenreClassifier.load().probabilities(cells) for cells in windows])
+
+
+def check_same(mine, expected):
+    assert len(mine) == 20
+    assert len(set(expected.argmax(axis=1))) > 2  # windows that differ
+    best = np.sort(expected, axis=1)
+    clear = best[:, -1] - best[:, -2] > 0.03  # kernels differ by some steps of a logit; nearer ones may change places
+    assert clear.sum() >= 15
+    assert np.array_equal(mine.argmax(axis=1)[clear], expected.argmax(axis=1)[clear])
+    assert np.abs(mine - expected).max() < 0.1
+
+
+def test_onnxruntime_gives_the_same_answers(monkeypatch, windows, expected):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", "onnxruntime")
+    classifier = GenreClassifier.load()
+    assert classifier.backend.name == "onnxruntime"
+    check_same(np.stack([classifier.probabilities(cells) for cells in windows]), expected)
+
+
+@pytest.mark.slow
+def test_tflite_runtime_gives_the_same_answers_in_an_environment_of_its_own(windows, expected, tmp_path):
+    """It is dead since 2023 and needs NumPy 1, but it is the one that armv7 has."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-runtime has no wheels for Python 3.12 or later")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--target", tmp_path / "site"]
+    packages = ["tflite-runtime==2.14.0", "numpy<2", "soundfile", "soxr"]
+    done = subprocess.run([*pip, *packages], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs the network: {done.stderr.strip().splitlines()[-1]}")
+    np.save(tmp_path / "windows.npy", windows)
+    code = (
+        "import sys, json, numpy as np; from edgegenre_runtime import GenreClassifier; c = GenreClassifier.load();"
+        "w = np.load(sys.argv[1]); print(json.dumps([c.backend.name, [c.probabilities(x).tolist() for x in w]]))"
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT / 'runtime'}"}
+    command = [sys.executable, "-S", "-c", code, tmp_path / "windows.npy"]  # -S: nothing of this environment
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    name, probabilities = json.loads(done.stdout)
+    assert name.startswith("tflite-runtime, ")
+    check_same(np.array(probabilities), expected)
+
+
+def test_the_first_that_is_installed_is_taken(monkeypatch):
+    found = {"ai_edge_litert": None, "tflite_runtime": None, "onnxruntime": True}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found.get(name))
+    assert GenreClassifier.load().backend.name == "onnxruntime"
+    found["onnxruntime"] = None
+    with pytest.raises(UsageError, match="pip install ai-edge-litert"):
+        GenreClassifier.load()
+
+
+@pytest.mark.parametrize(("name", "says"), [("caffe", "allowed are ai-edge-litert, tflite-runtime, onnxruntime")])
+def test_an_unknown_interpreter_is_refused(monkeypatch, name, says):
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", name)
+    with pytest.raises(UsageError, match=says):
+        GenreClassifier.load()
+
+
+def test_one_that_is_named_and_missing_is_refused(monkeypatch):
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", "tflite-runtime")
+    monkeypatch.setitem(INTERPRETERS, "tflite-runtime", "no_such_interpreter")
+    with pytest.raises(UsageError, match="pip install tflite-runtime"):
+        GenreClassifier.load()

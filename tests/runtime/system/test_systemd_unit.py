@@ -1,0 +1,124 @@
+"""The systemd unit, checked by systemd itself, and the notification protocol that it relies on."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from running import Running
+
+from edgegenre_runtime.run import main
+from edgegenre_runtime.system.systemd_unit import unit_text
+
+
+def install(capsys, *arguments):
+    code = main(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_unit_runs_what_was_asked_for_and_may_do_little(capsys):
+    log = "/var/log/edgegenre/genre log.jsonl"
+    words = ["--mic", "USB Audio", "--install-service", "-", "--log", log, "--every", "2"]
+    code, unit, err = install(capsys, *words)
+    assert (code, err) == (0, "")
+    (command,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    assert command.endswith(f'--mic "USB Audio" --log "{log}" --every 2')
+    for line in (
+        "Type=notify", "WatchdogSec=30", "Restart=always", "DynamicUser=yes", "SupplementaryGroups=audio",
+        "MemoryMax=200M", "ProtectSystem=strict", "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX",
+        "LogsDirectory=edgegenre", "StateDirectory=edgegenre",
+    ):  # fmt: skip
+        assert line in unit.splitlines(), line
+
+
+@pytest.mark.parametrize("network", [["--mqtt", "mqtt://broker"], ["--http", ":8080"]])
+def test_a_network_only_where_it_is_asked_for(capsys, network):
+    unit = install(capsys, "--mic", *network, "--install-service=-")[1]
+    assert "PrivateNetwork" not in unit
+    assert "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6" in unit
+    assert "--install-service" not in unit.partition("[Service]")[2]
+
+
+def test_systemd_finds_no_fault_in_it(capsys, tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze: apt-get install systemd")
+    path = tmp_path / "edgegenre.service"
+    code, out, _ = install(capsys, "--mic", "100% $HOME", "--bundle", "x.zip", "--install-service", str(path))
+    assert code == 0
+    assert "systemctl enable --now edgegenre.service" in out
+    assert str(os.getcwd()) + "/x.zip" in path.read_text()
+    assert '"100%% $$HOME"' in path.read_text()
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "edgegenre" in line]
+    assert ours == []
+    path.write_text(path.read_text().replace("WatchdogSec=30", "WatchdogSec=often"))
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+    assert "edgegenre.service:13: Failed to parse" in done.stdout + done.stderr  # it would have said so
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--install-service", "-", "song.wav"], "add --mic"),
+        (["--mic", "--mqtt", "mqtt://pi:secret@broker", "--install-service", "-"], "EDGEGENRE_MQTT_PASSWORD"),
+        (["--mic", "--log", "/srv/x", "--install-service", "-"], "/var/log/edgegenre alone"),
+        (["--mic", "--save-clips", "clips", "--install-service", "-"], "/var/lib/edgegenre alone"),
+        (["--mic", "--install-service", "/no/such/folder/x.service"], "run it with sudo"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_one_line(capsys, words, says):
+    code, out, err = install(capsys, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert "secret" not in err
+
+
+def test_words_are_quoted_as_systemd_reads_them():
+    unit = unit_text(["/opt/a b/run", "50%", '"', "$x", "\\", "plain"], uses_network=False)
+    assert 'ExecStart="/opt/a b/run" 50%% "\\"" "$$x" "\\\\" plain' in unit
+
+
+def test_systemd_is_told_of_start_life_and_end(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+        with Running("-", "--every", "1", env=environment, stdin=subprocess.PIPE) as run:
+            assert manager.recv(999) == b"READY=1"
+            run.process.stdin.write(np.random.default_rng(0).integers(-999, 999, 60000, dtype=np.int16).tobytes())
+            run.process.stdin.flush()
+            got = [manager.recv(999).decode() for _ in range(8)]
+            assert got.count("WATCHDOG=1") >= 6
+            assert any(message.startswith("STATUS=listening to the pipe") for message in got)
+            assert run.stop(signal.SIGTERM) < 2
+            manager.settimeout(0.1)
+            last = b""
+            while last != b"STOPPING=1":
+                last = manager.recv(999)
+
+
+def test_a_hung_loop_no_longer_feeds_the_watchdog(tmp_path):
+    """The loop itself feeds it: where the loop hangs, systemd starts the service again."""
+    code = (
+        "import threading, time; from edgegenre_runtime.system.systemd_notify import Notifier; "
+        "n = Notifier(); n.alive(); n.alive();"
+        "time.sleep(0.15); n.alive(); time.sleep(0.5)"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=30)
+        manager.setblocking(False)
+        messages = []
+        while True:
+            try:
+                messages.append(manager.recv(999))
+            except BlockingIOError:
+                break
+    assert messages == [b"WATCHDOG=1"] * 2
