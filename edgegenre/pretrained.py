@@ -80,7 +80,7 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     """Load published weights into a freshly built network, in place.
 
     A :class:`edgegenre.models.compact.Compact` also takes mn04's weights (:mod:`edgegenre.models.compact_start`).
-    A first convolution for RGB is summed over its colours, and then takes the scale of the cells
+    A first convolution for RGB is summed over its colors, and then takes the scale of the cells
     (:func:`edgegenre.models.input_scale.fold_input_scale`).
 
     Parameters

@@ -1,6 +1,6 @@
 """Write tests/golden/frontend_v1: run once when the arithmetic gets a new version, then never again.
 
-The files are the contract that every executor must meet bit for bit. If this script changes them without a new
+The files are the contract that every implementation must meet bit for bit. If this script changes them without a new
 SPEC_VERSION, the front-end was broken.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalise, released
+from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize, released
 from edgegenre_runtime.frontend.fft import real_fft
 from edgegenre_runtime.frontend.log2 import log2_q9
 from edgegenre_runtime.frontend.melbank import mel_sums
@@ -39,7 +39,7 @@ def toy() -> dict:
     power = bin_power(re, im)
     sums = mel_sums(power, tables)
     logs = log2_q9(sums, shift, tables)
-    window = normalise(logs, tables)
+    window = normalize(logs, tables)
     arrays = {"frames": frames, "windowed": windowed, "shift": shift, "re": re, "im": im, "power": power}
     arrays |= {"sums": sums, "log_mel_q9": logs, "cells": window.cells}
     return {"tables": json.loads(tables.to_json())} | {name: array.tolist() for name, array in arrays.items()}

@@ -72,8 +72,8 @@ def small_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
 
 
 @pytest.fixture(scope="module", params=["numpy", "c"])
-def executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run a module's tests with each executor of the front-end that is here."""
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a module's tests with each implementation of the front-end that is here."""
     if request.param == "c" and native.load() is None:
         pytest.skip("the C front-end was not built: no C compiler")
     with pytest.MonkeyPatch.context() as patch:

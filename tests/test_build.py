@@ -66,7 +66,7 @@ def test_wheel_of_this_machine_carries_the_library(hook, monkeypatch, tmp_path):
     wheel = build_wheel(tmp_path, monkeypatch)
     assert wheel.name.endswith(f"py3-none-{hook.platform_tag(None)}.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "from edgegenre_runtime.frontend import active_executor; print(active_executor())"
+    code = "from edgegenre_runtime.frontend import active_implementation; print(active_implementation())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )

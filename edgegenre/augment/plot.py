@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 from . import spectrogram as augment
 from .spectrogram import DB_PER_Q9, AugmentConfig
@@ -42,17 +42,17 @@ def feature_panels(frames_q9: npt.NDArray[np.int16], tables: Tables, seed: int) 
         "as it is": db,
         "tempo × 1.25": augment.time_stretch(source, width),
         "pitch + 2 semitones": augment.pitch_shift(db, 2.0, spec),
-        "colour, 5 dB": augment.colour(db, 5.0, np.random.default_rng(seed)),
+        "color, 5 dB": augment.color(db, 5.0, np.random.default_rng(seed)),
         "pass band 300 Hz to 4 kHz": augment.band_limit(db, 300.0, 4000.0, spec),
         "noise at 20 dB SNR": augment.add_noise(db, 20.0, spec, np.random.default_rng(seed)),
         "masks": augment.mask(db, masks, spec.top_db, np.random.default_rng(seed)),
         "gain − 12 dB (taken out)": db - np.float32(12.0),
     }
-    panels = {title: normalise(augment.to_q9(values), tables).cells for title, values in changed.items()}
+    panels = {title: normalize(augment.to_q9(values), tables).cells for title, values in changed.items()}
     for preset in ("light", "strong"):
         config = augment.augment_preset(preset)
         window = augment.draw_window(frames_q9, config, tables, np.random.default_rng(seed))
-        panels[f"preset {preset}, random window"] = normalise(window, tables).cells
+        panels[f"preset {preset}, random window"] = normalize(window, tables).cells
     panels["mixup with the preset's window"] = _mixed(panels, spec.top_db, seed)
     return panels
 
@@ -67,7 +67,7 @@ def waveform_panels(pcm: npt.NDArray[np.int16], tables: Tables, seed: int) -> Pa
         out = transform(samples.copy(), spec.sample_rate_hz, np.random.default_rng(seed))
         changed = np.clip(np.rint(out * 32768), -32768, 32767).astype(np.int16)
         frames = log_mel(changed, tables).frames_q9
-        panels[f"waveform: {name}"] = normalise(crop(frames, 0, spec.frames_per_window), tables).cells
+        panels[f"waveform: {name}"] = normalize(crop(frames, 0, spec.frames_per_window), tables).cells
     return panels
 
 

@@ -1,8 +1,8 @@
 """Augmentation of log-mel windows: what may happen to music between a record and a device's microphone.
 
-Everything works on dB before the window normaliser, so that an augmented window keeps the contract of the
+Everything works on dB before the window normalizer, so that an augmented window keeps the contract of the
 network's input: its maximum is 80 dB above the floor, whatever was done to it. A change of gain is not among the
-transforms because the normaliser takes it out exactly; a test shows it.
+transforms because the normalizer takes it out exactly; a test shows it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = [
     "AugmentConfig",
     "add_noise",
     "augment_preset",
-    "band_centres_hz",
+    "band_centers_hz",
     "band_limit",
-    "colour",
+    "color",
     "draw_window",
     "mask",
     "mixup",
@@ -55,7 +55,7 @@ class AugmentConfig:
         Largest change of tempo: the rate is drawn log-uniformly from ``1 / (1 + stretch)`` to ``1 + stretch``.
     semitones
         Largest pitch shift, either way.
-    colour_db
+    color_db
         Standard deviation in dB of the knots of a random frequency response (microphone, room, tilt).
     band_limit, noise
         Probability of a random pass band, and of additive noise.
@@ -69,7 +69,7 @@ class AugmentConfig:
 
     stretch: float = 0.0
     semitones: float = 0.0
-    colour_db: float = 0.0
+    color_db: float = 0.0
     band_limit: float = 0.0
     noise: float = 0.0
     snr_low_db: float = 15.0
@@ -93,9 +93,9 @@ class AugmentConfig:
 
 AUGMENT_PRESETS: dict[str, AugmentConfig] = {
     "none": AugmentConfig(),
-    "light": AugmentConfig(stretch=0.1, semitones=1.0, colour_db=3.0, time_masks=1, band_masks=1),
+    "light": AugmentConfig(stretch=0.1, semitones=1.0, color_db=3.0, time_masks=1, band_masks=1),
     "strong": AugmentConfig(
-        stretch=0.25, semitones=2.0, colour_db=5.0, band_limit=0.15, noise=0.3, time_masks=2, band_masks=2, mixup=0.3
+        stretch=0.25, semitones=2.0, color_db=5.0, band_limit=0.15, noise=0.3, time_masks=2, band_masks=2, mixup=0.3
     ),
 }
 
@@ -110,7 +110,7 @@ def augment_preset(name: str) -> AugmentConfig:
 def draw_window(
     frames_q9: npt.NDArray[np.int16], config: AugmentConfig, tables: Tables, rng: np.random.Generator
 ) -> npt.NDArray[np.int16]:
-    """Draw a random window of a track and augment it, ready for the normaliser.
+    """Draw a random window of a track and augment it, ready for the normalizer.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def draw_window(
     db = time_stretch(source.astype(np.float32) * np.float32(DB_PER_Q9), spec.frames_per_window)
     if config.semitones:
         db = pitch_shift(db, rng.uniform(-config.semitones, config.semitones), spec)
-    if config.colour_db:
-        db = colour(db, config.colour_db, rng)
+    if config.color_db:
+        db = color(db, config.color_db, rng)
     if rng.random() < config.noise:
         db = add_noise(db, rng.uniform(config.snr_low_db, config.snr_high_db), spec, rng)
     if rng.random() < config.band_limit:
@@ -164,10 +164,10 @@ def time_stretch(db: Db, n_frames: int) -> Db:
 def pitch_shift(db: Db, semitones: float, spec: FrontendSpec) -> Db:
     """Move every frequency of float32 [M, T] dB by the same ratio, along the mel scale (linear below 1 kHz).
 
-    A band takes the level, interpolated in dB, at the frequency that is ``semitones`` below its centre; where that
+    A band takes the level, interpolated in dB, at the frequency that is ``semitones`` below its center; where that
     lies beyond the outer bands it takes theirs. The bands' differing widths are not compensated.
     """
-    centres_hz = band_centres_hz(spec)
+    centres_hz = band_centers_hz(spec)
     M = len(centres_hz)
     at = np.interp(centres_hz * 2.0 ** (-semitones / 12), centres_hz, np.arange(M))
     left = np.minimum(at.astype(np.int64), M - 2)
@@ -176,7 +176,7 @@ def pitch_shift(db: Db, semitones: float, spec: FrontendSpec) -> Db:
     return shifted
 
 
-def colour(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
+def color(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
     """Add a smooth random frequency response, the same in every frame: a microphone, a room, a tilt.
 
     Six knots over the bands, normally distributed with standard deviation ``knots_db``, joined by lines.
@@ -188,7 +188,7 @@ def colour(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
 
 def band_limit(db: Db, low_hz: float, high_hz: float, spec: FrontendSpec) -> Db:
     """Let a pass band through; outside it the level falls by 3 dB a band."""
-    centres_hz = band_centres_hz(spec)
+    centres_hz = band_centers_hz(spec)
     bands = np.arange(len(centres_hz))
     low, high = np.interp([low_hz, high_hz], centres_hz, bands)
     outside = np.maximum(low - bands, 0) + np.maximum(bands - high, 0)
@@ -198,7 +198,7 @@ def band_limit(db: Db, low_hz: float, high_hz: float, spec: FrontendSpec) -> Db:
 def add_noise(db: Db, snr_db: float, spec: FrontendSpec, rng: np.random.Generator) -> Db:
     """Add stationary noise in the power domain.
 
-    Its colour lies between white (flat over area-normed bands) and pink (−3 dB an octave); each cell fluctuates
+    Its color lies between white (flat over area-normed bands) and pink (−3 dB an octave); each cell fluctuates
     like the mean of as many independent bin powers as its band holds (a Gamma distribution).
 
     Parameters
@@ -258,7 +258,7 @@ def mixup(
     Returns
     -------
     windows_db, targets
-        Mixed alike; windows are normalised again, so that their maximum is ``top_db`` and nothing is below 0.
+        Mixed alike; windows are normalized again, so that their maximum is ``top_db`` and nothing is below 0.
     """
     B = len(windows_db)
     share = rng.beta(alpha, alpha, B).astype(np.float32)
@@ -271,14 +271,14 @@ def mixup(
     return db.astype(np.float32), share[:, None] * targets + (1 - share[:, None]) * targets[other]
 
 
-def band_centres_hz(spec: FrontendSpec) -> npt.NDArray[np.float64]:
-    """Return the centre of gravity of each mel band in Hz, float64 [n_mels]."""
+def band_centers_hz(spec: FrontendSpec) -> npt.NDArray[np.float64]:
+    """Return the center of gravity of each mel band in Hz, float64 [n_mels]."""
     return _band_facts(spec)[0]
 
 
 @functools.cache
 def _band_facts(spec: FrontendSpec) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return centre in Hz and number of independent bins of each mel band, both float64 [n_mels].
+    """Return center in Hz and number of independent bins of each mel band, both float64 [n_mels].
 
     Independent bins: ``(Σw)² / Σw²`` over 1.5, the noise bandwidth of a Hann window in bins; at least 1.
     """

@@ -1,4 +1,4 @@
-"""Augmentation of waveforms, for the offline expansion of a data set: tempo, pitch, colour, room, noise, level.
+"""Augmentation of waveforms, for the offline expansion of a data set: tempo, pitch, color, room, noise, level.
 
 audiomentations does tempo, pitch and filters. It draws from Python's global generators, which threads would share;
 so every parameter is drawn here and handed over as a range of one value, and noise and room are made here.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 __all__ = [
     "WAVEFORM_TRANSFORMS",
     "add_gaussian_noise",
-    "colour",
+    "color",
     "gain",
     "pitch",
     "room",
@@ -60,7 +60,7 @@ def pitch(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Sa
     return _apply(shift, samples, sample_rate_hz)
 
 
-def colour(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
+def color(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     """Filter as a microphone does: a low shelf, a peak and a high shelf of up to 8 dB either way."""
     for kind, low_hz, high_hz in (
         (audiomentations.LowShelfFilter, 80, 300),
@@ -98,7 +98,7 @@ def gain(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Sam
 WAVEFORM_TRANSFORMS: dict[str, Transform] = {
     "tempo": tempo,
     "pitch": pitch,
-    "colour": colour,
+    "color": color,
     "room": room,
     "noise": add_gaussian_noise,
     "gain": gain,

@@ -89,7 +89,7 @@ def prepare(
 ) -> None:
     """Compute the log-mel frames of a data set once, with the device's own front-end.
 
-    Copies differ in tempo, pitch, colour, room, noise and level; validation and test tracks have none.
+    Copies differ in tempo, pitch, color, room, noise and level; validation and test tracks have none.
 
     Example: `edgegenre data prepare music/ --out music.npz --expand 5`
     """

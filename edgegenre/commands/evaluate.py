@@ -29,7 +29,7 @@ def evaluate(
         Path | None, typer.Option("--map", help="JSON object from the data's labels to the model's, for other data.")
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="The same tracks with noise, other levels and colours too.")
+        bool, typer.Option("--robustness", help="The same tracks with noise, other levels and colors too.")
     ] = False,
     audio: Annotated[
         Path | None, typer.Option(help="Folder of recordings for --robustness: GENRE/*.wav or GENRE.*.wav.")

@@ -87,7 +87,7 @@ def train(
         from edgegenre.train import train as run
         from edgegenre.train.loggers import has_tensorboard
 
-    def initialise(network: Network) -> None:
+    def initialize(network: Network) -> None:
         typer.echo(load_weights(network, weights or "").summary())
 
     options = TrainOptions(
@@ -134,7 +134,7 @@ def train(
         out,
         about=about,
         hardware=hardware,
-        initialise=initialise if weights is not None else None,
+        initialize=initialize if weights is not None else None,
         teachers=load_teachers(teacher or (), tables, cache.labels),
         resume=resume,
         logger=logger,

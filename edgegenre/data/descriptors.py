@@ -32,7 +32,7 @@ _ROWS = {
 
 
 def describe(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
-    """Compute a descriptor, float32 [n, T] at one frame in 512 samples, centred.
+    """Compute a descriptor, float32 [n, T] at one frame in 512 samples, centered.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The feature cache: log-mel frames of every track in one file, with the hash of the front-end that made them.
 
-The window normaliser is not in the cache; it runs when a crop is drawn.
+The window normalizer is not in the cache; it runs when a crop is drawn.
 """
 
 from __future__ import annotations
@@ -267,11 +267,11 @@ def _computed(
     tracks: Sequence[Track], compute: Callable[[Track], list[npt.NDArray[np.int16]] | str], jobs: int
 ) -> Iterator[tuple[Track, list[npt.NDArray[np.int16]] | str]]:
     """Yield each track, in order, with its frames and its copies' or the reason why it has none."""
-    executor = ThreadPoolExecutor(jobs)
+    implementation = ThreadPoolExecutor(jobs)
     try:
-        yield from zip(tracks, executor.map(compute, tracks), strict=True)
+        yield from zip(tracks, implementation.map(compute, tracks), strict=True)
     finally:
-        executor.shutdown(cancel_futures=True)
+        implementation.shutdown(cancel_futures=True)
 
 
 def _frames_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.frontend import Tables, normalise
+from edgegenre_runtime.frontend import Tables, normalize
 
 from .feature_cache import FeatureCache, crop
 
@@ -27,4 +27,4 @@ def cut_windows(frames_q9: npt.NDArray[np.int16], tables: Tables) -> npt.NDArray
     """Return the half-overlapping network windows of int16 [n_mels, T], int8 [n, n_mels, frames_per_window]."""
     width = tables.spec.frames_per_window
     starts = window_starts(frames_q9.shape[1], width)
-    return np.stack([normalise(crop(frames_q9, start, width), tables).cells for start in starts])
+    return np.stack([normalize(crop(frames_q9, start, width), tables).cells for start in starts])

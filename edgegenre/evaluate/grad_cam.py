@@ -19,7 +19,7 @@ from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import AudioError, CheckpointError, SpecError, UsageError
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 
 from .scoring import cells_to_db, window_starts
 
@@ -79,7 +79,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     frames = log_mel(read_clip(path, spec.sample_rate_hz, min_samples=spec.n_fft).pcm, tables).frames_q9
     T, width = frames.shape[1], spec.frames_per_window
     starts = sorted({*window_starts(T, width), max(T - width, 0)})
-    windows = [normalise(crop(frames, start, width), tables) for start in starts]
+    windows = [normalize(crop(frames, start, width), tables) for start in starts]
     if all(window.is_silence for window in windows):
         raise AudioError(f"{path}: is silent, there is nothing to explain")
     inputs = cells_to_db(np.stack([window.cells for window in windows]), spec.top_db)
@@ -103,7 +103,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
 
 
 def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
-    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], not negative, not normalised.
+    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], not negative, not normalized.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def plot_explanation(explanation: Explanation, title: str, path: Path) -> None:
     above, below = figure.subplots(2, 1, sharex=True)
     n_mels, T = explanation.levels_db.shape
     extent = (0, T * explanation.hop_s, 0, n_mels)
-    for axes, colours in ((below, "gray"), (above, "magma")):
-        levels = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colours)
+    for axes, colors in ((below, "gray"), (above, "magma")):
+        levels = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colors)
         axes.set_ylabel("mel band")
     figure.colorbar(levels, ax=above, label="dB from the clip's maximum")
     heat = below.imshow(

@@ -168,9 +168,9 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     """Return Wilson's score interval of a share (Wilson 1927); ``z`` is the normal quantile (95 %)."""
     share = hits / n
-    centre = share + z * z / (2 * n)
+    center = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return (center - spread) / (1 + z * z / n), (center + spread) / (1 + z * z / n)
 
 
 def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:

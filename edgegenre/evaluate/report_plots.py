@@ -17,15 +17,15 @@ __all__ = ["classes_png", "confusion_png", "reliability_png"]
 
 
 def confusion_png(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> bytes:
-    """Draw a confusion matrix, int64 [n, n] with the truth in rows, coloured by share of its row."""
+    """Draw a confusion matrix, int64 [n, n] with the truth in rows, colored by share of its row."""
     size_inch = 2.2 + 0.42 * len(labels)
     with _figure(size_inch, size_inch) as (axes, png):
         share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(confusion):
             if count:
-                colour = "white" if share[row, column] > 0.55 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+                color = "white" if share[row, column] > 0.55 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=9)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)
         axes.set_yticks(ticks, labels, parse_math=False)
@@ -53,7 +53,7 @@ def reliability_png(calibration: Calibration, over: str) -> bytes:
     with _figure(4.5, 4.5) as (axes, png):
         used = calibration.counts > 0
         share = calibration.counts[used] / calibration.counts.sum()
-        axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
+        axes.plot([0, 1], [0, 1], color="gray", linestyle=":")
         axes.plot(calibration.confidence[used], calibration.accuracy[used], color="C0", linewidth=1)
         axes.scatter(calibration.confidence[used], calibration.accuracy[used], s=20 + 600 * share, alpha=0.6)
         axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), xlabel="confidence", ylabel="accuracy")

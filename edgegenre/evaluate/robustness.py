@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from edgegenre.augment.spectrogram import DB_PER_Q9, add_noise, band_centres_hz, band_limit, to_q9
+from edgegenre.augment.spectrogram import DB_PER_Q9, add_noise, band_centers_hz, band_limit, to_q9
 from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.data.windows import cut_windows
@@ -132,9 +132,9 @@ CACHE_CONDITIONS: dict[str, Change] = {
     _CLEAN: lambda db, spec, rng: db,
     "gain +20 dB": lambda db, spec, rng: db + np.float32(_GAIN_DB),
     "gain -20 dB": lambda db, spec, rng: db - np.float32(_GAIN_DB),
-    "coloured noise, 20 dB SNR": lambda db, spec, rng: add_noise(db, _SNR_DB, spec, rng),
+    "colored noise, 20 dB SNR": lambda db, spec, rng: add_noise(db, _SNR_DB, spec, rng),
     "nothing above 8 kHz": lambda db, spec, rng: band_limit(db, 0.0, _CUT_HZ, spec),
-    "small USB microphone": lambda db, spec, rng: db + microphone_db(band_centres_hz(spec)).astype(np.float32)[:, None],
+    "small USB microphone": lambda db, spec, rng: db + microphone_db(band_centers_hz(spec)).astype(np.float32)[:, None],
 }
 """From a track's log-mels, float32 [n_mels, T] dB, spec and a source of randomness to the same shape."""
 

@@ -24,7 +24,7 @@ __all__ = ["COSTS", "GAMMAS", "KINDS", "BaselineResult", "run_baseline", "track_
 
 COSTS = (0.3, 1.0, 3.0, 10.0, 30.0)
 GAMMAS = (0.1, 0.3, 1.0, 3.0)
-"""Times one over the number of features (standardised, so that 1.0 is scikit-learn's ``"scale"``)."""
+"""Times one over the number of features (standardized, so that 1.0 is scikit-learn's ``"scale"``)."""
 KINDS = ("mel", "mfcc")
 
 _N_MFCC = 20

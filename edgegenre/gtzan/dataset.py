@@ -1,7 +1,7 @@
 """Import of the ready GTZAN log-mel set: dB columns of librosa's log-mels, brought to the front-end's frames.
 
-The set's own README tells its format. Its columns are single frames of ``librosa`` (hop 512, centred: frame ``f``
-is centred on sample ``512 f``), taken about every 914 samples; frame ``j`` of the front-end is centred on sample
+The set's own README tells its format. Its columns are single frames of ``librosa`` (hop 512, centered: frame ``f``
+is centered on sample ``512 f``), taken about every 914 samples; frame ``j`` of the front-end is centered on sample
 ``hop * j + n_fft / 2``. Levels are relative to the clip's maximum, which is put where a 1 kHz sine at -10 dBFS
 is: well above the silence threshold, as music is.
 """

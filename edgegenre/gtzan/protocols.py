@@ -38,7 +38,7 @@ def assign_protocol(
     Parameters
     ----------
     cache
-        Tracks; clips of GTZAN are recognised by name, other data is grouped by its own groups alone.
+        Tracks; clips of GTZAN are recognized by name, other data is grouped by its own groups alone.
     protocol
         ``"filtered"`` (GTZAN only), ``"random"`` or ``"kfold10"``.
     seed

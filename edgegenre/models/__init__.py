@@ -37,7 +37,7 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
 
 
 def build(config: ModelConfig) -> Network:
-    """Return a freshly initialised network.
+    """Return a freshly initialized network.
 
     Raises
     ------

@@ -5,13 +5,13 @@ pre-emphasis ``x[t] - 0.97 x[t-1]``, FFT of 1024, Hann window of 800, triangles 
 ``models/preprocess.py``). We have 128 Slaney bands of 0 to 11 025 Hz at 22 050 Hz: FFT and Hann window of 2048,
 triangles of area 1, in dB, of a window whose loudest cell is always 80. The map, in three steps:
 
-1. *Frequency.* The level of each kaldi band at its centre of gravity is interpolated between our two nearest
+1. *Frequency.* The level of each kaldi band at its center of gravity is interpolated between our two nearest
    bands, in dB over Hz.
 2. *Level.* Of a spectral density D (power a Hz), a FFT of a window w at rate r makes bins of ``D · r/2 · Σw²``. Our
    band, of area 1 over bins of r/2048 Hz, is ``D · r/2 · 768 / (r/2048 Hz)``; theirs is
    ``D · 16 kHz · 300 · Σ_bins triangle · |1 - 0.97 e^{-jω}|²``. The quotient is a number for each band, in dB.
    What our windows don't tell is how loud they are: the loudest cell is taken to be at :data:`PEAK_DB`.
-3. *Floor.* Bands centred above 11 025 Hz are empty: ``ln(1e-5)``.
+3. *Floor.* Bands centered above 11 025 Hz are empty: ``ln(1e-5)``.
 
 Our frames are 23 or 70 ms apart where mn04 saw 10 ms. Each is made two by linear interpolation, which brought a linear
 probe on the untouched features at ``wide9s`` from 0.61 to 0.68 on the 197 validation tracks of GTZAN's filtered split
@@ -57,7 +57,7 @@ def design_mel_map() -> tuple[_Float, _Float, npt.NDArray[np.bool_]]:
     total = triangles.sum(axis=1)
     centres_hz = triangles @ bins_hz / np.maximum(total, 1e-12)
     filled = (total > 0) & (centres_hz < _OUR_RATE_HZ / 2)
-    ours_hz = _slaney_centres_hz()
+    ours_hz = _slaney_centers_hz()
     weights = np.stack([np.interp(centres_hz, ours_hz, row) for row in np.eye(_N_MELS)], axis=1) * filled[:, None]
     gain = np.abs(1 - _PRE_EMPHASIS * np.exp(-2j * np.pi * bins_hz / _RATE_HZ)) ** 2
     ours = _OUR_RATE_HZ / 2 * np.sum(np.hanning(_OUR_N_FFT + 1)[:-1] ** 2) / (_OUR_RATE_HZ / _OUR_N_FFT)
@@ -76,8 +76,8 @@ def _kaldi_triangles() -> tuple[_Float, _Float]:
     return np.asarray(np.maximum(0, np.minimum(rising, falling))), bins_hz
 
 
-def _slaney_centres_hz() -> _Float:
-    """Return the centres of our bands in Hz: even steps below 1 kHz, even ratios above."""
+def _slaney_centers_hz() -> _Float:
+    """Return the centers of our bands in Hz: even steps below 1 kHz, even ratios above."""
     break_mel = _SLANEY_BREAK_HZ / _SLANEY_LINEAR_HZ
     top = break_mel + np.log(_OUR_RATE_HZ / 2 / _SLANEY_BREAK_HZ) / np.log(_SLANEY_RATIO)
     mels = np.linspace(0, top, _N_MELS + 2)[1:-1]

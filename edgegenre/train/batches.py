@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from edgegenre.augment.spectrogram import draw_window, mixup
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.scoring import cells_to_db
-from edgegenre_runtime.frontend import Tables, normalise
+from edgegenre_runtime.frontend import Tables, normalize
 
 from .options import TrainOptions
 
@@ -52,7 +52,7 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def _cells(self, track: int, item: int) -> npt.NDArray[np.int8]:
         window = draw_window(self.cache.track(track), self.options.augment, self.tables, self._rng(_WINDOW, item))
-        return normalise(window, self.tables).cells
+        return normalize(window, self.tables).cells
 
     def _rng(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.options.seed, self.epoch, *purpose))

@@ -19,7 +19,7 @@ from edgegenre_runtime.errors import UsageError
 from .batches import Batches
 from .lightning_module import TrainModule
 from .loggers import save_history
-from .resume import RunState, restore_optimiser, save_state
+from .resume import RunState, restore_optimizer, save_state
 from .weight_average import WeightAverage
 
 __all__ = ["Keep"]
@@ -71,12 +71,12 @@ class Keep(lightning.Callback):
         return done >= o.epochs or done - 1 - self.best_epoch >= o.patience
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Set up the averaged weights and the optimiser, on the device where training happens."""
+        """Set up the averaged weights and the optimizer, on the device where training happens."""
         module = _checked(pl_module)
         if self.batches.options.average:
             self.average = WeightAverage(module.network, self.batches.options.average)
         if self.state is not None:
-            restore_optimiser(trainer.optimizers[0], module.network, self.state.optimiser)
+            restore_optimizer(trainer.optimizers[0], module.network, self.state.optimizer)
             if self.average is not None:
                 self.average.network.load_state_dict(self.state.average)
 
@@ -128,7 +128,7 @@ class Keep(lightning.Callback):
             history=self.history,
             network=module.network,
             average=None if self.average is None else self.average.network,
-            optimiser=trainer.optimizers[0],
+            optimizer=trainer.optimizers[0],
         )
         self._tell(trainer)
 

@@ -1,4 +1,4 @@
-"""The network with its loss, optimiser and schedule, as Lightning wants them."""
+"""The network with its loss, optimizer and schedule, as Lightning wants them."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ class TrainModule(lightning.LightningModule):
             {"params": parameters, "lr": o.learning_rate * o.layer_decay ** (last - i)}
             for i, (_, parameters) in enumerate(self.groups)
         ]
-        optimiser = torch.optim.AdamW(parts, lr=o.learning_rate, weight_decay=o.weight_decay)
+        optimizer = torch.optim.AdamW(parts, lr=o.learning_rate, weight_decay=o.weight_decay)
         steps_an_epoch = int(self.trainer.estimated_stepping_batches) // int(self.trainer.max_epochs or 1)
         first, total = self.first_epoch * steps_an_epoch, o.epochs * steps_an_epoch
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: learning_rate_factor((first + step) / total)
+            optimizer, lambda step: learning_rate_factor((first + step) / total)
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def learning_rate_factor(done: float) -> float:

@@ -46,7 +46,7 @@ def train(
     about: dict[str, Any],
     hardware: Hardware | None = None,
     teachers: Teachers | None = None,
-    initialise: Callable[[Network], None] | None = None,
+    initialize: Callable[[Network], None] | None = None,
     resume: bool = False,
     logger: LoggerName = "none",
     progress_bar: bool = False,
@@ -70,7 +70,7 @@ def train(
         JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``, ``weights``.
     teachers
         Networks to learn from, of the same front-end and classes (:func:`.distill.load_teachers`).
-    initialise
+    initialize
         Called with the new network, to put published weights into it.
     resume
         Continue the run in ``out``, as if it had never stopped; a new one where there is none.
@@ -94,8 +94,8 @@ def train(
     state = _starting_state(out, identity, resume, report)
     torch.manual_seed(options.seed)
     network = build(config)
-    if initialise is not None and state is None:
-        initialise(network)
+    if initialize is not None and state is None:
+        initialize(network)
         network.train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; missing in torch's stubs
     if state is not None:

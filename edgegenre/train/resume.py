@@ -19,10 +19,10 @@ from torch import nn
 from edgegenre.atomic_write import written_beside
 from edgegenre_runtime.errors import CheckpointError, UsageError
 
-__all__ = ["RunState", "load_state", "restore_optimiser", "save_state"]
+__all__ = ["RunState", "load_state", "restore_optimizer", "save_state"]
 
 _VERSION = 1
-_SECTIONS = ("network", "average", "optimiser")
+_SECTIONS = ("network", "average", "optimizer")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class RunState:
         Epoch of the kept checkpoint, counted from 0.
     history
         A row an epoch.
-    network, average, optimiser
-        Tensors by name; the optimiser's are ``PARAMETER/KEY``, the average's may be none.
+    network, average, optimizer
+        Tensors by name; the optimizer's are ``PARAMETER/KEY``, the average's may be none.
     """
 
     identity: dict[str, Any]
@@ -46,7 +46,7 @@ class RunState:
     history: list[dict[str, float]]
     network: dict[str, torch.Tensor]
     average: dict[str, torch.Tensor]
-    optimiser: dict[str, torch.Tensor]
+    optimizer: dict[str, torch.Tensor]
 
 
 def save_state(
@@ -57,16 +57,16 @@ def save_state(
     history: list[dict[str, float]],
     network: nn.Module,
     average: nn.Module | None,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the state of a run, beside its target and then renamed."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     sections = {
         "network": network.state_dict(),
         "average": {} if average is None else average.state_dict(),
-        "optimiser": {
+        "optimizer": {
             f"{names[id(parameter)]}/{key}": tensor
-            for parameter, values in optimiser.state.items()
+            for parameter, values in optimizer.state.items()
             for key, tensor in values.items()
         },
     }
@@ -113,12 +113,12 @@ def load_state(path: Path, identity: dict[str, Any]) -> RunState:
     return state
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Put the tensors of a :class:`RunState` back into an optimiser, in the memory layout of the parameters."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Put the tensors of a :class:`RunState` back into an optimizer, in the memory layout of the parameters."""
     parameters = dict(network.named_parameters())
     for full_name, tensor in tensors.items():
         name, key = full_name.rsplit("/", 1)
         parameter = parameters[name]
         if tensor.shape == parameter.shape and key != "step":
             tensor = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(tensor).detach()
-        optimiser.state[parameter][key] = tensor
+        optimizer.state[parameter][key] = tensor

@@ -27,7 +27,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move the average towards the network after the optimiser's step number ``step``, counted from 0."""
+        """Move the average towards the network after the optimizer's step number ``step``, counted from 0."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         mine, theirs = self.network.state_dict(), network.state_dict()
         for name, tensor in mine.items():

@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle: prune, quantise, convert, prove (workstation only, the ``export`` extra).
+"""From a checkpoint to a bundle: prune, quantize, convert, prove (workstation only, the ``export`` extra).
 
 The names are imported when they are used, so that ``edgegenre --help`` needs neither torch nor a converter.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .accept.reference_data import GateSet
     from .accept.verdict import GateReport, Limits, Verdict
     from .api import export
-    from .check.int8_check import Certificate, inspect_onnx, inspect_tflite, require_int8
+    from .check.int8_check import ModelReport, inspect_onnx, inspect_tflite, require_int8
     from .check.run_models import Agreement
     from .pipeline import ExportResult, export_bundle
     from .quantize.calibration import Calibration
@@ -22,7 +22,7 @@ _HOMES = {
     "RECIPES": "recipes",
     "Agreement": "check.run_models",
     "Calibration": "quantize.calibration",
-    "Certificate": "check.int8_check",
+    "ModelReport": "check.int8_check",
     "ExportResult": "pipeline",
     "GateReport": "accept.verdict",
     "GateSet": "accept.reference_data",
@@ -41,11 +41,11 @@ __all__ = [
     "RECIPES",
     "Agreement",
     "Calibration",
-    "Certificate",
     "ExportResult",
     "GateReport",
     "GateSet",
     "Limits",
+    "ModelReport",
     "Recipe",
     "Verdict",
     "export",

@@ -61,7 +61,7 @@ def export(
     recipe
         A recipe without fine-tuning: ``"int8"``, ``"int8x16"`` or ``"float"``.
     gate
-        Tracks that the artefacts must answer as the network does; ``"calibration"`` takes each calibration window for
+        Tracks that the artifacts must answer as the network does; ``"calibration"`` takes each calibration window for
         a track, None turns the gate off, and card and manifest say so.
     name, meta, command
         For card and manifest: what it is called, JSON-ready facts (``data``, ``limits``, ``licence`` …), and how it
@@ -77,9 +77,9 @@ def export(
         If the windows are empty, silent or of another shape.
     ExportError
         Before anything is converted, if the module has NaN weights, another shape than window to logits, or layers
-        that do not convert (each is named); later if an artefact is not what it should be.
+        that do not convert (each is named); later if an artifact is not what it should be.
     GateError
-        If the gate refuses the artefacts; see :func:`edgegenre_export.pipeline.export_subject`.
+        If the gate refuses the artifacts; see :func:`edgegenre_export.pipeline.export_subject`.
     BundleError
         If the bundle cannot be written.
     """

@@ -1,4 +1,4 @@
-"""The whole export: network → models → certificates → comparison → gate → golden vectors → bundle."""
+"""The whole export: network → models → model_reports → comparison → gate → golden vectors → bundle."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from edgegenre_export.accept.reference_data import GateSet
 from edgegenre_export.accept.verdict import GateReport
 from edgegenre_export.check.derived_targets import compare_waveforms, micro_target
 from edgegenre_export.check.golden_vectors import golden_inputs, golden_outputs, pack_golden
-from edgegenre_export.check.int8_check import Certificate
+from edgegenre_export.check.int8_check import ModelReport
 from edgegenre_export.check.run_models import Agreement
-from edgegenre_export.convert.artifacts import certify, compare_all, convert
+from edgegenre_export.convert.artifacts import compare_all, convert, inspect_artifacts
 from edgegenre_export.package.c_sources import c_files
 from edgegenre_export.package.model_card import card_blocks, card_files
 from edgegenre_export.package.publish import publish
@@ -63,7 +63,7 @@ class ExportResult:
         How it was made.
     agreement
         Model file to how it differs from the trained network, on the calibration windows.
-    certificates
+    model_reports
         Model file to what is in it.
     waveform_agreement
         Waveform model to how it differs from the mel path (front-end, then the int8 model that is in it), on the
@@ -79,7 +79,7 @@ class ExportResult:
     path: Path
     recipe: Recipe
     agreement: Mapping[str, Agreement]
-    certificates: Mapping[str, Certificate]
+    model_reports: Mapping[str, ModelReport]
     waveform_agreement: Mapping[str, Agreement]
     sizes_bytes: Mapping[str, int]
     gate: GateReport | None
@@ -153,7 +153,7 @@ def export_subject(
     tables
         Its front-end.
     calibration
-        Windows that set the scales of the activations; the artefacts are compared on them too.
+        Windows that set the scales of the activations; the artifacts are compared on them too.
     out
         The bundle's directory; a bundle that is there is replaced when the new one is whole.
     golden_pcm
@@ -163,7 +163,7 @@ def export_subject(
     recipe
         How to make it. Its pruning and fine-tuning are already done.
     gate
-        Tracks on which every artefact is held to the network; None turns the gate off, and the card says so.
+        Tracks on which every artifact is held to the network; None turns the gate off, and the card says so.
     untuned
         The network before pruning and fine-tuning, or none.
     progress
@@ -176,7 +176,7 @@ def export_subject(
     ExportError
         If a model cannot be converted or is not what it should be.
     GateError
-        If the gate refuses the artefacts: the bundle is then kept as ``OUT.rejected``, and ``out`` is unchanged.
+        If the gate refuses the artifacts: the bundle is then kept as ``OUT.rejected``, and ``out`` is unchanged.
     BundleError
         If the bundle cannot be written.
     """
@@ -188,15 +188,15 @@ def export_subject(
     network, top_db = subject.network, tables.spec.top_db
 
     models = convert(network, subject.labels, tables, calibration.windows, recipe, progress)
-    certificates = certify(models, top_db)
+    model_reports = inspect_artifacts(models, top_db)
     progress(f"comparing with the trained network on {len(calibration.windows)} windows")
-    agreement = compare_all(network, models, certificates, calibration.windows, top_db)
+    agreement = compare_all(network, models, model_reports, calibration.windows, top_db)
     report = None
     if gate is not None:
-        report = run_gate(subject, untuned, tables, models, certificates, calibration, gate, progress)
+        report = run_gate(subject, untuned, tables, models, model_reports, calibration, gate, progress)
     progress("making golden vectors")
     golden |= golden_outputs(models, golden["cells"], golden["pcm"], top_db)
-    waveform_agreement = compare_waveforms(certificates, golden)
+    waveform_agreement = compare_waveforms(model_reports, golden)
     micro, micro_facts = micro_target(models, golden)
     tuned = {"tuned": subject.meta["tuned"]} if "tuned" in subject.meta else {}
     files = {
@@ -206,15 +206,15 @@ def export_subject(
         "recipe.json": _json({**recipe.to_dict(), **tuned}),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),
-        **card_files(card_blocks(subject, models, certificates, agreement, report, command), subject),
+        **card_files(card_blocks(subject, models, model_reports, agreement, report, command), subject),
     }
-    about = _about(subject, recipe, certificates, agreement, waveform_agreement, report, command) | micro_facts
+    about = _about(subject, recipe, model_reports, agreement, waveform_agreement, report, command) | micro_facts
     progress(f"writing {out}")
     return ExportResult(
         path=publish(out, files, tables=tables, labels=subject.labels, about=about, report=report, command=command),
         recipe=recipe,
         agreement=agreement,
-        certificates=certificates,
+        model_reports=model_reports,
         waveform_agreement=waveform_agreement,
         sizes_bytes={name: len(model) for name, model in models.items()},
         gate=report,
@@ -238,7 +238,7 @@ def _require_front_end(subject: Subject, tables: Tables, gate: GateSet | None) -
 def _about(
     subject: Subject,
     recipe: Recipe,
-    certificates: Mapping[str, Certificate],
+    model_reports: Mapping[str, ModelReport],
     agreement: Mapping[str, Agreement],
     waveform_agreement: Mapping[str, Agreement],
     report: GateReport | None,
@@ -247,7 +247,7 @@ def _about(
     """Return the manifest's keys that describe the export; every metric names its command."""
     against = {"calibration windows": agreement, "golden PCM, against the mel path": waveform_agreement}
     metrics = [
-        {"artefact": name, "data": data, "command": command, **dataclasses.asdict(result)}
+        {"artifact": name, "data": data, "command": command, **dataclasses.asdict(result)}
         for data, results in against.items()
         for name, result in results.items()
     ]
@@ -260,7 +260,7 @@ def _about(
         "training": dict(subject.meta),
         "metrics": metrics,
         "gate": {"status": "off"} if report is None else report.to_dict(),
-        "certificates": {name: certificate.to_dict() for name, certificate in certificates.items()},
+        "model_reports": {name: model_report.to_dict() for name, model_report in model_reports.items()},
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }
 

@@ -18,7 +18,7 @@ class Tuning:
     ----------
     removed_macs
         Least share of the multiply-adds that is cut away with whole channels, 0 to below 1; 0 prunes nothing.
-    fake_quantised
+    fake_quantized
         Whether the fine-tuning rounds weights and activations as int8 will.
     epochs, crops_per_track, learning_rate
         Of the fine-tuning (:class:`edgegenre.train.TrainOptions`).
@@ -27,7 +27,7 @@ class Tuning:
     """
 
     removed_macs: float
-    fake_quantised: bool
+    fake_quantized: bool
     epochs: int
     crops_per_track: int
     learning_rate: float
@@ -36,13 +36,13 @@ class Tuning:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is turned into artefacts.
+    """How a network is turned into artifacts.
 
     Attributes
     ----------
     name
         Key of :data:`RECIPES`.
-    artefacts
+    artifacts
         Model files that it makes, in this order. A waveform model (``model_audio.*``) has the int8 model in it.
     weight_bits, activation_bits
         8 for int8, 16 for int16, 32 for float32; biases of int8 layers are int32, with int16 activations int64.
@@ -51,7 +51,7 @@ class Recipe:
     activation_range
         ``"window_quantile"``: an activation's scale spans what most calibration windows stay within
         (:mod:`edgegenre_export.quantize.fixed_ranges`), for every target alike. ``"none"``: activations are not
-        quantised.
+        quantized.
     weight_rounding
         ``"covariance"``: weights are rounded by what a layer's inputs look like
         (:mod:`edgegenre_export.quantize.weight_rounding`); ``"none"``: they are not rounded.
@@ -60,7 +60,7 @@ class Recipe:
     """
 
     name: str
-    artefacts: tuple[str, ...]
+    artifacts: tuple[str, ...]
     weight_bits: int
     activation_bits: int
     per_channel: bool
@@ -75,7 +75,7 @@ class Recipe:
 
 _INT8 = Recipe(
     name="int8",
-    artefacts=(
+    artifacts=(
         "model_float.onnx",
         "model_int8.onnx",
         "model_int8.tflite",
@@ -89,13 +89,13 @@ _INT8 = Recipe(
     weight_rounding="covariance",
 )
 _PRUNE = Tuning(
-    removed_macs=0.5, fake_quantised=False, epochs=30, crops_per_track=2, learning_rate=1e-3, teacher_weight=0.5
+    removed_macs=0.5, fake_quantized=False, epochs=30, crops_per_track=2, learning_rate=1e-3, teacher_weight=0.5
 )
 
 RECIPES: dict[str, Recipe] = {
     "float": Recipe(
         name="float",
-        artefacts=("model_float.onnx", "model_float.tflite"),
+        artifacts=("model_float.onnx", "model_float.tflite"),
         weight_bits=32,
         activation_bits=32,
         per_channel=False,
@@ -104,7 +104,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "int8": _INT8,
     "int8x16": dataclasses.replace(
-        _INT8, name="int8x16", artefacts=("model_float.onnx", "model_int8x16.tflite"), activation_bits=16
+        _INT8, name="int8x16", artifacts=("model_float.onnx", "model_int8x16.tflite"), activation_bits=16
     ),
     "prune30_int8": dataclasses.replace(
         _INT8, name="prune30_int8", tuning=dataclasses.replace(_PRUNE, removed_macs=0.3, epochs=20)
@@ -114,7 +114,7 @@ RECIPES: dict[str, Recipe] = {
         _INT8,
         name="qat_int8",
         tuning=dataclasses.replace(
-            _PRUNE, removed_macs=0.0, fake_quantised=True, epochs=6, learning_rate=1e-4, teacher_weight=1.0
+            _PRUNE, removed_macs=0.0, fake_quantized=True, epochs=6, learning_rate=1e-4, teacher_weight=1.0
         ),
     ),
 }

@@ -21,18 +21,18 @@ __all__ = ["SweepRow", "pareto_front", "sweep_recipes"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SweepRow:
-    """What a recipe's smallest artefact is worth and costs.
+    """What a recipe's smallest artifact is worth and costs.
 
     Attributes
     ----------
-    recipe, artefact
+    recipe, artifact
         Names.
     accuracy
         Share of the gate's tracks that are right; where the truth is not known, that agree with the trained network.
     n_macs
         Multiply-adds of one window.
     size_bytes
-        Of the artefact.
+        Of the artifact.
     status
         ``"passed"``, ``"rejected"`` or ``"off"``, as the gate says.
     instructions
@@ -40,7 +40,7 @@ class SweepRow:
     """
 
     recipe: str
-    artefact: str
+    artifact: str
     accuracy: float
     n_macs: int
     size_bytes: int
@@ -93,7 +93,7 @@ def sweep_recipes(
             report(f"{recipe.name}: {error}")
             folder = rejected_path(folder)
         row = _row(recipe, read_bundle(folder))
-        rows.append(row if count is None else dataclasses.replace(row, instructions=count(folder / row.artefact)))
+        rows.append(row if count is None else dataclasses.replace(row, instructions=count(folder / row.artifact)))
         report(_line(rows[-1]))
     front = pareto_front(rows)
     document = {"command": command, "rows": [dataclasses.asdict(row) | {"front": row in front} for row in rows]}
@@ -119,17 +119,17 @@ def pareto_front(rows: Sequence[SweepRow]) -> list[SweepRow]:
 
 
 def _row(recipe: Recipe, bundle: Bundle) -> SweepRow:
-    artefact = next(name for name in recipe.artefacts if name.endswith(".tflite") and "audio" not in name)
+    artifact = next(name for name in recipe.artifacts if name.endswith(".tflite") and "audio" not in name)
     gate, work = bundle.manifest["gate"], bundle.manifest["complexity"]
-    verdict = next((v for v in gate.get("verdicts", []) if v["artefact"] == artefact), None)
+    verdict = next((v for v in gate.get("verdicts", []) if v["artifact"] == artifact), None)
     accuracy = None if verdict is None else verdict["accuracy_now"]
     if verdict is not None and accuracy is None:
         accuracy = verdict["agreement"]
     if accuracy is None:
-        rated = [m["top1_agreement"] for m in bundle.manifest["metrics"] if m["artefact"] == artefact]
+        rated = [m["top1_agreement"] for m in bundle.manifest["metrics"] if m["artifact"] == artifact]
         accuracy = rated[0]
-    size = bundle.manifest["files"][artefact]["bytes"]
-    return SweepRow(recipe.name, artefact, float(accuracy), work["n_macs"], size, gate["status"])
+    size = bundle.manifest["files"][artifact]["bytes"]
+    return SweepRow(recipe.name, artifact, float(accuracy), work["n_macs"], size, gate["status"])
 
 
 def _line(row: SweepRow) -> str:
@@ -143,7 +143,7 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
     cells = [
         (
             row.recipe,
-            row.artefact,
+            row.artifact,
             f"{row.accuracy:.4f}",
             f"{row.n_macs / 1e6:.1f}",
             f"{row.size_bytes / 1000:.0f}",
@@ -155,7 +155,7 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
     ]
     head = (
         "recipe",
-        "artefact",
+        "artifact",
         "accuracy",
         "million multiply-adds",
         "kB",
@@ -167,7 +167,7 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
         Title(1, "Recipes side by side"),
         Text(
             "Accuracy is the share of the gate's tracks that are right, or, where their truth is not known, that are "
-            f"answered as the trained network does. Instructions are those of one run of the artefact on an emulated "
+            f"answered as the trained network does. Instructions are those of one run of the artifact on an emulated "
             f"Cortex-A76, one thread; they are no times. Made by `{command}`."
         ),
         Table(head, cells),
@@ -186,9 +186,9 @@ def _plot(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> No
     axes.plot([row.n_macs / 1e6 for row in line], [row.accuracy for row in line], color="0.7", zorder=1)
     largest = max(row.size_bytes for row in rows)
     for row in rows:
-        colour = "tab:red" if row.status == "rejected" else "tab:blue"
+        color = "tab:red" if row.status == "rejected" else "tab:blue"
         area = 40 + 360 * row.size_bytes / largest
-        axes.scatter(row.n_macs / 1e6, row.accuracy, s=area, color=colour, alpha=0.6, zorder=2)
+        axes.scatter(row.n_macs / 1e6, row.accuracy, s=area, color=color, alpha=0.6, zorder=2)
         label = f"{row.recipe}, {row.size_bytes / 1000:.0f} kB"
         axes.annotate(label, (row.n_macs / 1e6, row.accuracy), textcoords="offset points", xytext=(8, 6), fontsize=8)
     axes.set_title("Area: size of the file. Red: rejected by the gate. Line: what no other beats.", fontsize=9)

@@ -146,9 +146,9 @@ def _run_one(classifier: GenreClassifier, name: str, options: argparse.Namespace
             print(_json_line(name, prediction), flush=True)
             n_windows += 1
         if not n_windows:
-            classifier.summarise((), name)  # raises: too short
+            classifier.summarize((), name)  # raises: too short
     else:
-        print(_text_line(name, classifier.summarise(predictions, name)), flush=True)
+        print(_text_line(name, classifier.summarize(predictions, name)), flush=True)
     for warning in blocks.warnings:
         print(f"edgegenre-run: {name}: {warning}", file=sys.stderr)
 

@@ -61,9 +61,9 @@ def test_the_first_layer_sees_a_grey_picture(state, pth):
     network = fresh().eval()
     load_weights(network, pth)
     db = torch.rand(1, 1, 64, 64) * 80
-    grey = ((db - 40) / 20).expand(1, 3, 64, 64)
+    gray = ((db - 40) / 20).expand(1, 3, 64, 64)
     with torch.inference_mode():
-        raw = torch.nn.functional.conv2d(grey, state["conv1.weight"], stride=2, padding=3)
+        raw = torch.nn.functional.conv2d(gray, state["conv1.weight"], stride=2, padding=3)
         mean, var = state["bn1.running_mean"], state["bn1.running_var"]
         expected = torch.nn.functional.batch_norm(raw, mean, var, state["bn1.weight"], state["bn1.bias"])
         difference = (network.bn1(network.conv1(db)) - expected)[:, :, 4:-4, 4:-4]

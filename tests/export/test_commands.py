@@ -155,11 +155,11 @@ def test_a_damaged_conversion_is_exit_code_3(capsys, out, small_cache, small_che
 
 def test_int8x16_is_closer_than_int8(textures_checkpoint, textures_export, tmp_path) -> None:
     result = textures.export(tmp_path / "b", textures_checkpoint, recipe="int8x16")
-    certificate = result.certificates["model_int8x16.tflite"]
-    assert {t.dtype for t in certificate.tensors if t.role != "constant"} == {"int16"}
-    assert certificate.only("input").scale == np.float32(80 / 255)
+    model_report = result.model_reports["model_int8x16.tflite"]
+    assert {t.dtype for t in model_report.tensors if t.role != "constant"} == {"int16"}
+    assert model_report.only("input").scale == np.float32(80 / 255)
     ours, theirs = (
-        next(v for v in report.verdicts if v.artefact == name)
+        next(v for v in report.verdicts if v.artifact == name)
         for report, name in ((result.gate, "model_int8x16.tflite"), (textures_export.gate, "model_int8.tflite"))
     )
     assert ours.mean_probability_difference < theirs.mean_probability_difference

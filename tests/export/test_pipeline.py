@@ -42,7 +42,7 @@ from edgegenre_runtime.errors import (
     SpecError,
     UsageError,
 )
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.network.bundle import Bundle, read_bundle
 
 SCALE_DB = np.float32(80 / 255)
@@ -105,8 +105,8 @@ def test_waveform_models_answer_as_the_mel_path(exported: ExportResult, bundle: 
         assert agreement.max_probability_difference < 0.05
         made = run_waveform(name, bundle.read(name), golden["pcm"])
         assert np.allclose(made, golden["output_" + name.replace(".", "_")], atol=1e-6)
-        assert {"artefact": name, "data": "golden PCM, against the mel path"}.items() <= max(
-            bundle.manifest["metrics"], key=lambda metric: metric["artefact"] == name
+        assert {"artifact": name, "data": "golden PCM, against the mel path"}.items() <= max(
+            bundle.manifest["metrics"], key=lambda metric: metric["artifact"] == name
         ).items()
 
 
@@ -117,10 +117,10 @@ def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     assert given["shape"].tolist() == [1, 128, 128, 1]
     assert given["quantization_parameters"]["scales"].tolist() == [SCALE_DB]
     assert given["quantization"][1] == -128
-    certificate = inspect_tflite(bundle.read("model_int8.tflite"))
-    assert {tensor.dtype for tensor in certificate.tensors} <= {"int8", "int32"}
+    model_report = inspect_tflite(bundle.read("model_int8.tflite"))
+    assert {tensor.dtype for tensor in model_report.tensors} <= {"int8", "int32"}
     layers = {"DEPTHWISE_CONV_2D", "CONV_2D", "MAX_POOL_2D", "MEAN"}
-    assert set(certificate.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is in them, dense layers are 1 x 1
+    assert set(model_report.ops) - {"TRANSPOSE", "RESHAPE"} == layers  # batch norm is in them, dense layers are 1 x 1
 
 
 def test_onnx_takes_the_same_bytes(bundle: Bundle) -> None:
@@ -163,7 +163,7 @@ def test_golden_vectors_replay(bundle: Bundle) -> None:
     golden = np.load(io.BytesIO(bundle.read("golden.npz")), allow_pickle=False)
     for i, pcm in enumerate(golden["pcm"]):
         frames = log_mel(pcm, bundle.tables).frames_q9
-        window = normalise(frames, bundle.tables)
+        window = normalize(frames, bundle.tables)
         assert np.array_equal(frames, golden["frames_q9"][i])
         assert np.array_equal(window.cells, golden["cells"][i])
         assert window.is_silence == golden["is_silence"][i]
@@ -178,15 +178,15 @@ def test_golden_vectors_replay(bundle: Bundle) -> None:
 
 def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> None:
     for name, inspect in (("model_int8.tflite", inspect_tflite), ("model_int8.onnx", inspect_onnx)):
-        certificate = inspect(bundle.read(name))
-        require_int8(certificate, 80)
-        assert certificate == exported.certificates[name]
-        assert json.loads(json.dumps(certificate.to_dict())) == bundle.manifest["certificates"][name]
-        table = certificate.format_table()
-        assert len(table.splitlines()) == len(certificate.tensors) + 3
+        model_report = inspect(bundle.read(name))
+        require_int8(model_report, 80)
+        assert model_report == exported.model_reports[name]
+        assert json.loads(json.dumps(model_report.to_dict())) == bundle.manifest["model_reports"][name]
+        table = model_report.format_table()
+        assert len(table.splitlines()) == len(model_report.tensors) + 3
         assert "float" not in table
         with pytest.raises(ExportError, match="input scale"):
-            require_int8(certificate, 79)
+            require_int8(model_report, 79)
 
 
 def test_certificate_refuses_float_and_dynamic_range(float_model: bytes) -> None:
@@ -224,9 +224,9 @@ def test_certificate_refuses_onnx_with_float_inside(bundle: Bundle, tmp_path: Pa
 def test_certificate_refuses_an_onnx_layer_left_in_float(bundle: Bundle) -> None:
     model = onnx.load_from_string(bundle.read("model_int8.onnx"))
     (mean,) = [node for node in model.graph.node if node.op_type == "ReduceMean"]
-    quantise = next(node for node in model.graph.node if mean.output[0] in node.input)
-    dequantise_node = next(node for node in model.graph.node if quantise.output[0] in node.input)
-    gemm = next(node for node in model.graph.node if dequantise_node.output[0] in node.input)
+    quantize = next(node for node in model.graph.node if mean.output[0] in node.input)
+    dequantize_node = next(node for node in model.graph.node if quantize.output[0] in node.input)
+    gemm = next(node for node in model.graph.node if dequantize_node.output[0] in node.input)
     gemm.input[0] = mean.output[0]
     with pytest.raises(ExportError, match="not pure int8"):
         require_int8(inspect_onnx(model.SerializeToString()), 80)

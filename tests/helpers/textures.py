@@ -12,7 +12,7 @@ from edgegenre.checkpoint import Checkpoint
 from edgegenre.models import ModelConfig, build
 from edgegenre_export import Calibration, ExportResult, GateSet, export_bundle
 from edgegenre_runtime.frontend import released
-from edgegenre_runtime.network.quantization import dequantise
+from edgegenre_runtime.network.quantization import dequantize
 
 TABLES = released("seed3s")
 SPEC = TABLES.spec
@@ -45,7 +45,7 @@ def trained_checkpoint() -> Checkpoint:
     config = ModelConfig(name="cnn", n_classes=len(LABELS))
     network = build(config)
     cells, classes = synthetic_windows(64, seed=1)
-    db = torch.from_numpy(dequantise(cells, float(_SCALE_DB), -128)[:, None])
+    db = torch.from_numpy(dequantize(cells, float(_SCALE_DB), -128)[:, None])
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0  # running statistics become those of this one batch

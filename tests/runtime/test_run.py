@@ -323,7 +323,7 @@ def test_shipped_network_kernels_and_onnx_agree(classifier):
 
 
 @pytest.mark.parametrize(("wanted", "says"), [("numpy", "front-end     numpy ("), ("", "front-end     ")])
-def test_doctor_says_which_executor_runs(monkeypatch, capsys, wanted, says):
+def test_doctor_says_which_implementation_runs(monkeypatch, capsys, wanted, says):
     monkeypatch.setenv("EDGEGENRE_FRONTEND", wanted)
     code, out, _ = run(capsys, "--doctor")
     assert code == 0
@@ -331,17 +331,17 @@ def test_doctor_says_which_executor_runs(monkeypatch, capsys, wanted, says):
     assert out.splitlines()[-1].startswith("verdict       ")
 
 
-def test_an_unknown_executor_is_one_line(monkeypatch, capsys, song):
+def test_an_unknown_implementation_is_one_line(monkeypatch, capsys, song):
     monkeypatch.setenv("EDGEGENRE_FRONTEND", "fpga")
     code, _, err = run(capsys, song)
     assert (code, err.count("\n")) == (2, 1)
     assert "allowed are c and numpy" in err
 
 
-def test_both_executors_give_the_same_answer(monkeypatch, song):
+def test_both_implementations_give_the_same_answer(monkeypatch, song):
     answers = []
-    for executor in ("numpy", ""):
-        monkeypatch.setenv("EDGEGENRE_FRONTEND", executor)
+    for implementation in ("numpy", ""):
+        monkeypatch.setenv("EDGEGENRE_FRONTEND", implementation)
         answers.append(GenreClassifier.load().predict_file(song).probabilities)
     assert answers[0] == answers[1]
 

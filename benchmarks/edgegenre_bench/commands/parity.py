@@ -1,4 +1,4 @@
-"""``edgegenre bench parity``: whether every executor of a bundle answers the same."""
+"""``edgegenre bench parity``: whether every implementation of a bundle answers the same."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ __all__ = ["parity"]
 
 def parity(
     clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Feature cache: every executor over a part of it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Feature cache: every implementation over a part of it.")] = None,
     part: Annotated[str, typer.Option(help="Part of the cache.")] = "test",
-    suite: Annotated[bool, typer.Option("--suite", help="Every executor over the clips' windows.")] = False,
+    suite: Annotated[bool, typer.Option("--suite", help="Every implementation over the clips' windows.")] = False,
     emulate: Annotated[list[str] | None, typer.Option(help="Device to emulate too; may be repeated.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one if not given.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one if not given.")] = None,
     least: Annotated[float, typer.Option(help="Exit with 1 below this share of equal answers.")] = 0.9,
     out: Annotated[Path | None, typer.Option(help="Result of the suite to write, JSON.")] = None,
 ) -> None:
-    """Compare every executor with TFLite int8 (--data, --suite), or clips with the float network on librosa's features.
+    """Compare every implementation with TFLite int8 (--data, --suite), or clips with the float network.
+
+    Given clips, the float network hears librosa's features of them.
 
     Example: `edgegenre bench parity --data work/gtzan.npz`
 
@@ -69,12 +71,12 @@ def _suite(
     checkpoint: Path | None,
     out: Path | None,
 ) -> list[float]:
-    """Run the suite; returns the share of clips that agree, an executor each."""
+    """Run the suite; returns the share of clips that agree, an implementation each."""
     from edgegenre.data.feature_cache import load_cache
     from edgegenre_bench.emulate.emulated_board import Wanted
     from edgegenre_bench.measure.peer_timings import matching_checkpoint
     from edgegenre_bench.measure.this_machine import head
-    from edgegenre_bench.parity.suite import compare_executors, windows_of_cache, windows_of_clips
+    from edgegenre_bench.parity.suite import compare_implementations, windows_of_cache, windows_of_clips
     from edgegenre_bench.results.parity_table import format_table
     from edgegenre_bench.results.result import write_result
     from edgegenre_runtime import GenreClassifier
@@ -85,7 +87,7 @@ def _suite(
         windows, name = windows_of_clips(audio_files(clips), classifier), "audio"
     else:
         windows, name = windows_of_cache(load_cache(data, classifier.tables), part, classifier), f"{data.name} {part}"
-    rows = compare_executors(windows, classifier, loaded, [Wanted(device, bundle) for device in emulate], say)
+    rows = compare_implementations(windows, classifier, loaded, [Wanted(device, bundle) for device in emulate], say)
     typer.echo(format_table(rows, len(windows.names), len(windows.cells), name))
     if out is not None:
         counts = {"data": name, "n_windows": len(windows.cells), "n_clips": len(windows.names), "rows": rows}

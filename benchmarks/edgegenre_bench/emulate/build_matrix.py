@@ -23,7 +23,7 @@ from edgegenre.toy.styles import STYLES
 from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import normalise, released
+from edgegenre_runtime.frontend import normalize, released
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.frontend.numpy_reference import MelStream
 
@@ -46,7 +46,7 @@ _TIMEOUT_S = 900
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """One way to build and run the executor.
+    """One way to build and run the implementation.
 
     Attributes
     ----------
@@ -142,14 +142,14 @@ def reference_hashes(music: npt.NDArray[np.int16]) -> str:
         frames_hash = _fnv1a(frames_hash, new.T.astype("<i2").tobytes())
         frames = np.concatenate((frames, new), axis=1)[:, -width:]
         if frames.shape[1] == width:
-            window = normalise(frames, tables)
+            window = normalize(frames, tables)
             windows_hash = (_fnv1a(windows_hash, window.cells.tobytes()) + window.is_silence) % 2**64
         at += chunk
     return f"frames={frames_hash:016x} windows={windows_hash:016x}"
 
 
 def _memory(target: Target, folder: Path, arena_bytes: str) -> str:
-    """Return RAM and flash of the executor alone: its arena, a bound on its stack, its code and its tables."""
+    """Return RAM and flash of the implementation alone: its arena, a bound on its stack, its code and its tables."""
     sizes = [
         subprocess.run(["arm-none-eabi-size", str(path)], capture_output=True, text=True, check=True)  # noqa: S603, S607
         for path in sorted(folder.glob("*edgegenre_mel*.o"))

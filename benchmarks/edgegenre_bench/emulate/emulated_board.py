@@ -157,7 +157,7 @@ def _hop_for(windows: int, music: Music, classifier: GenreClassifier) -> int:
 
 @contextlib.contextmanager
 def _guest_folder() -> Iterator[Path]:
-    """Make a folder with the runtime, the benches and the C executor for aarch64, to be imported by the guest."""
+    """Make a folder with the runtime, the benches and the C implementation for aarch64, to be imported by the guest."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cross_compile(folder / LIBRARY)

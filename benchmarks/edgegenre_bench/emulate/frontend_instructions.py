@@ -1,4 +1,4 @@
-"""Guest instructions of the front-end on emulated 64-bit Raspberry Pis: C executor, NumPy reference and scipy.
+"""Guest instructions of the front-end on emulated 64-bit Raspberry Pis: C implementation, NumPy reference and scipy.
 
 Instructions on an emulated CPU are not milliseconds: they know nothing of caches, of memory or of how many
 instructions a core starts per cycle. They do repeat, and they compare code on a processor that is not at hand.
@@ -58,7 +58,7 @@ class InstructionCount:
     cpu
         QEMU's name of the processor.
     pipeline
-        What was counted; the C executor with the code it chose.
+        What was counted; the C implementation with the code it chose.
     counts
         Instructions for the audio, one number a run; each run is a process of its own.
     audio_s
@@ -82,7 +82,7 @@ class InstructionCount:
 
 
 def cross_compile(out: Path) -> None:
-    """Compile the C executor for aarch64, as the wheel's build does.
+    """Compile the C implementation for aarch64, as the wheel's build does.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def between_marks(lines: str, n: int = len(guest.BRACKETS) - 1) -> list[int]:
 
 
 def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[int]]:
-    """Run the guest once; returns the code that the C executor chose, and the count of each pipeline."""
+    """Run the guest once; returns the code that the C implementation chose, and the count of each pipeline."""
     counts, answer = folder / "counts.txt", folder / "answer.json"
     for path in (counts, answer):  # what a folder holds moves the guest's allocations, and with them some counts
         path.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[i
     told = json.loads(answer.read_text("utf-8"))
     if not told["is_same"]:
         raise DataError(
-            f"on the emulated {cpu} the C executor gives other bits than NumPy: run  edgegenre bench matrix"
+            f"on the emulated {cpu} the C implementation gives other bits than NumPy: run  edgegenre bench matrix"
         )
     return told["path"], between_marks(counts.read_text("utf-8"))
 
@@ -172,7 +172,7 @@ def count_all(
     UsageError
         If a processor is unknown, a tool is missing or there are no runs.
     DataError
-        If the userland cannot be set up, or the two executors differ in it.
+        If the userland cannot be set up, or the two implementations differ in it.
     """
     unknown = [cpu for cpu in cpus if cpu not in CPUS]
     if unknown or repeats < 1:
@@ -201,7 +201,7 @@ def format_instructions(rows: Sequence[InstructionCount]) -> str:
     lines = [
         "Instructions on an emulated CPU (QEMU) to make log-mel frames; these are not times.",
         "",
-        "| emulated CPU | front-end | million instructions per second of audio | C executor's × | spread of the runs |",
+        "| emulated CPU | front-end | million instructions per second of audio | × of C | spread of the runs |",
         "|---|---|---|---|---|",
     ]
     for row in rows:

@@ -18,7 +18,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgegenre_bench.measure.frontend_pipelines import run_marked
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.frontend import Clip, active_executor, log_mel, native, normalise
+from edgegenre_runtime.frontend import Clip, active_implementation, log_mel, native, normalize
 from edgegenre_runtime.network.window_stream import WindowStream
 
 __all__ = ["STAGES", "clip_answers"]
@@ -37,14 +37,14 @@ def clip_answers(
     tables, width = classifier.tables, classifier.tables.spec.frames_per_window
     frames = log_mel(pcm, tables).frames_q9
     starts = range(0, frames.shape[1] - width + 1, hop_frames)
-    cells = np.stack([normalise(frames[:, start : start + width], tables).cells for start in starts])
+    cells = np.stack([normalize(frames[:, start : start + width], tables).cells for start in starts])
     return frames, cells, np.stack([classifier.outputs(window) for window in cells])
 
 
 def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Callable[[], object]]:
     """Return the regions of :data:`STAGES` over one window of PCM; the last hears :data:`STREAM_HOPS` more hops."""
     tables, spec = classifier.tables, classifier.tables.spec
-    clip, cells = Clip(pcm, spec.sample_rate_hz), normalise(log_mel(pcm, tables).frames_q9, tables).cells
+    clip, cells = Clip(pcm, spec.sample_rate_hz), normalize(log_mel(pcm, tables).frames_q9, tables).cells
     stream = WindowStream(tables)
     hop = spec.frames_per_window // 2 * spec.hop_samples
     list(stream.push(pcm))
@@ -55,7 +55,7 @@ def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Cal
                 classifier.probabilities(item.window.cells)
 
     return [
-        lambda: normalise(log_mel(pcm, tables).frames_q9, tables),
+        lambda: normalize(log_mel(pcm, tables).frames_q9, tables),
         lambda: classifier.probabilities(cells),
         lambda: classifier.predict_clip(clip),
         listen,
@@ -78,7 +78,7 @@ def _has_delegate(model: bytes) -> bool:
 
 def _about(classifier: GenreClassifier) -> dict[str, Any]:
     return {
-        "executor": active_executor(),
+        "executor": active_implementation(),
         "path": native.NativeMelStream(classifier.tables).path,
         "has_delegate": _has_delegate(classifier.bundle.read("model_int8.tflite")),
     }

@@ -24,7 +24,7 @@ from edgegenre_runtime.frontend import numpy_reference as mel
 
 __all__ = ["BRACKETS", "mark", "run_marked", "scipy_log_mel"]
 
-BRACKETS = ("nothing", "C executor", "NumPy reference", "scipy (float32)")
+BRACKETS = ("nothing", "C implementation", "NumPy reference", "scipy (float32)")
 """Name of each counted region; region ``i`` lies between the marks ``2 i`` and ``2 i + 1``."""
 
 _MAGIC = 0x5157  # as in c/count_instructions.c

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.signal
 
 from edgegenre_runtime.audio.files import file_blocks
-from edgegenre_runtime.frontend import Tables, log_mel, native, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 
 from .frontend_pipelines import scipy_log_mel
@@ -25,7 +25,7 @@ __all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_fronte
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FrontendDifference:
-    """How the int8 cells of a clip differ from librosa's in float64, quantised once.
+    """How the int8 cells of a clip differ from librosa's in float64, quantized once.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ def compare_cells(clip: Path, tables: Tables) -> FrontendDifference:
     reference = np.clip(np.rint(librosa_windows(pcm, spec) * (255 / spec.top_db)) - 128, -128, 127)
     frames, width = log_mel(pcm, tables).frames_q9, spec.frames_per_window
     starts = range(0, len(reference) * (width // 2), width // 2)
-    ours = np.stack([normalise(frames[:, start : start + width], tables).cells for start in starts])
+    ours = np.stack([normalize(frames[:, start : start + width], tables).cells for start in starts])
     steps = np.abs(reference - ours)
     return FrontendDifference(clip.name, float(steps.mean()), int(steps.max()), float((steps <= 1).mean()))
 
@@ -84,7 +84,7 @@ def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:
     }
     if native.load() is not None:
         path = native.NativeMelStream(tables).path
-        pipelines[f"C executor ({path})"] = lambda: native.log_mel(pcm, tables)
+        pipelines[f"C implementation ({path})"] = lambda: native.log_mel(pcm, tables)
     return pipelines
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalise
-from edgegenre_runtime.network.quantization import quantise
+from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize
+from edgegenre_runtime.network.quantization import quantize
 
 __all__ = ["LIBROSA", "OURS", "Peer", "build_peers"]
 
@@ -79,10 +79,10 @@ def build_peers(
     by_scipy = _scipy_mel(pcm, folder, spec)
 
     def ours() -> npt.NDArray[np.int8]:
-        return normalise(log_mel(pcm, tables).frames_q9, tables).cells
+        return normalize(log_mel(pcm, tables).frames_q9, tables).cells
 
     def cells_by_scipy() -> npt.NDArray[Any]:
-        return quantise(by_scipy(), spec.top_db / 255, -128)
+        return quantize(by_scipy(), spec.top_db / 255, -128)
 
     float_run = _litert((folder / "float.tflite").read_bytes())
     peers = [_peer(OURS, ours, classifier.probabilities, spec)]

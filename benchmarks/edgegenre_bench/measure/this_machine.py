@@ -17,7 +17,7 @@ from edgegenre_bench.results.device_profiles import detect_device, load_device
 from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundle, golden_arrays, replay_golden
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
-from edgegenre_runtime.frontend import Clip, log_mel, normalise
+from edgegenre_runtime.frontend import Clip, log_mel, normalize
 from edgegenre_runtime.network.classifier import default_bundle
 
 from .accuracy import measure_accuracy
@@ -127,7 +127,7 @@ def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[
     clip, cells = Clip(pcm, classifier.rate_hz), _cells(pcm, classifier)
     pipelines: dict[tuple[str, int], Callable[[], object]] = {
         ("yardstick", 1): yardstick(),
-        ("mel", 1): lambda: normalise(log_mel(pcm, tables).frames_q9, tables),
+        ("mel", 1): lambda: normalize(log_mel(pcm, tables).frames_q9, tables),
     }
     for threads in plan.threads:
         one = GenreClassifier.load(bundle, threads)
@@ -137,7 +137,7 @@ def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[
 
 
 def _cells(pcm: npt.NDArray[np.int16], classifier: GenreClassifier) -> npt.NDArray[np.int8]:
-    window = normalise(log_mel(pcm, classifier.tables).frames_q9, classifier.tables)
+    window = normalize(log_mel(pcm, classifier.tables).frames_q9, classifier.tables)
     if window.is_silence:
         raise DataError(f"{classifier.bundle.root}: its first golden piece is silence, which says nothing of a network")
     return window.cells

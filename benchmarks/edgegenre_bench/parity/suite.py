@@ -1,4 +1,4 @@
-"""The parity suite: one trained network by every executor that a bundle has, over the same windows.
+"""The parity suite: one trained network by every implementation that a bundle has, over the same windows.
 
 TFLite int8 by XNNPACK, as a device runs it, is what the others are held to: its reference kernels, TFLite Micro, ONNX
 int8 and float, float torch, the waveform model, and emulated ARM.
@@ -22,20 +22,20 @@ from edgegenre.data.windows import track_windows
 from edgegenre_bench.emulate.emulated_board import Wanted, emulated_logits
 from edgegenre_bench.emulate.qemu import Progress
 from edgegenre_bench.results.result import MODEL
-from edgegenre_export.check.run_models import run_artefact, run_torch
+from edgegenre_export.check.run_models import run_artifact, run_torch
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
-from edgegenre_runtime.frontend import log_mel, normalise
-from edgegenre_runtime.network.quantization import dequantise, softmax
+from edgegenre_runtime.frontend import log_mel, normalize
+from edgegenre_runtime.network.quantization import dequantize, softmax
 
-__all__ = ["Windows", "compare_executors", "windows_of_cache", "windows_of_clips"]
+__all__ = ["Windows", "compare_implementations", "windows_of_cache", "windows_of_clips"]
 
 _AUDIO = "model_audio.tflite"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """What all executors run on.
+    """What all implementations run on.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Answers:
-    """An executor's probabilities float32 [N, C], and its int8 logits where they have TFLite's scale."""
+    """An implementation's probabilities float32 [N, C], and its int8 logits where they have TFLite's scale."""
 
     probabilities: npt.NDArray[np.float32]
     logits: npt.NDArray[np.int8] | None = None
@@ -92,32 +92,32 @@ def windows_of_clips(files: Sequence[Path], classifier: GenreClassifier) -> Wind
         for start in starts:
             piece = pcm[start : start + spec.window_samples]
             pcms.append(piece)
-            cells.append(normalise(log_mel(piece, tables).frames_q9, tables).cells)
+            cells.append(normalize(log_mel(piece, tables).frames_q9, tables).cells)
             clip.append(len(names))
         if starts:
             names.append(file.name)
     return Windows(np.stack(cells), np.stack(pcms), np.array(clip), tuple(names), None)
 
 
-def _executors(
+def _implementations(
     classifier: GenreClassifier, checkpoint: Checkpoint, emulated: Sequence[Wanted], say: Progress
 ) -> dict[str, Callable[[Windows], _Answers | str]]:
-    """Return every executor by its name; one answers with a sentence where it cannot run."""
+    """Return every implementation by its name; one answers with a sentence where it cannot run."""
     bundle, top_db = classifier.bundle, classifier.tables.spec.top_db
     files = bundle.manifest["files"]
-    quantisation = Interpreter(model_content=bundle.read(MODEL)).get_output_details()[0]["quantization"]
+    quantization = Interpreter(model_content=bundle.read(MODEL)).get_output_details()[0]["quantization"]
 
     def from_logits(logits: npt.NDArray[np.int8]) -> _Answers:
-        return _Answers(softmax(dequantise(logits, *quantisation)), logits)
+        return _Answers(softmax(dequantize(logits, *quantization)), logits)
 
     def by_onnx(name: str, windows: Windows) -> _Answers | str:
         if name not in files:
             return f"the bundle has no {name}"
         model = bundle.read(name)
-        made = run_artefact(name, model, windows.cells, top_db)
+        made = run_artifact(name, model, windows.cells, top_db)
         if "int8" in name:
             about = {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}
-            made = dequantise(made, float(about["output_scale"]), int(about["output_zero_point"]))
+            made = dequantize(made, float(about["output_scale"]), int(about["output_zero_point"]))
         return _Answers(softmax(made))
 
     def by_waveform(windows: Windows) -> _Answers | str:
@@ -130,10 +130,10 @@ def _executors(
         )
 
     model = bundle.read(MODEL)
-    executors: dict[str, Callable[[Windows], _Answers | str]] = {
-        "TFLite int8, XNNPACK": lambda w: from_logits(run_artefact(MODEL, model, w.cells, top_db)),
+    implementations: dict[str, Callable[[Windows], _Answers | str]] = {
+        "TFLite int8, XNNPACK": lambda w: from_logits(run_artifact(MODEL, model, w.cells, top_db)),
         "TFLite int8, reference kernels": lambda w: from_logits(
-            run_artefact(MODEL, model, w.cells, top_db, reference_kernels=True)
+            run_artifact(MODEL, model, w.cells, top_db, reference_kernels=True)
         ),
         "TFLite Micro int8": lambda w: _micro(model, w.cells, from_logits),
         "ONNX int8": lambda w: by_onnx("model_int8.onnx", w),
@@ -142,10 +142,10 @@ def _executors(
         "waveform model": by_waveform,
     }
     for wanted in emulated:
-        executors[f"emulated {wanted.device}, TFLite int8"] = lambda w, wanted=wanted: from_logits(  # type: ignore[misc]
+        implementations[f"emulated {wanted.device}, TFLite int8"] = lambda w, wanted=wanted: from_logits(  # type: ignore[misc]
             emulated_logits(wanted, w.cells, say)
         )
-    return executors
+    return implementations
 
 
 def _micro(
@@ -177,26 +177,27 @@ def _run_waveform(model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.fl
     return np.stack(answers)
 
 
-def compare_executors(
+def compare_implementations(
     windows: Windows,
     classifier: GenreClassifier,
     checkpoint: Checkpoint,
     emulated: Sequence[Wanted] = (),
     say: Progress = lambda line: None,
 ) -> list[dict[str, Any]]:
-    """Run every executor over all windows and hold it to TFLite int8 by XNNPACK.
+    """Run every implementation over all windows and hold it to TFLite int8 by XNNPACK.
 
     Returns
     -------
     list of dict
-        A row an executor: ``executor``, ``why_not`` (a sentence, where it could not run), ``windows_agree`` (share of
+        A row an implementation: ``implementation``, ``why_not`` (a sentence, where it could not run),
+        ``windows_agree`` (share of
         windows with the same top class), ``clips_agree`` (clips with the same, by the mean of their windows),
         ``changed`` (names of the others), ``max_lsb`` (of a logit; None where the scale is another),
         ``max_probability_difference``, and ``clips_right`` (None where the truth is not known).
     """
     reference: _Answers | None = None
     rows = []
-    for name, run in _executors(classifier, checkpoint, emulated, say).items():
+    for name, run in _implementations(classifier, checkpoint, emulated, say).items():
         say(f"{name}: {len(windows.cells)} windows")
         answers = run(windows)
         if isinstance(answers, str):

@@ -32,5 +32,5 @@ def format_table(rows: Sequence[dict[str, Any]], n_clips: int, n_windows: int, d
             share, difference = f"{row['windows_agree']:.2%}", f"{row['max_probability_difference']:.3f}"
             cells = [row["executor"], share, f"{row['clips_agree']} of {n_clips}", lsb, difference, right]
         lines.append("| " + " | ".join(cells) + " |")
-    changed = [f"{row['executor']}: {', '.join(row['changed'])}." for row in rows if row["changed"]]
+    changed = [f"{row['implementation']}: {', '.join(row['changed'])}." for row in rows if row["changed"]]
     return "\n".join([*lines, "", "Changed clips. " + " ".join(changed) if changed else "No clip changed."])

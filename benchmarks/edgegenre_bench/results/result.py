@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edgegenre.atomic_write import written_beside
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.frontend import log_mel, normalise
+from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.bundle import Bundle
 
 from .device_profiles import device_names
@@ -194,7 +194,7 @@ def replay_golden(classifier: GenreClassifier) -> dict[str, Any]:
     golden, made = golden_arrays(classifier.bundle), []
     for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
         frames = log_mel(pcm, classifier.tables).frames_q9
-        made.append((frames, normalise(frames, classifier.tables).cells, classifier.outputs(cells)))
+        made.append((frames, normalize(frames, classifier.tables).cells, classifier.outputs(cells)))
     return golden_report(golden, made)
 
 

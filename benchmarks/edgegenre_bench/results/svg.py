@@ -74,11 +74,11 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
         x, y = place(10.0 ** spans[0][0], 10.0**power)
         body += [_tick(x, y, _WIDTH - 20, y), _text(x - 6, y + 4, f"{10.0**power:g}", "end")]
     for index, (name, row) in enumerate(series.items()):
-        colour, placed = _COLOURS[index % len(_COLOURS)], [place(*point) for point in row]
+        color, placed = _COLOURS[index % len(_COLOURS)], [place(*point) for point in row]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-        body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in placed]
-        body.append(f'<g fill="{colour}">{_text(_LEFT + 10, _TOP + 14 + 16 * index, name, "start")}</g>')
+        body.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+        body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in placed]
+        body.append(f'<g fill="{color}">{_text(_LEFT + 10, _TOP + 14 + 16 * index, name, "start")}</g>')
     return _svg(_HEIGHT, title, body)
 
 

@@ -1,4 +1,4 @@
-"""Running the gate: the network and every artefact over the gate's tracks."""
+"""Running the gate: the network and every artifact over the gate's tracks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgegenre_export.job import Subject
 from edgegenre_export.quantize.calibration import Calibration
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.inspect.mediapipe_metadata import read_metadata
-from edgegenre_runtime.inspect.model_report import Certificate
+from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.network.quantization import softmax
 
 from .reference_data import GateSet, toy_pcm
@@ -31,13 +31,13 @@ def run_gate(
     untuned: Subject | None,
     tables: Tables,
     models: Mapping[str, bytes],
-    certificates: Mapping[str, Certificate],
+    model_reports: Mapping[str, ModelReport],
     calibration: Calibration,
     tracks: GateSet,
     progress: Callable[[str], None],
     limits: Limits | None = None,
 ) -> GateReport:
-    """Judge every artefact, and pruning and fine-tuning; name the worst layers if one fails.
+    """Judge every artifact, and pruning and fine-tuning; name the worst layers if one fails.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def run_gate(
         The network before pruning and fine-tuning, or none.
     tables
         Its front-end.
-    models, certificates
-        File name to content and certificate.
+    models, model_reports
+        File name to content and model_report.
     calibration
         Windows that set the ranges, for the simulated rounding.
     tracks
@@ -70,10 +70,10 @@ def run_gate(
         if is_waveform(name):
             continue
         progress(f"gate: {name}")
-        now = probabilities(name, model, certificates[name], cells, top_db)
+        now = probabilities(name, model, model_reports[name], cells, top_db)
         verdict = judge(name, _FLOAT, before, now, tracks, labels, limits)
         verdicts.append(_with_label_fault(verdict, model, labels))
-    verdicts += _judge_waveforms(models, certificates, labels, tables, limits, progress)
+    verdicts += _judge_waveforms(models, model_reports, labels, tables, limits, progress)
     report = GateReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
     if not any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
         return report
@@ -83,7 +83,7 @@ def run_gate(
 
 def _judge_waveforms(
     models: Mapping[str, bytes],
-    certificates: Mapping[str, Certificate],
+    model_reports: Mapping[str, ModelReport],
     labels: tuple[str, ...],
     tables: Tables,
     limits: Limits,
@@ -98,7 +98,7 @@ def _judge_waveforms(
     verdicts = []
     for name in names:
         body = body_of(name)
-        before = probabilities(body, models[body], certificates[body], tracks.cells, tables.spec.top_db)
+        before = probabilities(body, models[body], model_reports[body], tracks.cells, tables.spec.top_db)
         now = run_waveform(name, models[name], pcm)
         verdict = judge(name, f"the front-end and {body}", before, now, tracks, labels, limits)
         verdicts.append(_with_label_fault(verdict, models[name], labels))
@@ -108,7 +108,7 @@ def _judge_waveforms(
 def _with_label_fault(verdict: Verdict, model: bytes, labels: tuple[str, ...]) -> Verdict:
     """Return the verdict with a fault more if the model carries other labels than the network's."""
     carried: tuple[str, ...] | None = None
-    if verdict.artefact.endswith(".onnx"):
+    if verdict.artifact.endswith(".onnx"):
         properties = {item.key: item.value for item in onnx.load_from_string(model).metadata_props}
         carried = tuple(properties["labels"].split("\n")) if "labels" in properties else None
     else:

@@ -13,7 +13,7 @@ from edgegenre.evaluate.scoring import track_windows, window_starts
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 __all__ = ["GateSet", "cache_gate_set", "toy_gate_set", "toy_pcm"]
 
@@ -96,7 +96,7 @@ def toy_gate_set(tables: Tables) -> GateSet:
         starts = window_starts(frames.shape[1], spec.frames_per_window)
         cuts = [frames[:, start : start + spec.frames_per_window] for start in starts]
         names.append(f"toy {style} {k // len(styles)}")
-        windows.append(np.stack([normalise(cut, tables).cells for cut in cuts]))
+        windows.append(np.stack([normalize(cut, tables).cells for cut in cuts]))
     return GateSet(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
 
 
@@ -106,6 +106,6 @@ def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], GateSet]:
     chosen = [styles[k % len(styles)] for k in range(_TOY_TRACKS)]
     pieces = [render(style, _TOY_SEED + k, spec.window_s + 0.1, spec.sample_rate_hz) for k, style in enumerate(chosen)]
     pcm = np.stack([piece[: spec.window_samples] for piece in pieces])
-    windows = tuple(normalise(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
+    windows = tuple(normalize(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
     names = tuple(f"toy {style} {k // len(styles)}" for k, style in enumerate(chosen))
     return pcm, GateSet(names, windows, None, "rendered toy music", tables.spec_hash)

@@ -10,7 +10,7 @@ from .verdict import AS_TRAINED, GateReport, Verdict
 __all__ = ["advice", "gate_blocks", "report_blocks"]
 
 _HEAD = (
-    "artefact",
+    "artifact",
     "against",
     "same answer",
     "changed",
@@ -20,7 +20,7 @@ _HEAD = (
     "largest difference",
 )
 _CONVERSION = 3.0
-"""An artefact that differs by so many times what the rounding explains has another fault."""
+"""An artifact that differs by so many times what the rounding explains has another fault."""
 
 
 def gate_blocks(report: GateReport | None, command: str) -> list[Block]:
@@ -28,7 +28,7 @@ def gate_blocks(report: GateReport | None, command: str) -> list[Block]:
     if report is None:
         return [
             Text(
-                "**The gate was off** (`--gate off`): nothing holds these artefacts to the trained network. "
+                "**The gate was off** (`--gate off`): nothing holds these artifacts to the trained network. "
                 f"`{command}`"
             )
         ]
@@ -71,7 +71,7 @@ def advice(report: GateReport) -> list[str]:
         hints.append("fine-tune for longer (--epochs), or prune less (--recipe prune30_int8)")
     if broken and report.layers is not None and _is_conversion(broken, report.layers):
         hints.append(
-            f"rounding alone explains a mean difference of {report.layers.difference:.4f}, the artefact's is larger: "
+            f"rounding alone explains a mean difference of {report.layers.difference:.4f}, the artifact's is larger: "
             "the conversion is at fault, not the precision; compare the versions in manifest.json with a bundle that "
             "passed, and report it"
         )
@@ -92,7 +92,7 @@ def _is_conversion(broken: list[Verdict], layers: Attribution) -> bool:
 def _row(v: Verdict) -> tuple[str, ...]:
     known = v.accuracy_before is not None
     return (
-        v.artefact,
+        v.artifact,
         v.against,
         f"{v.agreement:.2%} of {v.n_tracks}",
         str(len(v.changed)),
@@ -105,9 +105,9 @@ def _row(v: Verdict) -> tuple[str, ...]:
 
 def _changed(report: GateReport) -> list[Block]:
     rows = tuple(
-        (v.artefact, track.name, track.truth or "unknown", track.before, track.now)
+        (v.artifact, track.name, track.truth or "unknown", track.before, track.now)
         for v in report.verdicts
         if v.against != AS_TRAINED
         for track in v.changed
     )
-    return [Text("Changed tracks:"), Table(("artefact", "track", "truth", "before", "now"), rows)] if rows else []
+    return [Text("Changed tracks:"), Table(("artifact", "track", "truth", "before", "now"), rows)] if rows else []

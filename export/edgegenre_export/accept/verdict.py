@@ -1,4 +1,4 @@
-"""The gate: whether an artefact may stand for the network it was made from.
+"""The gate: whether an artifact may stand for the network it was made from.
 
 Both answer the same tracks (mean of a track's window probabilities, as everywhere). A track whose answer changes is
 named; where the truth is known it counts as lost (was right, is wrong) or gained.
@@ -28,7 +28,7 @@ _Floats = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What an artefact may differ by.
+    """What an artifact may differ by.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class ChangedTrack:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """An artefact, or a fine-tuned network, against what it was made from.
+    """An artifact, or a fine-tuned network, against what it was made from.
 
     Attributes
     ----------
-    artefact, against
+    artifact, against
         What was judged, and by what.
     n_tracks, n_windows
         How much both answered.
@@ -91,7 +91,7 @@ class Verdict:
         Limits that are broken, one sentence each.
     """
 
-    artefact: str
+    artifact: str
     against: str
     n_tracks: int
     n_windows: int
@@ -118,9 +118,9 @@ class GateReport:
     limits
         What was allowed.
     verdicts
-        One an artefact, and one for pruning or fine-tuning.
+        One an artifact, and one for pruning or fine-tuning.
     layers
-        Which layers the rounding hurts most; only where an artefact was refused.
+        Which layers the rounding hurts most; only where an artifact was refused.
     """
 
     source: str
@@ -132,7 +132,7 @@ class GateReport:
     @property
     def faults(self) -> tuple[str, ...]:
         """Every broken limit, with what breaks it."""
-        return tuple(f"{verdict.artefact}: {fault}" for verdict in self.verdicts for fault in verdict.faults)
+        return tuple(f"{verdict.artifact}: {fault}" for verdict in self.verdicts for fault in verdict.faults)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready keys and values."""
@@ -140,7 +140,7 @@ class GateReport:
 
 
 def judge(
-    artefact: str,
+    artifact: str,
     against: str,
     before: _Floats,
     now: _Floats,
@@ -149,7 +149,7 @@ def judge(
     limits: Limits,
 ) -> Verdict:
     """Compare window probabilities before and now, float32 [N, C] each, over the windows of ``tracks``."""
-    verdict = _compare(artefact, against, before, now, tracks, labels)
+    verdict = _compare(artifact, against, before, now, tracks, labels)
     n, faults = verdict.n_tracks, []
     if len(verdict.changed) > limits.allowed_changed(n):
         faults.append(
@@ -181,7 +181,7 @@ def judge_tuning(
 
 
 def _compare(
-    artefact: str, against: str, before: _Floats, now: _Floats, tracks: GateSet, labels: tuple[str, ...]
+    artifact: str, against: str, before: _Floats, now: _Floats, tracks: GateSet, labels: tuple[str, ...]
 ) -> Verdict:
     a, b = tracks.per_track(before), tracks.per_track(now)
     answers_a, answers_b, truth = a.argmax(axis=1), b.argmax(axis=1), tracks.truth
@@ -199,7 +199,7 @@ def _compare(
     ]
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return Verdict(
-        artefact=artefact,
+        artifact=artifact,
         against=against,
         n_tracks=len(a),
         n_windows=len(before),

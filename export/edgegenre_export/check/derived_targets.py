@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from edgegenre_export.convert.tflite_micro import measure_micro, micro_files, run_micro
 from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.inspect.model_report import Certificate
-from edgegenre_runtime.network.quantization import dequantise
+from edgegenre_runtime.inspect.model_report import ModelReport
+from edgegenre_runtime.network.quantization import dequantize
 
 from .golden_vectors import golden_key
 from .run_models import Agreement, compare, is_waveform
@@ -28,23 +28,23 @@ def body_of(name: str) -> str:
 
 
 def compare_waveforms(
-    certificates: Mapping[str, Certificate], golden: Mapping[str, npt.NDArray[Any]]
+    model_reports: Mapping[str, ModelReport], golden: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, Agreement]:
     """Compare every waveform model's golden output with that of the mel path: front-end, then its int8 body.
 
     Parameters
     ----------
-    certificates
+    model_reports
         Of all models, by file name.
     golden
         Their outputs (:func:`edgegenre_export.check.golden_vectors.golden_outputs`).
     """
     agreement = {}
-    for name in filter(is_waveform, certificates):
-        logits = certificates[body_of(name)].only("output")
+    for name in filter(is_waveform, model_reports):
+        logits = model_reports[body_of(name)].only("output")
         if logits.scale is None or logits.zero_point is None:
             raise ExportError(f"{body_of(name)} has no scale at its output: it is not an int8 model")
-        expected = dequantise(golden[golden_key(body_of(name))], logits.scale, logits.zero_point)
+        expected = dequantize(golden[golden_key(body_of(name))], logits.scale, logits.zero_point)
         probabilities = golden[golden_key(name)]
         agreement[name] = compare(expected, np.log(np.maximum(probabilities, _SMALLEST)))  # its softmax undoes the log
     return agreement

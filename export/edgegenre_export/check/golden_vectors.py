@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
-from .run_models import is_waveform, run_artefact, run_waveform
+from .run_models import is_waveform, run_artifact, run_waveform
 
 __all__ = ["golden_inputs", "golden_key", "golden_outputs", "pack_golden"]
 
@@ -44,7 +44,7 @@ def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[
         given = f"{odd[0].dtype} {list(odd[0].shape)}" if odd else "none"
         raise DataError(f"golden PCM is one or more of int16 [{spec.window_samples}], not {given}")
     frames = [log_mel(piece, tables).frames_q9 for piece in pcm]
-    windows = [normalise(piece, tables) for piece in frames]
+    windows = [normalize(piece, tables) for piece in frames]
     return {
         "pcm": np.stack(pcm),
         "frames_q9": np.stack(frames),
@@ -69,9 +69,9 @@ def golden_outputs(
         if is_waveform(name):
             outputs[key] = run_waveform(name, model, pcm)
             continue
-        outputs[key] = run_artefact(name, model, cells, top_db)
+        outputs[key] = run_artifact(name, model, cells, top_db)
         if name.endswith("int8.tflite"):
-            outputs[key + "_reference"] = run_artefact(name, model, cells, top_db, reference_kernels=True)
+            outputs[key + "_reference"] = run_artifact(name, model, cells, top_db, reference_kernels=True)
     return outputs
 
 

@@ -1,4 +1,4 @@
-"""Whether "int8" is true: the certificate of an ONNX model, and what a certificate must say."""
+"""Whether "int8" is true: the model report of an ONNX model, and what a model report must say."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 import onnx
 
 from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.inspect.model_report import Certificate, TensorRecord
+from edgegenre_runtime.inspect.model_report import ModelReport, TensorRecord
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
 from .run_models import INPUT_ZERO_POINT, input_scale_db
 
-__all__ = ["Certificate", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
+__all__ = ["ModelReport", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
 
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose")
-"""Operators that move values and change none: a quantiser behind one is as good as in front of it."""
+"""Operators that move values and change none: a quantizer behind one is as good as in front of it."""
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
-def require_int8(certificate: Certificate, top_db: int) -> None:
+def require_int8(model_report: ModelReport, top_db: int) -> None:
     """Check that a model is int8 from input to output and takes window cells as they are.
 
     Raises
@@ -33,8 +33,8 @@ def require_int8(certificate: Certificate, top_db: int) -> None:
         If a tensor inside is float, input or output is not int8, or the input's scale is not exactly
         float32 ``top_db / 255`` with zero point -128.
     """
-    given, made = certificate.only("input"), certificate.only("output")
-    faults = list(certificate.faults)
+    given, made = model_report.only("input"), model_report.only("output")
+    faults = list(model_report.faults)
     faults += [
         f"{tensor.role} {tensor.name} is {tensor.dtype}, not int8" for tensor in (given, made) if tensor.dtype != "int8"
     ]
@@ -43,15 +43,15 @@ def require_int8(certificate: Certificate, top_db: int) -> None:
         faults.append(f"input scale and zero point are {given.scale}, {given.zero_point}, not {pinned[0]}, {pinned[1]}")
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
-        raise ExportError(f"the {certificate.format} model is not pure int8: {faults[0]}{more}")
+        raise ExportError(f"the {model_report.format} model is not pure int8: {faults[0]}{more}")
 
 
-def require_waveform(certificate: Certificate, body: Certificate) -> None:
+def require_waveform(model_report: ModelReport, body: ModelReport) -> None:
     """Check that a waveform model is float32 PCM, front-end, then an int8 model as it is, then probabilities.
 
     Parameters
     ----------
-    certificate
+    model_report
         Of ``model_audio.*``.
     body
         Of the int8 model that is in it.
@@ -59,18 +59,18 @@ def require_waveform(certificate: Certificate, body: Certificate) -> None:
     Raises
     ------
     ExportError
-        If input or output is not float32, the int8 model's operators do not stand unchanged between a quantiser
-        and a dequantiser with its softmax, or one of its tensors is missing or different.
+        If input or output is not float32, the int8 model's operators do not stand unchanged between a quantizer
+        and a dequantizer with its softmax, or one of its tensors is missing or different.
     """
-    quantise, dequantise = _QUANTISERS if certificate.format == "onnx" else ("QUANTIZE", "DEQUANTIZE")
-    softmax = "Softmax" if certificate.format == "onnx" else "SOFTMAX"
-    tail = (quantise, *body.ops, dequantise, softmax)
-    if certificate.ops[-len(tail) :] != tail:
-        raise ExportError(f"the {certificate.format} waveform model does not end in the operators of its int8 body")
-    for tensor in (certificate.only("input"), certificate.only("output")):
+    quantize, dequantize = _QUANTISERS if model_report.format == "onnx" else ("QUANTIZE", "DEQUANTIZE")
+    softmax = "Softmax" if model_report.format == "onnx" else "SOFTMAX"
+    tail = (quantize, *body.ops, dequantize, softmax)
+    if model_report.ops[-len(tail) :] != tail:
+        raise ExportError(f"the {model_report.format} waveform model does not end in the operators of its int8 body")
+    for tensor in (model_report.only("input"), model_report.only("output")):
         if tensor.dtype != "float32":
             raise ExportError(f"the waveform model's {tensor.role} {tensor.name} is {tensor.dtype}, not float32")
-    there = {_without_role(tensor) for tensor in certificate.tensors}
+    there = {_without_role(tensor) for tensor in model_report.tensors}
     changed = [tensor.name for tensor in body.tensors if _without_role(tensor) not in there]
     if changed:
         raise ExportError(f"tensor {changed[0]} of the int8 model is not in the waveform model as it was")
@@ -80,8 +80,8 @@ def _without_role(tensor: TensorRecord) -> TensorRecord:
     return dataclasses.replace(tensor, role="")
 
 
-def inspect_onnx(model: bytes) -> Certificate:
-    """Return the certificate of an .onnx; raises :class:`ExportError` if it is none.
+def inspect_onnx(model: bytes) -> ModelReport:
+    """Return the model report of an .onnx; raises :class:`ExportError` if it is none.
 
     In a QDQ graph the arithmetic is written in float between DequantizeLinear and QuantizeLinear and run in
     integers. Faults: a float constant other than a scale, and a layer with weights that is not fed from
@@ -94,16 +94,16 @@ def inspect_onnx(model: bytes) -> Certificate:
     except Exception as error:
         raise ExportError("this is not an .onnx model: the file is damaged") from error
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
-    quantisers = [node for node in graph.node if node.op_type in _QUANTISERS and len(node.input) == 3]
+    quantizers = [node for node in graph.node if node.op_type in _QUANTISERS and len(node.input) == 3]
     scales = {
         (node.input[0] if node.op_type == "DequantizeLinear" else node.output[0]): (
             constants[node.input[1]],
             constants[node.input[2]],
         )
-        for node in quantisers
+        for node in quantizers
         if set(node.input[1:]) <= set(constants)
     }
-    parameters = {name for node in quantisers for name in node.input[1:]}
+    parameters = {name for node in quantizers for name in node.input[1:]}
     records = [_onnx_value(value, "input", scales) for value in graph.input]
     records += [
         _onnx_record(name, array.shape, str(array.dtype), "constant", scales)
@@ -112,7 +112,7 @@ def inspect_onnx(model: bytes) -> Certificate:
     ]
     records += [_onnx_value(value, "activation", scales) for value in graph.value_info if value.name in scales]
     records += [_onnx_value(value, "output", scales) for value in graph.output]
-    return Certificate(
+    return ModelReport(
         format="onnx",
         ops=tuple(node.op_type for node in graph.node),
         tensors=tuple(records),

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edgegenre.models import Network
-from edgegenre_export.prepare.fake_quant import fake_quantise, set_rounding
+from edgegenre_export.prepare.fake_quant import fake_quantize, set_rounding
 from edgegenre_export.quantize.weight_rounding import round_weights
 from edgegenre_runtime.network.quantization import softmax
 
@@ -69,7 +69,7 @@ def attribute(
         The spec's.
     """
     rounded = copy.deepcopy(round_weights(network, calibration, top_db)).eval()
-    fake_quantise(rounded)
+    fake_quantize(rounded)
     set_rounding(rounded, False)
     run_torch(rounded, _spaced(calibration, _CALIBRATION_WINDOWS), top_db)
     sample = _spaced(cells, _WINDOWS)

@@ -1,4 +1,4 @@
-"""Run the trained network and its artefacts over the same windows, and compare what they answer."""
+"""Run the trained network and its artifacts over the same windows, and compare what they answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import nn
 
 from edgegenre_export.silence import quiet
-from edgegenre_runtime.network.quantization import dequantise, softmax
+from edgegenre_runtime.network.quantization import dequantize, softmax
 
 __all__ = [
     "INPUT_ZERO_POINT",
@@ -21,7 +21,7 @@ __all__ = [
     "compare",
     "input_scale_db",
     "is_waveform",
-    "run_artefact",
+    "run_artifact",
     "run_onnx",
     "run_tflite",
     "run_torch",
@@ -42,7 +42,7 @@ def input_scale_db(top_db: int) -> float:
 
 def windows_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
     """Return windows as networks take them, dB above the floor, float32 [N, 1, n_mels, frames], from int8 cells."""
-    return torch.from_numpy(dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
+    return torch.from_numpy(dequantize(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
 
 
 def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
@@ -142,7 +142,7 @@ def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDA
     return _run_onnx(model, inputs) if name.endswith(".onnx") else _run_tflite(model, inputs, False)
 
 
-def run_artefact(
+def run_artifact(
     name: str, model: bytes, cells: npt.NDArray[np.int8], top_db: int, *, reference_kernels: bool = False
 ) -> npt.NDArray[Any]:
     """Run a model file of a bundle over window cells.
@@ -169,7 +169,7 @@ def run_artefact(
     if "int8x16" in name:
         inputs = cells.astype(np.int16) - INPUT_ZERO_POINT  # steps above the floor, 0 to 255
     elif "int8" not in name:
-        inputs = dequantise(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
+        inputs = dequantize(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
     if name.endswith(".onnx"):
         return run_onnx(model, inputs)
     return run_tflite(model, inputs, reference_kernels=reference_kernels)
@@ -177,7 +177,7 @@ def run_artefact(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Agreement:
-    """How an artefact's answers differ from the trained network's.
+    """How an artifact's answers differ from the trained network's.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ class Agreement:
 
 
 def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> Agreement:
-    """Compare logits float32 [N, C] of the trained network with an artefact's."""
+    """Compare logits float32 [N, C] of the trained network with an artifact's."""
     same = expected.argmax(axis=1) == got.argmax(axis=1)
     difference = np.abs(softmax(expected) - softmax(got))
     return Agreement(

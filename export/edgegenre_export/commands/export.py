@@ -33,7 +33,7 @@ def export(
         Path | None, typer.Option(help="Feature cache to calibrate, fine-tune and compare on; else the training's.")
     ] = None,
     part: Annotated[Literal["valid", "test"], typer.Option(help="Part of the cache that the gate asks.")] = "test",
-    gate: Annotated[Literal["on", "off"], typer.Option(help="Hold every artefact to the trained network.")] = "on",
+    gate: Annotated[Literal["on", "off"], typer.Option(help="Hold every artifact to the trained network.")] = "on",
     epochs: Annotated[int | None, typer.Option(help="Epochs of a recipe's fine-tuning, if not its own.", min=1)] = None,
     teacher: Annotated[
         list[Path] | None, typer.Option(help="Checkpoint that fine-tuning learns from, if not itself; repeatable.")
@@ -128,8 +128,7 @@ def _run(job: _Job, recipe: Recipe, out: Path) -> ExportResult:
 def _sweep(job: _Job, out: Path, epochs: int | None) -> None:
     with needs("train"):
         from edgegenre_export import RECIPES
-
-        from .sweep import sweep_recipes
+        from edgegenre_export.sweep import sweep_recipes
 
     recipes = [_with_epochs(r, epochs) for r in RECIPES.values() if r.tuning is None or job.cache is not None]
     left_out = sorted(set(RECIPES) - {recipe.name for recipe in recipes})
@@ -159,8 +158,8 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
 
 
 def _say(result: ExportResult, out: Path) -> None:
-    if "model_int8.tflite" in result.certificates:
-        typer.echo(result.certificates["model_int8.tflite"].format_table())
+    if "model_int8.tflite" in result.model_reports:
+        typer.echo(result.model_reports["model_int8.tflite"].format_table())
     for name, agreement in result.agreement.items():
         typer.echo(
             f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the trained network on "
@@ -179,7 +178,7 @@ def _say(result: ExportResult, out: Path) -> None:
         for v in result.gate.verdicts:
             known = "" if v.accuracy_now is None else f", accuracy {v.accuracy_before:.4f} → {v.accuracy_now:.4f}"
             typer.echo(
-                f"gate: {v.artefact} answers {v.agreement:.2%} of {v.n_tracks} tracks as {v.against}{known}, least "
+                f"gate: {v.artifact} answers {v.agreement:.2%} of {v.n_tracks} tracks as {v.against}{known}, least "
                 f"cosine {v.cosine:.4f}"
             )
     hint = f"; run it with  edgegenre-run --bundle {out} FILE" if "model_int8.tflite" in result.sizes_bytes else ""

@@ -145,9 +145,9 @@ def join_onnx(front: onnx.ModelProto, body: onnx.ModelProto) -> bytes:
     db = front.graph.output[0].name
     nodes = [
         *front.graph.node,
-        onnx.helper.make_node("QuantizeLinear", [db, *first.input[1:]], [window.name], name="quantise"),
+        onnx.helper.make_node("QuantizeLinear", [db, *first.input[1:]], [window.name], name="quantize"),
         *body.graph.node,
-        onnx.helper.make_node("DequantizeLinear", [logits.name, *last.input[1:]], ["logits_float"], name="dequantise"),
+        onnx.helper.make_node("DequantizeLinear", [logits.name, *last.input[1:]], ["logits_float"], name="dequantize"),
         onnx.helper.make_node("Softmax", ["logits_float"], ["probabilities"], name="softmax", axis=-1),
     ]
     shape = [size.dim_value for size in logits.type.tensor_type.shape.dim]

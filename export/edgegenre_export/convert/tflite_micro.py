@@ -17,7 +17,7 @@ from tflite_micro.python.tflite_micro import runtime
 
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.inspect.model_report import Certificate
+from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
 __all__ = ["MicroFacts", "measure_micro", "micro_files", "run_micro"]
@@ -95,9 +95,9 @@ def _standard_error_to(file: int) -> Iterator[None]:
         os.close(saved)
 
 
-def _resolver(certificate: Certificate) -> tuple[str, ...]:
+def _resolver(model_report: ModelReport) -> tuple[str, ...]:
     """Return the names of MicroMutableOpResolver's methods: ``CONV_2D`` is registered by ``AddConv2D``."""
-    words = [op.replace("PADV2", "PAD_V2").split("_") for op in certificate.ops]
+    words = [op.replace("PADV2", "PAD_V2").split("_") for op in model_report.ops]
     return tuple(sorted({"Add" + "".join(part if part == "2D" else part.capitalize() for part in op) for op in words}))
 
 
@@ -133,8 +133,8 @@ def run_micro(model: bytes, cells: npt.NDArray[np.int8], arena_bytes: int) -> np
 
 def micro_files(model: bytes, facts: MicroFacts) -> dict[str, bytes]:
     """Return ``c/model_int8.h`` and ``c/model_int8.c``, the model as a constant array at a multiple of 16 bytes."""
-    certificate = inspect_tflite(model)
-    given, made = certificate.only("input"), certificate.only("output")
+    model_report = inspect_tflite(model)
+    given, made = model_report.only("input"), model_report.only("output")
     header = _HEADER.format(
         size=len(model),
         arena=facts.arena_bytes,

@@ -26,7 +26,7 @@ from edgegenre_export.quantize.fixed_ranges import activation_range
 from edgegenre_export.silence import converter
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import FrontendSpec
-from edgegenre_runtime.network.quantization import dequantise
+from edgegenre_runtime.network.quantization import dequantize
 
 __all__ = ["convert_onnx", "float_onnx", "int8_onnx"]
 
@@ -72,7 +72,7 @@ def convert_onnx(module: nn.Module, example: torch.Tensor, given: str, made: str
 
 
 def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, metadata: dict[str, str]) -> bytes:
-    """Quantise a float ONNX model to int8 QDQ with int8 window cells in and int8 logits out.
+    """Quantize a float ONNX model to int8 QDQ with int8 window cells in and int8 logits out.
 
     Weights have a scale a channel; an activation's scale spans what
     :func:`edgegenre_export.quantize.fixed_ranges.activation_range` says of the
@@ -92,7 +92,7 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
     Raises
     ------
     ExportError
-        If onnxruntime cannot quantise it.
+        If onnxruntime cannot quantize it.
     """
     scale = input_scale_db(spec.top_db)
     pinned = {
@@ -105,7 +105,7 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
         ]
     }
     with (
-        converter("onnxruntime could not quantise the model"),
+        converter("onnxruntime could not quantize the model"),
         tempfile.TemporaryDirectory() as folder,
     ):
         path = Path(folder) / "model.onnx"
@@ -135,7 +135,7 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
 def _ranges(
     float_model: bytes, windows: npt.NDArray[np.int8], scale_db: float, folder: Path
 ) -> dict[str, list[dict[str, np.float32]]]:
-    """Return the range of each activation as onnxruntime's quantiser takes it."""
+    """Return the range of each activation as onnxruntime's quantizer takes it."""
     (folder / "float.onnx").write_bytes(float_model)
     calibrator = create_calibrator(folder / "float.onnx", None, str(folder / "extremes.onnx"), CalibrationMethod.MinMax)
     session = calibrator.infer_session
@@ -167,16 +167,16 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base clas
         cells = next(self._windows, None)
         if cells is None:
             return None
-        return {_INPUT: dequantise(cells, self._scale_db, INPUT_ZERO_POINT)[None, None]}
+        return {_INPUT: dequantize(cells, self._scale_db, INPUT_ZERO_POINT)[None, None]}
 
 
 def _strip_ends(model: onnx.ModelProto) -> tuple[float, int]:
-    """Take away the quantiser of the input and the dequantiser of the output; return the latter's parameters."""
+    """Take away the quantizer of the input and the dequantizer of the output; return the latter's parameters."""
     graph = model.graph
     first = [node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == _INPUT]
     last = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.output[0] == _OUTPUT]
     if len(first) != 1 or len(last) != 1:
-        raise ExportError("the quantised ONNX graph does not begin and end in one quantiser: nothing to strip")
+        raise ExportError("the quantized ONNX graph does not begin and end in one quantizer: nothing to strip")
     renamed = {first[0].output[0]: _INPUT, last[0].input[0]: _OUTPUT}
     for node in (first[0], last[0]):
         graph.node.remove(node)
@@ -192,7 +192,7 @@ def _strip_ends(model: onnx.ModelProto) -> tuple[float, int]:
 
 
 def _finish(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
-    """Drop what the converter noted about this machine (stack traces, paths), add metadata, check, serialise."""
+    """Drop what the converter noted about this machine (stack traces, paths), add metadata, check, serialize."""
     graph = model.graph
     for item in (*graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
         item.doc_string = ""

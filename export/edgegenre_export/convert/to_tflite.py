@@ -14,7 +14,7 @@ from edgegenre_export.check.run_models import INPUT_ZERO_POINT, input_scale_db
 from edgegenre_export.quantize.fixed_ranges import activation_range
 from edgegenre_export.silence import converter
 from edgegenre_runtime.frontend import FrontendSpec
-from edgegenre_runtime.network.quantization import dequantise
+from edgegenre_runtime.network.quantization import dequantize
 
 from .tensor_names import short_names
 
@@ -75,7 +75,7 @@ def _without_dense_layers(network: nn.Module) -> nn.Module:
 def int8_tflite(
     float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, activation_bits: int = 8
 ) -> bytes:
-    """Quantise a float TFLite model to int8 weights (a scale a channel) and int8 or int16 activations.
+    """Quantize a float TFLite model to int8 weights (a scale a channel) and int8 or int16 activations.
 
     An activation's scale spans what :func:`edgegenre_export.quantize.fixed_ranges.activation_range` says of the
     calibration windows. The input's
@@ -96,13 +96,13 @@ def int8_tflite(
     Raises
     ------
     ExportError
-        If ai-edge-quantizer cannot quantise it.
+        If ai-edge-quantizer cannot quantize it.
     """
-    with converter("ai-edge-quantizer could not quantise the model"):
-        return short_names(_quantise(float_model, windows, spec.top_db, activation_bits))
+    with converter("ai-edge-quantizer could not quantize the model"):
+        return short_names(_quantize(float_model, windows, spec.top_db, activation_bits))
 
 
-def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
+def _quantize(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, activation_bits: int) -> bytes:
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
 
     chosen = recipe.static_wi8_ai8() if activation_bits == 8 else recipe.static_wi8_ai16()
@@ -111,7 +111,7 @@ def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, ac
     calibration = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=_collect)
     name, tensor = _input_names(float_model)
     scale = input_scale_db(top_db)
-    samples = [{name: dequantise(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
+    samples = [{name: dequantize(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
     calibration.calibrate({"serving_default": samples}, manager)
     seen: dict[str, Any] = calibration.get_model_qsvs()
     logits = seen[_output_name(float_model)]
@@ -123,7 +123,7 @@ def _quantise(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, ac
 
 
 def _collect(seen: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Keep each window's extremes of a tensor, where the quantiser would have kept a running figure."""
+    """Keep each window's extremes of a tensor, where the quantizer would have kept a running figure."""
     lows, highs = seen.get("lows", []), seen.get("highs", [])
     lows.append(new["min"])
     highs.append(new["max"])

@@ -10,7 +10,7 @@ from edgegenre_export.accept.report import gate_blocks
 from edgegenre_export.accept.verdict import GateReport
 from edgegenre_export.check.run_models import Agreement
 from edgegenre_export.job import Subject
-from edgegenre_runtime.inspect.model_report import Certificate
+from edgegenre_runtime.inspect.model_report import ModelReport
 
 from .page_blocks import Block, Code, Items, Table, Text, Title, to_html, to_markdown
 from .snippets import snippets
@@ -38,7 +38,7 @@ def card_files(blocks: Sequence[Block], subject: Subject) -> dict[str, bytes]:
 def card_blocks(
     subject: Subject,
     models: Mapping[str, bytes],
-    certificates: Mapping[str, Certificate],
+    model_reports: Mapping[str, ModelReport],
     agreement: Mapping[str, Agreement],
     report: GateReport | None,
     command: str,
@@ -51,7 +51,7 @@ def card_blocks(
         What was exported.
     models
         File name to content.
-    certificates, agreement
+    model_reports, agreement
         By the same file names.
     report
         What the gate found; None if it was off.
@@ -64,7 +64,7 @@ def card_blocks(
         for name, a in agreement.items()
     ]
     contract = [
-        (name, len(models[name]), _tensor(c, "input"), _tensor(c, "output")) for name, c in certificates.items()
+        (name, len(models[name]), _tensor(c, "input"), _tensor(c, "output")) for name, c in model_reports.items()
     ]
     return [
         Title(1, f"{subject.name}: music genre, {len(subject.labels)} classes"),
@@ -78,7 +78,7 @@ def card_blocks(
         Title(2, "Files"),
         Table(("file", "bytes", "input", "output"), contract),
         Items([f"`{name}`: {use}" for name, use in _TARGETS if name in models]),
-        Title(2, "Trained network against its artefacts"),
+        Title(2, "Trained network against its artifacts"),
         *gate_blocks(report, command),
         Text("On the calibration windows, one by one:"),
         Table(("file", "same top-1", "largest probability difference", "windows"), agreed),
@@ -86,7 +86,7 @@ def card_blocks(
         Title(2, "Accuracy of the trained network, tracks"),
         *_accuracy(subject.meta.get("metrics", {}), report),
         Title(2, "Embedding"),
-        *_embedding(subject, certificates),
+        *_embedding(subject, model_reports),
         Title(2, "Training"),
         Items([f"{key}: {_value(value)}" for key, value in sorted(subject.meta.items()) if key not in _NOT_A_LINE]),
         Title(2, "Licence and limits"),
@@ -94,11 +94,11 @@ def card_blocks(
     ]
 
 
-def _embedding(subject: Subject, certificates: Mapping[str, Certificate]) -> list[Block]:
+def _embedding(subject: Subject, model_reports: Mapping[str, ModelReport]) -> list[Block]:
     blocks: list[Block] = [
         Text("Run these in the bundle's folder. Numbers and names are those of this bundle's files.")
     ]
-    for title, language, code in snippets(subject, certificates):
+    for title, language, code in snippets(subject, model_reports):
         blocks += [Title(3, title), Code(language, code)]
     return blocks
 
@@ -137,8 +137,8 @@ def _accuracy(metrics: Mapping[str, Mapping[str, Any]], report: GateReport | Non
     return [Text("Not measured: `edgegenre evaluate CHECKPOINT DATA --part test --record`, then export again.")]
 
 
-def _tensor(certificate: Certificate, role: str) -> str:
-    tensor = certificate.only(role)
+def _tensor(model_report: ModelReport, role: str) -> str:
+    tensor = model_report.only(role)
     text = f"{tensor.dtype} [{', '.join(map(str, tensor.shape))}]"
     if tensor.scale is None:
         return text

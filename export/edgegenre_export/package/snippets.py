@@ -1,4 +1,4 @@
-"""Short programs that embed a bundle; every number and name in them is read from the artefacts."""
+"""Short programs that embed a bundle; every number and name in them is read from the artifacts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from string import Template
 
 from edgegenre_export.job import Subject
-from edgegenre_runtime.inspect.model_report import Certificate
+from edgegenre_runtime.inspect.model_report import ModelReport
 
 __all__ = ["snippets"]
 
@@ -18,12 +18,12 @@ _PYTHON = """\
 from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 LABELS = $labels
 
 tables = Tables.from_json(Path("frontend.json").read_bytes())
-window = normalise(log_mel(pcm, tables).frames_q9, tables)  # window.is_silence: no music, no genre
+window = normalize(log_mel(pcm, tables).frames_q9, tables)  # window.is_silence: no music, no genre
 interpreter = Interpreter("$model")
 interpreter.allocate_tensors()
 given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -95,19 +95,19 @@ let genre = answer.categories[0].categoryName
 """
 
 
-def snippets(subject: Subject, certificates: Mapping[str, Certificate]) -> list[tuple[str, str, str]]:
-    """Return title, language and text of the programs for the artefacts that there are."""
+def snippets(subject: Subject, model_reports: Mapping[str, ModelReport]) -> list[tuple[str, str, str]]:
+    """Return title, language and text of the programs for the artifacts that there are."""
     made = []
-    if _MODEL in certificates:
-        facts = _facts(subject, certificates[_MODEL])
+    if _MODEL in model_reports:
+        facts = _facts(subject, model_reports[_MODEL])
         for title, language, text in (
             ("Python", "python", _PYTHON),
             ("C", "c", _C),
             ("Kotlin, LiteRT (not compiled here)", "kotlin", _KOTLIN),
         ):
             made.append((title, language, Template(text).substitute(facts)))
-    if _AUDIO in certificates:
-        samples = certificates[_AUDIO].only("input").shape[-1]
+    if _AUDIO in model_reports:
+        samples = model_reports[_AUDIO].only("input").shape[-1]
         facts = {"audio": _AUDIO, "audio_stem": _AUDIO.removesuffix(".tflite"), "audio_samples": str(samples)}
         facts["rate"] = str(subject.spec.sample_rate_hz)
         made.append(("Kotlin, MediaPipe (not compiled here)", "kotlin", Template(_KOTLIN_AUDIO).substitute(facts)))
@@ -115,8 +115,8 @@ def snippets(subject: Subject, certificates: Mapping[str, Certificate]) -> list[
     return made
 
 
-def _facts(subject: Subject, certificate: Certificate) -> dict[str, str]:
-    spec, given, made = subject.spec, certificate.only("input"), certificate.only("output")
+def _facts(subject: Subject, model_report: ModelReport) -> dict[str, str]:
+    spec, given, made = subject.spec, model_report.only("input"), model_report.only("output")
     quoted = [json.dumps(label) for label in subject.labels]
     return {
         "model": _MODEL,

@@ -1,4 +1,4 @@
-"""Fake quantisation: a float network that rounds as its int8 artefact will, to train it or to ask it questions.
+"""Fake quantization: a float network that rounds as its int8 artifact will, to train it or to ask it questions.
 
 Each layer's weights are rounded to 127 steps a side with a scale a channel, and its input to 256 steps that span what
 it has seen, its running average where it learns. The layer's gradient passes the rounding as if there were none (Bengio
@@ -12,14 +12,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["fake_quantise", "set_rounding"]
+__all__ = ["fake_quantize", "set_rounding"]
 
 _FOLLOW = 0.05  # how fast a range follows the batches while training
 _TINY = 1e-8
 
 
 class _Rounded(nn.Module):
-    """What a fake-quantised layer does before it multiplies; mixed into a convolution or dense layer."""
+    """What a fake-quantized layer does before it multiplies; mixed into a convolution or dense layer."""
 
     rounds: bool
     low: torch.Tensor
@@ -60,7 +60,7 @@ class _RoundedLinear(_Rounded):
         return nn.functional.linear(self._input(x), self._weight(self.weight), self.bias)
 
 
-def fake_quantise(network: nn.Module) -> None:
+def fake_quantize(network: nn.Module) -> None:
     """Make every convolution and dense layer round its input and its weights, in place.
 
     In training mode a layer's range follows its input; in eval mode the first batch sets it.
@@ -75,7 +75,7 @@ def fake_quantise(network: nn.Module) -> None:
 
 
 def set_rounding(part: nn.Module, rounds: bool) -> None:
-    """Switch the rounding of every fake-quantised layer in a part on or off."""
+    """Switch the rounding of every fake-quantized layer in a part on or off."""
     for layer in part.modules():
         if isinstance(layer, _Rounded):
             layer.rounds = rounds

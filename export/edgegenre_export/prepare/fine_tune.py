@@ -17,7 +17,7 @@ from edgegenre_export.recipes import Recipe, Tuning
 from edgegenre_runtime.errors import ExportError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from .fake_quant import fake_quantise
+from .fake_quant import fake_quantize
 from .prune import prune
 
 __all__ = ["fine_tune"]
@@ -93,10 +93,10 @@ def fine_tune(
             f"{smaller.parameters_before:,} → {smaller.parameters_after:,} parameters"
         )
 
-    def initialise(fresh: Network) -> None:
+    def initialize(fresh: Network) -> None:
         fresh.load_state_dict(start.state_dict())
-        if tuning.fake_quantised:
-            fake_quantise(fresh)
+        if tuning.fake_quantized:
+            fake_quantize(fresh)
 
     kept = {key: value for key, value in checkpoint.meta.items() if key not in _STALE}
     result = train(
@@ -107,7 +107,7 @@ def fine_tune(
         out,
         about={**kept, "tuned": about},
         teachers=loaded or Teachers([network]),
-        initialise=initialise,
+        initialize=initialize,
         report=report,
     )
     return load_checkpoint(result.checkpoint)
@@ -122,7 +122,7 @@ def _options(tuning: Tuning, checkpoint: Checkpoint, seed: int) -> TrainOptions:
         crops_per_track=tuning.crops_per_track,
         learning_rate=tuning.learning_rate,
         augment=AugmentConfig(**trained.get("augment", {})),
-        average=_AVERAGE if tuning.fake_quantised else 0.0,  # rounding is noise: its gradient needs averaging
+        average=_AVERAGE if tuning.fake_quantized else 0.0,  # rounding is noise: its gradient needs averaging
         teacher_weight=tuning.teacher_weight,
         seed=seed,
     )

@@ -9,7 +9,7 @@ from edgegenre.data.feature_cache import FeatureCache, crop
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.frontend import Tables, log_mel, normalise
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 from .calibration import Calibration
 
@@ -60,7 +60,7 @@ def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: 
         track = int(members[(k // len(by_class)) % len(members)])
         frames, width = cache.track(track), tables.spec.frames_per_window
         start = int(rng.integers(max(frames.shape[1] - width, 0) + 1))
-        windows.append(normalise(crop(frames, start, width), tables).cells)
+        windows.append(normalize(crop(frames, start, width), tables).cells)
         indices.append(int(cache.offsets[track]) + start)
     return Calibration(np.stack(windows), tuple(indices), seed, f"the training split of {source}", tables.spec_hash)
 
@@ -73,7 +73,7 @@ def toy_calibration(tables: Tables, n_windows: int, seed: int) -> Calibration:
     for k in range(n_windows):
         pcm = render(styles[k % len(styles)], 1000 * seed + k, spec.window_s + 0.1, spec.sample_rate_hz)
         frames = log_mel(pcm, tables).frames_q9[:, : spec.frames_per_window]
-        windows.append(normalise(frames, tables).cells)
+        windows.append(normalize(frames, tables).cells)
     return Calibration(np.stack(windows), tuple(range(n_windows)), seed, "rendered toy music", tables.spec_hash)
 
 

@@ -1,4 +1,4 @@
-"""Equalising channels, so that all of a tensor's channels use its int8 steps.
+"""Equalizing channels, so that all of a tensor's channels use its int8 steps.
 
 An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer that makes
 it can make it larger by a factor that the next layer's weights take back, and the network stays what it was
@@ -23,14 +23,14 @@ from edgegenre_export.check.run_models import windows_db
 
 from .fixed_ranges import QUANTILE
 
-__all__ = ["equalise"]
+__all__ = ["equalize"]
 
 _LEAST_FACTOR = 0.05
 _WINDOWS = 32
 _ADDS = (operator.add, operator.iadd, torch.add)
 
 
-def equalise(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn.Module:
+def equalize(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn.Module:
     """Return a copy of a network with even channels between convolutions; a network that fx cannot trace as it is.
 
     Parameters

@@ -59,7 +59,7 @@ def round_weights(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) 
         facts = _facts(network, trained[name], db)
         if facts is not None:  # a layer that the network never calls has no inputs to go by
             (low, high), means = facts
-            hooks.append(layer.register_forward_pre_hook(_quantiser(low, high)))
+            hooks.append(layer.register_forward_pre_hook(_quantizer(low, high)))
             _round_layer(layer, *_moments(rounded, layer, db), means)
     for hook in hooks:
         hook.remove()
@@ -99,7 +99,7 @@ def _facts(network: nn.Module, layer: nn.Module, db: torch.Tensor) -> tuple[tupl
     return (activation_range(lows, highs), torch.cat(means).mean(dim=0).numpy()) if means else None
 
 
-def _quantiser(low: float, high: float) -> Callable[[nn.Module, tuple[torch.Tensor]], torch.Tensor]:
+def _quantizer(low: float, high: float) -> Callable[[nn.Module, tuple[torch.Tensor]], torch.Tensor]:
     """Return a hook that clips and rounds a layer's input as its int8 tensor will be."""
     scale = max((high - low) / 255, 1e-8)
     zero_point = int(np.clip(np.rint(-128 - low / scale), -128, 127))

@@ -59,7 +59,7 @@ def is_steady_noise(window: Window, spec: FrontendSpec) -> bool:
     """Whether the window is as steady as a fan, rain, hum or a test tone, which no music is.
 
     The standard deviation over time of the level of a mel band is 2.1 dB in the median band for Gaussian noise of any
-    colour, and at least 4 dB for the windows of the GTZAN clips that were looked at; the border is 3 dB. Bands that lie
+    color, and at least 4 dB for the windows of the GTZAN clips that were looked at; the border is 3 dB. Bands that lie
     at the window's floor do not count.
     """
     heard = np.median(window.cells, axis=1) > -128

@@ -1,4 +1,4 @@
-"""Tables for the C executor: a header of constants for firmware, and a binary blob for everything else.
+"""Tables for the C implementation: a header of constants for firmware, and a binary blob for everything else.
 
 Both hold the same sections. What C wants beyond :class:`Tables` is made here from the same integers, exactly: the
 quarter sine unfolded into twiddles stage by stage, and bands padded with zero weights to multiples of four.

@@ -1,4 +1,4 @@
-"""Which executor runs the front-end: C where its library is there, else the NumPy reference. They give the same bits.
+"""Which implementation runs the front-end: C where its library is there, else the NumPy reference: the same bits.
 
 ``EDGEGENRE_FRONTEND=numpy`` or ``=c`` forces one.
 """
@@ -17,18 +17,18 @@ from . import numpy_reference as mel
 from .tables import Tables
 from .types import LogMel
 
-__all__ = ["MelStream", "active_executor", "log_mel"]
+__all__ = ["MelStream", "active_implementation", "log_mel"]
 
 _VARIABLE = "EDGEGENRE_FRONTEND"
 
 
-def active_executor() -> str:
+def active_implementation() -> str:
     """Return ``"c"`` or ``"numpy"``.
 
     Raises
     ------
     UsageError
-        If the environment asks for an executor that is unknown or not there.
+        If the environment asks for an implementation that is unknown or not there.
     """
     wanted = os.environ.get(_VARIABLE, "")
     if wanted not in ("", "c", "numpy"):
@@ -46,14 +46,14 @@ def active_executor() -> str:
 
 
 class MelStream:
-    """Log-mel frames of PCM that arrives in chunks of any size, by the active executor.
+    """Log-mel frames of PCM that arrives in chunks of any size, by the active implementation.
 
     See :class:`.numpy_reference.MelStream`.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        is_native = active_executor() == "c"
+        is_native = active_implementation() == "c"
         self._stream = native.NativeMelStream(tables) if is_native else mel.MelStream(tables)
 
     @property
@@ -71,5 +71,5 @@ class MelStream:
 
 
 def log_mel(pcm: npt.NDArray[np.int16], tables: Tables) -> LogMel:
-    """Return the log-mel frames of a whole clip, by the active executor; see :func:`.numpy_reference.log_mel`."""
-    return native.log_mel(pcm, tables) if active_executor() == "c" else mel.log_mel(pcm, tables)
+    """Return the log-mel frames of a whole clip, by the active implementation; see :func:`.numpy_reference.log_mel`."""
+    return native.log_mel(pcm, tables) if active_implementation() == "c" else mel.log_mel(pcm, tables)

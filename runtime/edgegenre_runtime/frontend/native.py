@@ -1,4 +1,4 @@
-"""The C executor (runtime/c) through ctypes: the same bits as :mod:`.numpy_reference`, some fifty times faster.
+"""The C implementation (runtime/c) through ctypes: the same bits as :mod:`.numpy_reference`, some fifty times faster.
 
 The library is compiled by the package's build (``hatch_build.py``) and lies in ``lib``. ctypes lets go of
 the interpreter's lock during a call, so that threads run in parallel, each with a stream of its own.

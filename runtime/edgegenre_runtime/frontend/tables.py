@@ -53,7 +53,7 @@ class Tables:
     band_start, band_length
         int16 [M], first FFT bin of a mel band and the number of its weights.
     band_weight
-        uint16 [sum(band_length)], Slaney area-normalised weights, each band scaled to a peak of 65535.
+        uint16 [sum(band_length)], Slaney area-normalized weights, each band scaled to a peak of 65535.
     band_offset_q15
         int32 [M], what to add to log2 of a band's integer sum, in Q15, to undo every scaling.
     log2_q15

@@ -1,4 +1,4 @@
-"""Stage 6: the window normaliser, int16 log-mel → int8 network input."""
+"""Stage 6: the window normalizer, int16 log-mel → int8 network input."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from edgegenre_runtime.errors import SpecError
 from .tables import Tables
 from .types import Window
 
-__all__ = ["normalise"]
+__all__ = ["normalize"]
 
 
-def normalise(frames_q9: npt.NDArray[np.int16], tables: Tables) -> Window:
+def normalize(frames_q9: npt.NDArray[np.int16], tables: Tables) -> Window:
     """Turn log-mel frames into the network's input tensor.
 
     ``power_to_db(S, ref=max, top_db=80) + 80`` over the window in integers: the distance of a cell to the

@@ -9,14 +9,14 @@ from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.network.bundle import Bundle
 
 from .mediapipe_metadata import read_metadata
-from .model_report import Certificate
+from .model_report import ModelReport
 from .tflite_reader import inspect_tflite
 
 __all__ = ["changed_files", "describe_bundle", "describe_model", "describe_tflite"]
 
 
 def describe_tflite(model: bytes) -> str:
-    """Return certificate and embedded metadata of a .tflite; raises :class:`ExportError` if it is none."""
+    """Return model report and embedded metadata of a .tflite; raises :class:`ExportError` if it is none."""
     text = describe_model(inspect_tflite(model))
     metadata = read_metadata(model)
     if metadata is None:
@@ -27,14 +27,14 @@ def describe_tflite(model: bytes) -> str:
     )
 
 
-def describe_model(certificate: Certificate) -> str:
+def describe_model(model_report: ModelReport) -> str:
     """Return the tensors of a model, then what goes in, what comes out, its dtypes and whether it is pure int8."""
-    ends = [t for t in certificate.tensors if t.role in ("input", "output")]
-    dtypes = collections.Counter(tensor.dtype for tensor in certificate.tensors)
-    faults = certificate.faults
+    ends = [t for t in model_report.tensors if t.role in ("input", "output")]
+    dtypes = collections.Counter(tensor.dtype for tensor in model_report.tensors)
+    faults = model_report.faults
     return "\n".join(
         [
-            certificate.format_table(),
+            model_report.format_table(),
             *(f"{tensor.role}: {tensor.format_contract()}" for tensor in ends),
             "tensors: " + ", ".join(f"{n} × {dtype}" for dtype, n in dtypes.most_common()),
             f"pure int8: {'no, ' + faults[0] if faults else 'yes'}",
@@ -64,7 +64,7 @@ def describe_bundle(bundle: Bundle) -> str:
         f"({spec.window_samples} samples), hash {bundle.spec_hash[:12]}",
         f"recipe: {manifest.get('recipe', 'unknown')}, made by  {manifest.get('command', 'an unknown command')}",
     ]
-    lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("certificates", {}).items())]
+    lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("model_reports", {}).items())]
     micro = manifest.get("tflite_micro", {})
     if "refused" in micro:
         lines.append(f"TFLite Micro: no, {micro['refused']}")

@@ -1,4 +1,4 @@
-"""The certificate of a model file: every tensor's dtype and scale, the operators, the work."""
+"""The model report of a model file: every tensor's dtype and scale, the operators, the work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from edgegenre_runtime.errors import ExportError
 
-__all__ = ["Certificate", "TensorRecord"]
+__all__ = ["ModelReport", "TensorRecord"]
 
 _LONGEST_NAME = 44
 
@@ -24,9 +24,9 @@ class TensorRecord:
     role
         ``"input"``, ``"output"``, ``"constant"`` or ``"activation"``.
     scale, zero_point
-        What a step is worth and the step that stands for 0, of the first channel; None if not quantised.
+        What a step is worth and the step that stands for 0, of the first channel; None if not quantized.
     n_scales
-        How many scales there are: 1 for a tensor, more for one a channel, 0 if not quantised.
+        How many scales there are: 1 for a tensor, more for one a channel, 0 if not quantized.
     """
 
     name: str
@@ -38,7 +38,7 @@ class TensorRecord:
     n_scales: int
 
     def format_contract(self) -> str:
-        """Return dtype, shape and quantisation on one line, e.g. ``int8 [1, 10], scale 0.11, zero point 53``."""
+        """Return dtype, shape and quantization on one line, e.g. ``int8 [1, 10], scale 0.11, zero point 53``."""
         text = f"{self.dtype} [{', '.join(map(str, self.shape))}]"
         if self.scale is None:
             return text
@@ -46,7 +46,7 @@ class TensorRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Certificate:
+class ModelReport:
     """What is in a model file.
 
     Attributes
@@ -81,7 +81,7 @@ class Certificate:
         return found[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the certificate as JSON-ready keys and values."""
+        """Return the model report as JSON-ready keys and values."""
         return dataclasses.asdict(self)
 
     def format_ops(self) -> str:

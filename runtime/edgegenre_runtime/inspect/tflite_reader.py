@@ -9,15 +9,15 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgegenre_runtime.errors import ExportError
 
-from .model_report import Certificate, TensorRecord
+from .model_report import ModelReport, TensorRecord
 
 __all__ = ["inspect_tflite"]
 
 _CUSTOM = 32
 
 
-def inspect_tflite(model: bytes) -> Certificate:
-    """Return the certificate of a .tflite; raises :class:`ExportError` if it is none."""
+def inspect_tflite(model: bytes) -> ModelReport:
+    """Return the model report of a .tflite; raises :class:`ExportError` if it is none."""
     try:
         content = schema.ModelT.InitFromPackedBuf(model, 0)
         records = [_record(content, graph, i) for graph in content.subgraphs for i in range(len(graph.tensors))]
@@ -27,7 +27,7 @@ def inspect_tflite(model: bytes) -> Certificate:
         n_macs = sum(_macs(name, op, graph) for name, op, graph in ops)
     except Exception as error:
         raise ExportError("this is not a .tflite model: the file is damaged") from error
-    return Certificate(
+    return ModelReport(
         format="tflite",
         ops=tuple(name for name, _, _ in ops),
         tensors=tuple(records),
@@ -65,10 +65,10 @@ def _shape(tensor: Any) -> tuple[int, ...]:
 
 
 def _scales(tensor: Any) -> tuple[list[float], list[int]]:
-    quantisation = tensor.quantization
-    if quantisation is None or quantisation.scale is None:
+    quantization = tensor.quantization
+    if quantization is None or quantization.scale is None:
         return [], []
-    return [float(s) for s in quantisation.scale], [int(z) for z in quantisation.zeroPoint]
+    return [float(s) for s in quantization.scale], [int(z) for z in quantization.zeroPoint]
 
 
 def _role(content: Any, graph: Any, index: int) -> str:

@@ -18,7 +18,7 @@ from edgegenre_runtime.frontend import Clip, Window
 
 from .bundle import Bundle, read_bundle
 from .interpreters import load_backend
-from .quantization import dequantise, softmax
+from .quantization import dequantize, softmax
 from .window_stream import StreamWindow, WindowStream
 
 __all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
@@ -116,7 +116,7 @@ class GenreClassifier:
         self.threads = threads
         self.backend = load_backend(bundle, threads)
         self._check_contract()
-        WindowStream(self.tables)  # an executor that is not there is told now, not in the middle of a file
+        WindowStream(self.tables)  # an implementation that is not there is told now, not in the middle of a file
 
     @classmethod
     def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
@@ -125,7 +125,7 @@ class GenreClassifier:
 
     def _check_contract(self) -> None:
         spec, backend = self.tables.spec, self.backend
-        scale, zero_point = backend.input_quantisation
+        scale, zero_point = backend.input_quantization
         is_window = (
             backend.input_shape == (spec.n_mels, spec.frames_per_window)
             and np.float32(scale) == np.float32(spec.top_db / 255)
@@ -143,7 +143,7 @@ class GenreClassifier:
 
     def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Run the network on one window's cells; returns float32 [n_classes]."""
-        return softmax(dequantise(self.outputs(cells), *self.backend.output_quantisation))
+        return softmax(dequantize(self.outputs(cells), *self.backend.output_quantization))
 
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""
@@ -184,12 +184,12 @@ class GenreClassifier:
         """Classify a clip; raises :class:`SpecError` for another sample rate, :class:`AudioError` if too short."""
         if clip.sample_rate_hz != self.tables.spec.sample_rate_hz:
             raise SpecError(f"a clip at {clip.sample_rate_hz} Hz was given; this bundle takes {self.rate_hz} Hz")
-        return self.summarise(self.stream([clip.pcm]), "clip")
+        return self.summarize(self.stream([clip.pcm]), "clip")
 
     def predict_file(self, path: Path | str) -> FilePrediction:
         """Classify an audio file of any rate and channel count; raises :class:`AudioError` if it cannot."""
         blocks = file_blocks(Path(path), self.rate_hz)
-        answer = self.summarise(self.stream(blocks), str(path))
+        answer = self.summarize(self.stream(blocks), str(path))
         return dataclasses.replace(answer, warnings=tuple(blocks.warnings))
 
     @property
@@ -197,7 +197,7 @@ class GenreClassifier:
         """The sample rate that the front-end takes, in Hz."""
         return self.tables.spec.sample_rate_hz
 
-    def summarise(self, predictions: Iterable[Prediction], name: str) -> FilePrediction:
+    def summarize(self, predictions: Iterable[Prediction], name: str) -> FilePrediction:
         """Average the windows of one source; raises :class:`AudioError` naming it if there is none."""
         windows = tuple(predictions)
         if not windows:

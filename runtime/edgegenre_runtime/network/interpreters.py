@@ -37,15 +37,15 @@ class Backend(Protocol):
         The interpreter's distribution, and how it computes where that is known, e.g. ``ai-edge-litert, XNNPACK``.
     input_shape, output_shape
         Of the tensors; the input's without its batch and channel axes.
-    input_quantisation, output_quantisation
+    input_quantization, output_quantization
         Scale and zero point.
     """
 
     name: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    input_quantisation: tuple[float, int]
-    output_quantisation: tuple[float, int]
+    input_quantization: tuple[float, int]
+    output_quantization: tuple[float, int]
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
@@ -99,7 +99,7 @@ class TfliteBackend:
             raise ValueError("not an int8 network")
         self._input, self._output = source["index"], target["index"]
         self.input_shape, self.output_shape = tuple(source["shape"][1:3]), tuple(target["shape"])
-        self.input_quantisation, self.output_quantisation = source["quantization"], target["quantization"]
+        self.input_quantization, self.output_quantization = source["quantization"], target["quantization"]
         ops = {op["op_name"] for op in self.interpreter._get_ops_details()}
         self.name = f"{name}, {'XNNPACK' if 'DELEGATE' in ops else 'no XNNPACK'}"
 
@@ -126,9 +126,9 @@ class OnnxBackend:
             raise ValueError("not an int8 network")
         self._input = source.name
         self.input_shape, self.output_shape = tuple(source.shape[2:4]), tuple(target.shape)
-        quantisation = self._session.get_modelmeta().custom_metadata_map
-        self.input_quantisation = (float(quantisation["input_scale_db"]), int(quantisation["input_zero_point"]))
-        self.output_quantisation = (float(quantisation["output_scale"]), int(quantisation["output_zero_point"]))
+        quantization = self._session.get_modelmeta().custom_metadata_map
+        self.input_quantization = (float(quantization["input_scale_db"]), int(quantization["input_zero_point"]))
+        self.output_quantization = (float(quantization["output_scale"]), int(quantization["output_zero_point"]))
         self.name = name
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -1,4 +1,4 @@
-"""The one ``quantise`` and the one ``dequantise`` of the project."""
+"""The one ``quantize`` and the one ``dequantize`` of the project."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["dequantise", "quantise", "softmax"]
+__all__ = ["dequantize", "quantize", "softmax"]
 
 
-def quantise(x: npt.ArrayLike, scale: float, zero_point: int, dtype: npt.DTypeLike = np.int8) -> npt.NDArray[Any]:
+def quantize(x: npt.ArrayLike, scale: float, zero_point: int, dtype: npt.DTypeLike = np.int8) -> npt.NDArray[Any]:
     """Turn real values into the nearest steps: ``clip(rint(x / scale) + zero_point)``.
 
     Parameters
@@ -35,7 +35,7 @@ def quantise(x: npt.ArrayLike, scale: float, zero_point: int, dtype: npt.DTypeLi
     return clipped
 
 
-def dequantise(q: npt.NDArray[np.integer[Any]], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
+def dequantize(q: npt.NDArray[np.integer[Any]], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
     """Turn steps into the real values they stand for: ``(q - zero_point) * scale``.
 
     Parameters
@@ -43,7 +43,7 @@ def dequantise(q: npt.NDArray[np.integer[Any]], scale: float, zero_point: int) -
     q
         Steps, any integer type and shape.
     scale, zero_point
-        As in :func:`quantise`.
+        As in :func:`quantize`.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """``edgegenre verify``: whether a bundle does on this machine what it did where it was exported.
 
-Hashes, then the golden vectors: PCM through every executor of the front-end that is here, bit for bit, and the golden
+Hashes, then the golden vectors: PCM through every implementation of the front-end that is here, bit for bit, and the
+golden
 windows through every ``.tflite`` with LiteRT. Integer outputs may differ by one step between kernel sets.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError
-from edgegenre_runtime.frontend import LogMel, Tables, native, normalise
+from edgegenre_runtime.frontend import LogMel, Tables, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 
 from .bundle import Bundle, read_bundle
@@ -102,14 +103,14 @@ def _golden(bundle: Bundle) -> _Arrays:
 
 
 def _front_end(tables: Tables, golden: _Arrays) -> Iterator[Check]:
-    executors: dict[str, Callable[[npt.NDArray[np.int16], Tables], LogMel]] = {"numpy": mel.log_mel}
+    implementations: dict[str, Callable[[npt.NDArray[np.int16], Tables], LogMel]] = {"numpy": mel.log_mel}
     if native.load() is not None:
-        executors["c"] = native.log_mel
-    for name, log_mel in executors.items():
+        implementations["c"] = native.log_mel
+    for name, log_mel in implementations.items():
         odd = 0
         for i, pcm in enumerate(golden["pcm"]):
             frames = log_mel(pcm, tables).frames_q9
-            window = normalise(frames, tables)
+            window = normalize(frames, tables)
             same = np.array_equal(frames, golden["frames_q9"][i]) and np.array_equal(window.cells, golden["cells"][i])
             odd += not (same and window.is_silence == golden["is_silence"][i])
         n = len(golden["pcm"])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import MelStream, Tables, Window, normalise
+from edgegenre_runtime.frontend import MelStream, Tables, Window, normalize
 
 __all__ = ["StreamWindow", "WindowStream"]
 
@@ -118,7 +118,7 @@ class WindowStream:
         is_repeated = n_frames < spec.frames_per_window
         if is_repeated:
             frames_q9 = np.tile(frames_q9, (1, -(-spec.frames_per_window // n_frames)))[:, : spec.frames_per_window]
-        window = normalise(frames_q9, self.tables)
+        window = normalize(frames_q9, self.tables)
         mel_ms = self._mel_ms + (time.perf_counter() - began) * 1e3
         self._mel_ms, self._is_empty = 0.0, False
         start = (self._next_end - n_frames) * spec.hop_samples

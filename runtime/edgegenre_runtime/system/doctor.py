@@ -13,7 +13,7 @@ import numpy as np
 
 from edgegenre_runtime.errors import MicrophoneError
 from edgegenre_runtime.frontend import Clip
-from edgegenre_runtime.frontend.implementation import MelStream, active_executor
+from edgegenre_runtime.frontend.implementation import MelStream, active_implementation
 from edgegenre_runtime.network.classifier import GenreClassifier
 
 __all__ = ["examine"]
@@ -30,13 +30,13 @@ def examine(classifier: GenreClassifier) -> Iterator[str]:
     threads that were asked for.
     """
     spec = classifier.tables.spec
-    executor = active_executor()
-    path = f", {MelStream(classifier.tables).path}" if executor == "c" else ""
+    implementation = active_implementation()
+    path = f", {MelStream(classifier.tables).path}" if implementation == "c" else ""
     faults: list[str] = []
     yield f"edgegenre     {version('edgegenre')}, Python {platform.python_version()}, numpy {np.__version__}"
     yield f"machine       {platform.machine()}, {platform.system()} {platform.release()}, {os.cpu_count()} cores"
     yield f"processor     {_processor()}"
-    yield f"front-end     {executor}{path} ({spec.name}, hash {classifier.tables.spec_hash[:12]})"
+    yield f"front-end     {implementation}{path} ({spec.name}, hash {classifier.tables.spec_hash[:12]})"
     yield f"interpreter   {classifier.backend.name}, {classifier.threads} thread(s)"
     yield f"bundle        {classifier.bundle.root}, {len(classifier.labels)} classes"
     yield from _microphones(faults)

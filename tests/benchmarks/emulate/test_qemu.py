@@ -23,7 +23,7 @@ from edgegenre_bench.emulate import qemu as emulate
 from edgegenre_bench.measure import frontend_pipelines as guest
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
-from edgegenre_runtime.frontend import normalise, released
+from edgegenre_runtime.frontend import normalize, released
 from edgegenre_runtime.frontend import numpy_reference as mel
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,20 +32,20 @@ IN_GUEST = """
 import json, sys
 import numpy as np
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.frontend import active_executor, log_mel, native, normalise, released
+from edgegenre_runtime.frontend import active_implementation, log_mel, native, normalize, released
 from edgegenre_runtime.audio.files import file_blocks
 
 wav, pcm, out = sys.argv[1:]
 tables = released("seed3s")
 frames = log_mel(np.load(pcm), tables).frames_q9
-window = normalise(frames[:, :128], tables)
+window = normalize(frames[:, :128], tables)
 classifier = GenreClassifier.load()
 answer = classifier.predict_file(wav)
 mine = classifier.tables
 heard = log_mel(np.concatenate(list(file_blocks(wav, classifier.rate_hz))), mine).frames_q9
-cells = [normalise(heard[:, at : at + 128], mine).cells for at in range(0, heard.shape[1] - 127, 32)]
+cells = [normalize(heard[:, at : at + 128], mine).cells for at in range(0, heard.shape[1] - 127, 32)]
 np.savez(out, frames=frames, cells=window.cells, windows=cells, logits=[classifier.outputs(c) for c in cells])
-told = {"executor": active_executor(), "path": native.NativeMelStream(tables).path, "label": answer.label}
+told = {"executor": active_implementation(), "path": native.NativeMelStream(tables).path, "label": answer.label}
 print(json.dumps({**told, "interpreter": classifier.backend.name}))
 """
 
@@ -199,7 +199,7 @@ def test_the_aarch64_wheel_gives_the_bits_of_here(userland, device_site, tmp_pat
     classifier = GenreClassifier.load()
     label = classifier.predict_file(wav).label
     frames = mel.log_mel(noise, tables).frames_q9
-    cells = normalise(frames[:, :128], tables).cells
+    cells = normalize(frames[:, :128], tables).cells
     for cpu in emulate.CPUS:
         argv = ["-c", IN_GUEST, wav, pcm_file, out]
         told = json.loads(emulate.run(userland, cpu, argv, path=[device_site]))
@@ -290,6 +290,6 @@ def test_an_emulated_pi_hears_the_genre_of_the_file_and_survives_three_disconnec
 @pytest.mark.slow
 def test_counts_repeat_and_c_needs_the_fewest(userland):
     rows = instructions.count_all(["cortex-a72"], userland.cache)
-    assert [row.pipeline for row in rows] == ["C executor (neon)", "NumPy reference", "scipy (float32)"]
+    assert [row.pipeline for row in rows] == ["C implementation (neon)", "NumPy reference", "scipy (float32)"]
     assert max(row.spread for row in rows) < 0.001
     assert rows[0].per_second == min(row.per_second for row in rows)

@@ -1,4 +1,7 @@
-"""The parity suite on toy clips: what agrees, and that an executor which answers otherwise is named with its clips."""
+"""The parity suite on toy clips.
+
+What agrees, and that an implementation which answers otherwise is named with its clips.
+"""
 
 import json
 
@@ -8,7 +11,7 @@ import pytest
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
 from edgegenre_bench.parity import suite
-from edgegenre_bench.parity.suite import compare_executors, windows_of_clips
+from edgegenre_bench.parity.suite import compare_implementations, windows_of_clips
 from edgegenre_bench.results.parity_table import format_table
 from edgegenre_bench.results.result import read_result
 from edgegenre_runtime import GenreClassifier
@@ -25,8 +28,8 @@ def windows(classifier, toy_folder):
     return windows_of_clips(audio_files([toy_folder])[::10], classifier)
 
 
-def test_every_executor_answers_alike(classifier, windows):
-    rows = compare_executors(windows, classifier, load_checkpoint(default_checkpoint()))
+def test_every_implementation_answers_alike(classifier, windows):
+    rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
     named = {row["executor"]: row for row in rows}
     ran = [row for row in rows if not row["why_not"]]
     assert {"TFLite int8, XNNPACK", "TFLite int8, reference kernels", "ONNX int8", "ONNX float", "torch float"} <= {
@@ -42,10 +45,10 @@ def test_every_executor_answers_alike(classifier, windows):
     }
 
 
-def test_an_executor_that_answers_otherwise_is_named_with_its_clips(classifier, windows, monkeypatch):
+def test_an_implementation_that_answers_otherwise_is_named_with_its_clips(classifier, windows, monkeypatch):
     right = suite.run_torch
     monkeypatch.setattr(suite, "run_torch", lambda *args: np.roll(right(*args), 1, axis=1))
-    rows = compare_executors(windows, classifier, load_checkpoint(default_checkpoint()))
+    rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
     torch_row = next(row for row in rows if row["executor"] == "torch float")
     assert torch_row["clips_agree"] == 0
     assert torch_row["changed"] == list(windows.names)

@@ -14,7 +14,7 @@ from edgegenre.augment.spectrogram import (
     add_noise,
     augment_preset,
     band_limit,
-    colour,
+    color,
     draw_window,
     mask,
     mixup,
@@ -24,7 +24,7 @@ from edgegenre.augment.spectrogram import (
 )
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 
 TABLES = released("wide9s")
 SPEC = TABLES.spec
@@ -62,21 +62,21 @@ def test_every_window_keeps_the_contract_of_the_network_input(seed, preset, leng
     window = draw_window(frames, augment_preset(preset), TABLES, rng)
     assert window.shape == (128, 128)
     assert window.dtype == np.int16
-    assert normalise(window, TABLES).cells.max() == 127
+    assert normalize(window, TABLES).cells.max() == 127
 
 
 def test_digital_silence_survives_every_transform():
     silent = np.full((128, 200), -32768, np.int16)
     for seed in range(20):
         window = draw_window(silent, augment_preset("strong"), TABLES, np.random.default_rng(seed))
-        assert np.isfinite(normalise(window, TABLES).cells).all()
+        assert np.isfinite(normalize(window, TABLES).cells).all()
 
 
 @given(gain=st.integers(-3000, 3000))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_gain_is_no_augmentation_because_the_normaliser_takes_it_out(gain):
+def test_gain_is_no_augmentation_because_the_normalizer_takes_it_out(gain):
     window = np.random.default_rng(0).integers(2000, 9000, (128, 128), dtype=np.int16)
-    assert np.array_equal(normalise(window, TABLES).cells, normalise(window + np.int16(gain), TABLES).cells)
+    assert np.array_equal(normalize(window, TABLES).cells, normalize(window + np.int16(gain), TABLES).cells)
 
 
 def test_stretch_keeps_both_ends_and_moves_an_onset():
@@ -95,11 +95,11 @@ def test_an_octave_up_moves_a_tone_to_twice_its_frequency():
     assert np.array_equal(pitch_shift(shifted, 0.0, SPEC), shifted)
 
 
-def test_colour_is_the_same_in_every_frame_and_as_large_as_asked():
+def test_color_is_the_same_in_every_frame_and_as_large_as_asked():
     db = np.zeros((128, 5), np.float32)
-    curves = np.stack([colour(db, 4.0, np.random.default_rng(s))[:, 0] for s in range(300)])
+    curves = np.stack([color(db, 4.0, np.random.default_rng(s))[:, 0] for s in range(300)])
     assert curves[:, 0].std() == pytest.approx(4.0, rel=0.2)
-    assert np.ptp(colour(db, 4.0, np.random.default_rng(0)), axis=1).max() == 0
+    assert np.ptp(color(db, 4.0, np.random.default_rng(0)), axis=1).max() == 0
 
 
 def test_a_pass_band_leaves_the_inside_alone():

@@ -75,7 +75,7 @@ def test_the_caches_conditions():
     made = {name: f(db, TABLES.spec, np.random.default_rng(3)) for name, f in CACHE_CONDITIONS.items()}
     assert np.array_equal(made["as it is"], db)
     assert made["gain +20 dB"] - db == pytest.approx(20, abs=1e-4)
-    noise = 10 ** (made["coloured noise, 20 dB SNR"] / 10) - 10 ** (db / 10)
+    noise = 10 ** (made["colored noise, 20 dB SNR"] / 10) - 10 ** (db / 10)
     assert (10 ** (db / 10)).mean() / noise.mean() == pytest.approx(100, rel=0.02)
     assert (made["nothing above 8 kHz"][-4:] < db[-4:] - 20).all()
     assert np.array_equal(made["nothing above 8 kHz"][:100], db[:100])

@@ -10,7 +10,7 @@ from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.gtzan.dataset import import_logmel
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.frontend import Tables, log_mel, normalise, preset, released
+from edgegenre_runtime.frontend import Tables, log_mel, normalize, preset, released
 from edgegenre_runtime.frontend.tables import design
 
 DB_PER_STEP = 80 / 255
@@ -39,7 +39,7 @@ def test_a_tiny_set(tmp_path: Path, name: str) -> None:
     assert cache.groups == ("john lee hooker", "jazz.00054", "giovanni gabrieli")
     assert cache.split.tolist() == [1, 0, 3]
     assert np.diff(cache.offsets).tolist() == [tables.spec.n_frames(n) for n in (661_504, 661_504, 675_392)]
-    assert not normalise(cache.track(1)[:, :128], tables).is_silence
+    assert not normalize(cache.track(1)[:, :128], tables).is_silence
 
 
 def test_a_column_keeps_its_place_and_level(tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_another_band_layout_is_refused(tmp_path: Path) -> None:
 
 
 def _mean_error_db(cache: FeatureCache, clip: Path, tables: Tables) -> float:
-    """Mean difference of imported and computed windows of one clip, in dB after the window normaliser."""
+    """Mean difference of imported and computed windows of one clip, in dB after the window normalizer."""
     imported = cache.track(cache.names.index(clip.stem))
     computed = log_mel(read_clip(clip, 22050).pcm, tables).frames_q9
     errors = []
     for start in range(0, min(imported.shape[1], computed.shape[1]) - 127, 128):
-        windows = [normalise(frames[:, start : start + 128], tables).cells for frames in (imported, computed)]
+        windows = [normalize(frames[:, start : start + 128], tables).cells for frames in (imported, computed)]
         errors.append(np.abs(windows[0].astype(int) - windows[1]).mean() * DB_PER_STEP)
     return float(np.mean(errors))
 

@@ -23,13 +23,13 @@ def fit(network, cells, labels, steps=30):
     """Train for a few steps: random weights have answers too close to call, so int8 would change them."""
     generator = torch.Generator().manual_seed(0)
     db = cells_to_db(cells, 80)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     network.train()
     for _ in range(steps):
         picked = torch.randperm(len(labels), generator=generator)[:20]
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.nn.functional.cross_entropy(network(db[picked]), labels[picked]).backward()
-        optimiser.step()
+        optimizer.step()
     network.eval()
 
 
@@ -45,11 +45,11 @@ def test_compact_exports_to_pure_int8(tmp_path):
     result = export_bundle(
         checkpoint, TABLES, calibration, tmp_path / "bundle", golden_pcm=golden_pcm(TABLES), command="pytest"
     )
-    certificate = result.certificates["model_int8.tflite"]
-    require_int8(certificate, 80)
+    model_report = result.model_reports["model_int8.tflite"]
+    require_int8(model_report, 80)
     allowed = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "ADD", "RESHAPE", "PAD", "TRANSPOSE"}
-    assert set(certificate.ops) <= allowed
-    assert certificate.ops.count("CONV_2D") + certificate.ops.count("DEPTHWISE_CONV_2D") == 41
+    assert set(model_report.ops) <= allowed
+    assert model_report.ops.count("CONV_2D") + model_report.ops.count("DEPTHWISE_CONV_2D") == 41
     assert result.sizes_bytes["model_int8.tflite"] <= 300_000
     model = read_bundle(tmp_path / "bundle").read("model_int8.tflite")
     unseen = toy_calibration(TABLES, 4 * len(LABELS), 1).windows

@@ -82,7 +82,7 @@ def test_an_excitation_becomes_its_factor_for_average_channels(teacher, start):
     assert factor.std() > 0
 
 
-def test_weights_are_recognised_and_loaded_from_a_file(teacher, tmp_path):
+def test_weights_are_recognized_and_loaded_from_a_file(teacher, tmp_path):
     state = teacher.state_dict()
     assert is_mn04(state)
     assert not is_mn04(build(ModelConfig("compact", 10)).state_dict())

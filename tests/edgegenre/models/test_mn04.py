@@ -9,7 +9,7 @@ from edgegenre.evaluate.scoring import cells_to_db
 from edgegenre.models import ModelConfig, build
 from edgegenre.models.mn04_input import PEAK_DB, KaldiMels, design_mel_map
 from edgegenre.pretrained import load_weights
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 
 TABLES = released("seed3s")
 SPEC = TABLES.spec
@@ -42,21 +42,21 @@ def test_rows_interpolate_and_what_we_cannot_hear_is_floor():
     assert np.isfinite(offset_db).all()
 
 
-@pytest.mark.parametrize("colour", [0.0, 0.9])
-def test_noise_comes_out_as_its_own_front_end_hears_it(colour):
-    """The same coloured noise at 22 050 and 32 000 Hz: band by band the same level, but for that of the window."""
+@pytest.mark.parametrize("color", [0.0, 0.9])
+def test_noise_comes_out_as_its_own_front_end_hears_it(color):
+    """The same colored noise at 22 050 and 32 000 Hz: band by band the same level, but for that of the window."""
     rng = np.random.default_rng(0)
     n_seconds = 20
     spectrum = rng.normal(size=16000 * n_seconds) + 1j * rng.normal(size=16000 * n_seconds)
     hz = np.arange(16000 * n_seconds) / n_seconds
-    spectrum *= np.where(hz < 11025, 1 / (1 + colour * hz / 1000), 0)
+    spectrum *= np.where(hz < 11025, 1 / (1 + color * hz / 1000), 0)
     at_32k = np.fft.irfft(spectrum, 32000 * n_seconds)
     at_22k = np.fft.irfft(spectrum[: 11025 * n_seconds], 22050 * n_seconds) * 22050 / 32000
     scale = 0.1 / at_32k.std()
     theirs = kaldi_mels(at_32k * scale, 32000).mean(axis=1)
     pcm = np.rint(at_22k * scale * 32767).astype(np.int16)
     frames = log_mel(pcm, TABLES).frames_q9
-    cells = np.stack([normalise(frames[:, s : s + 128], TABLES).cells for s in range(0, 640, 128)])
+    cells = np.stack([normalize(frames[:, s : s + 128], TABLES).cells for s in range(0, 640, 128)])
     ours = KaldiMels()(cells_to_db(cells, SPEC.top_db)).double().mean(dim=(0, 1, 3)).numpy()
     heard = slice(0, 114)
     difference_db = (ours - theirs)[heard] * 5 * 10 / np.log(10)
@@ -91,7 +91,7 @@ def test_it_hears_music_in_music_through_our_windows(shared_dir):
     load_weights(network, shared_dir / "weights" / "mn04_as_mAP_432.safetensors", keep_head=True)
     for path in sorted((shared_dir / "data" / "gtzan" / "clips").iterdir()):
         frames = log_mel(read_clip(path, SPEC.sample_rate_hz).pcm, TABLES).frames_q9
-        cells = np.stack([normalise(frames[:, s : s + 128], TABLES).cells for s in range(0, 1024, 128)])
+        cells = np.stack([normalize(frames[:, s : s + 128], TABLES).cells for s in range(0, 1024, 128)])
         with torch.inference_mode():
             logits = network(cells_to_db(cells, SPEC.top_db)).mean(dim=0)
         assert int(logits.argmax()) == MUSIC, path.name

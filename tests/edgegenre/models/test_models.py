@@ -111,7 +111,7 @@ def test_parameter_groups_hold_every_parameter_once_head_last(name):
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
-def test_folding_the_input_scale_is_standardising_the_input(name):
+def test_folding_the_input_scale_is_standardizing_the_input(name):
     network = build(ModelConfig(name, n_classes=4)).eval()
     db = torch.rand(2, 1, 128, 128) * 80
     first = next(m for m in network.modules() if isinstance(m, torch.nn.Conv2d))

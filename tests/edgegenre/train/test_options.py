@@ -77,7 +77,7 @@ def test_the_head_alone_learns_while_the_rest_is_frozen(tmp_path, monkeypatch):
     monkeypatch.setattr("edgegenre.models.parameter_groups", two_parts, raising=False)
     start = {}
 
-    def initialise(network):
+    def initialize(network):
         start.update({name: p.detach().clone() for name, p in network.named_parameters()})
 
     def weights_after(epochs, out):
@@ -87,7 +87,7 @@ def test_the_head_alone_learns_while_the_rest_is_frozen(tmp_path, monkeypatch):
         def look(line):
             kept.append({k: torch.from_numpy(v) for k, v in load_checkpoint(out).state.items()})
 
-        train(tiny_cache(), TABLES, ModelConfig("cnn", 3), options, out, about={}, initialise=initialise, report=look)
+        train(tiny_cache(), TABLES, ModelConfig("cnn", 3), options, out, about={}, initialize=initialize, report=look)
         return kept[0]
 
     frozen, free = weights_after(2, tmp_path / "a"), weights_after(1, tmp_path / "b")
@@ -102,8 +102,8 @@ def test_rates_fall_with_the_distance_from_the_head(monkeypatch):
     monkeypatch.setattr("edgegenre.models.parameter_groups", lambda _: parts, raising=False)
     module = TrainModule(network, torch.ones(3), TrainOptions(learning_rate=0.1, layer_decay=0.5), 0, None)
     module._trainer = type("T", (), {"estimated_stepping_batches": 60, "max_epochs": 60})()
-    optimiser = module.configure_optimizers()["optimizer"]
-    assert [group["initial_lr"] for group in optimiser.param_groups] == pytest.approx([0.025, 0.05, 0.1])
+    optimizer = module.configure_optimizers()["optimizer"]
+    assert [group["initial_lr"] for group in optimizer.param_groups] == pytest.approx([0.025, 0.05, 0.1])
 
 
 @pytest.mark.parametrize(

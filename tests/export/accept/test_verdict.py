@@ -22,7 +22,7 @@ from edgegenre_export.accept.report import advice
 from edgegenre_export.accept.verdict import judge, judge_tuning
 from edgegenre_export.check import layer_error as layers
 from edgegenre_export.check.layer_error import attribute
-from edgegenre_export.convert.artifacts import certify
+from edgegenre_export.convert.artifacts import inspect_artifacts
 from edgegenre_export.convert.join_models import pack_tflite
 from edgegenre_export.job import checkpoint_subject
 from edgegenre_export.package.publish import publish, rejected_path
@@ -45,7 +45,8 @@ def tracks() -> GateSet:
 
 def gate(checkpoint, models: dict[str, bytes], tracks: GateSet) -> GateReport:
     return run_gate(
-        checkpoint_subject(checkpoint), None, textures.TABLES, models, certify(models, 80), textures.calibration(),
+        checkpoint_subject(checkpoint), None, textures.TABLES, models, inspect_artifacts(models, 80),
+        textures.calibration(),
         tracks, lambda line: None,
     )  # fmt: skip
 
@@ -73,11 +74,11 @@ def weights_of(content, n_outputs: int):
 def test_a_sound_export_passes_and_says_so(textures_export, bundle) -> None:
     report = textures_export.gate
     assert report.faults == ()
-    assert {v.artefact for v in report.verdicts} == set(textures_export.certificates)
+    assert {v.artifact for v in report.verdicts} == set(textures_export.model_reports)
     for verdict in report.verdicts:
         assert verdict.agreement >= 0.97
         assert 0.99 < verdict.cosine <= 1
-        if not verdict.artefact.startswith("model_audio"):
+        if not verdict.artifact.startswith("model_audio"):
             assert verdict.accuracy_before == verdict.accuracy_now + (verdict.lost - verdict.gained) / verdict.n_tracks
     assert bundle.manifest["gate"]["status"] == "passed"
     assert bundle.manifest["gate"]["digest"] == textures.gate_set().digest()

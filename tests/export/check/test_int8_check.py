@@ -28,10 +28,10 @@ def test_the_shipped_models_have_the_work_and_size_of_the_network(name):
     checkpoint = load_checkpoint(default_checkpoint())
     row = measure(checkpoint.config.name, to_module(checkpoint), checkpoint.spec)
     model = read_bundle(default_bundle()).read(name)
-    certificate = inspect(name, model)
-    assert certificate.n_macs == row.n_macs
-    assert certificate.n_bytes == len(model)
-    assert f"{len(model) / 1000:.0f} kB, {row.n_macs / 1e6:.1f} MMAC" in certificate.format_table()
+    model_report = inspect(name, model)
+    assert model_report.n_macs == row.n_macs
+    assert model_report.n_bytes == len(model)
+    assert f"{len(model) / 1000:.0f} kB, {row.n_macs / 1e6:.1f} MMAC" in model_report.format_table()
 
 
 class Odd(nn.Module):

@@ -22,11 +22,11 @@ from edgegenre_export.convert.tensor_names import short_names
 from edgegenre_export.convert.waveform_models import FloatFrontend, waveform_onnx, waveform_tflite
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.inspect.mediapipe_metadata import audio_metadata, read_metadata
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
-from edgegenre_runtime.network.quantization import dequantise, softmax
+from edgegenre_runtime.network.quantization import dequantize, softmax
 
 MAX_BYTES = 1_200_000
 MAX_DIFFERENCE = 0.05
@@ -42,13 +42,13 @@ def toy_windows(tables, n):
 
 
 def cells_of(pcm, tables):
-    return np.stack([normalise(log_mel(piece, tables).frames_q9, tables).cells for piece in pcm])
+    return np.stack([normalize(log_mel(piece, tables).frames_q9, tables).cells for piece in pcm])
 
 
 def mel_path(model, pcm, tables):
     """Probabilities [N, C] of the integer front-end and the int8 model."""
     logits = inspect_tflite(model).only("output")
-    return softmax(dequantise(run_tflite(model, cells_of(pcm, tables)), logits.scale, logits.zero_point))
+    return softmax(dequantize(run_tflite(model, cells_of(pcm, tables)), logits.scale, logits.zero_point))
 
 
 def check_agreement(made, expected):
@@ -161,15 +161,15 @@ def test_its_body_is_the_int8_model_bit_for_bit(body, bundle, audio_tflite):
 
 
 def test_the_certificate_shows_what_is_int8(bundle, body, audio_tflite, audio_onnx):
-    certificate = inspect_tflite(audio_tflite)
-    require_waveform(certificate, inspect_tflite(body))
+    model_report = inspect_tflite(audio_tflite)
+    require_waveform(model_report, inspect_tflite(body))
     require_waveform(inspect_onnx(audio_onnx), inspect_onnx(bundle.read("model_int8.onnx")))
     layers = inspect_tflite(body)
-    assert certificate.n_macs > layers.n_macs
-    dtypes = {tensor.name: tensor.dtype for tensor in certificate.tensors}
+    assert model_report.n_macs > layers.n_macs
+    dtypes = {tensor.name: tensor.dtype for tensor in model_report.tensors}
     assert dtypes["db_above_floor"] == dtypes["logits_float"] == "float32"
     assert all(dtypes[tensor.name] == tensor.dtype for tensor in layers.tensors)
-    assert re.search(r"activation float32 +1×128×128×1 +db_above_floor", certificate.format_table())
+    assert re.search(r"activation float32 +1×128×128×1 +db_above_floor", model_report.format_table())
 
 
 def test_a_body_that_is_not_the_int8_model_is_refused(body, audio_tflite):

@@ -1,4 +1,4 @@
-"""The card: its facts are the artefacts', and its programs run."""
+"""The card: its facts are the artifacts', and its programs run."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_the_c_program_compiles_and_answers(bundle: Bundle, programs: dict[str, 
     assert done.stderr == b"none"  # silence
 
 
-def test_the_kotlin_and_swift_programs_have_the_artefacts_facts(textures_export, programs: dict[str, str]) -> None:
-    output = textures_export.certificates["model_int8.tflite"].only("output")
+def test_the_kotlin_and_swift_programs_have_the_artifacts_facts(textures_export, programs: dict[str, str]) -> None:
+    output = textures_export.model_reports["model_int8.tflite"].only("output")
     kotlin = programs["Kotlin, LiteRT (not compiled here)"]
     assert 'listOf("sine", "comb", "hiss", "pulse")' in kotlin
     assert float(re.search(r"\* ([\d.e-]+)f", kotlin).group(1)) == pytest.approx(output.scale, rel=1e-8)
     assert f"(it - ({output.zero_point}))" in kotlin
     assert "allocateDirect(16384)" in kotlin
-    samples = textures_export.certificates["model_audio.tflite"].only("input").shape[-1]
+    samples = textures_export.model_reports["model_audio.tflite"].only("input").shape[-1]
     for title in ("Kotlin, MediaPipe (not compiled here)", "Swift, MediaPipe (not compiled here)"):
         assert str(samples) in programs[title]
         assert "22050" in programs[title]

@@ -1,4 +1,4 @@
-"""Pruning, fake quantisation and fine-tuning: smaller networks that are still read, scored and trained as any other."""
+"""Pruning, fake quantization and fine-tuning: smaller networks that are still read, scored and trained as any other."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from torch import nn
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.evaluate.complexity import measure
 from edgegenre.models import ModelConfig, build, layer_widths
-from edgegenre_export.prepare.fake_quant import fake_quantise, set_rounding
+from edgegenre_export.prepare.fake_quant import fake_quantize, set_rounding
 from edgegenre_export.prepare.fine_tune import fine_tune
 from edgegenre_export.prepare.prune import prune
 from edgegenre_export.recipes import find_recipe
@@ -95,7 +95,7 @@ def rounded_by_hand(x, weight, low, high):
     return (steps - zero) * scale @ (np.clip(np.rint(weight / scales), -127, 127) * scales).T
 
 
-def test_fake_quantisation_rounds_as_int8_does():
+def test_fake_quantization_rounds_as_int8_does():
     torch.manual_seed(0)
     layer = nn.Linear(40, 7, bias=False)
     plain = layer.state_dict()
@@ -103,7 +103,7 @@ def test_fake_quantisation_rounds_as_int8_does():
     expected = rounded_by_hand(x.numpy(), layer.weight.detach().numpy(), x.min().item(), x.max().item())
     network = nn.Sequential(layer).eval()
     exact = network(x)
-    fake_quantise(network)
+    fake_quantize(network)
     made = network(x)
     assert np.abs(made.detach().numpy() - expected).max() < 1e-4
     assert (made - exact).abs().max() > 1e-3
@@ -112,10 +112,10 @@ def test_fake_quantisation_rounds_as_int8_does():
     assert torch.equal(network(x), exact)
 
 
-def test_fake_quantisation_lets_gradients_pass_and_follows_the_range():
+def test_fake_quantization_lets_gradients_pass_and_follows_the_range():
     layer = nn.Conv2d(1, 2, 3, bias=False)
     network = nn.Sequential(layer).train()
-    fake_quantise(network)
+    fake_quantize(network)
     network(torch.full((1, 1, 8, 8), 4.0)).sum().backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.abs().min() > 0

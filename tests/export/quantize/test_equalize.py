@@ -1,4 +1,4 @@
-"""Equalised channels: the network answers as before, and small channels use the steps of a tensor."""
+"""Equalized channels: the network answers as before, and small channels use the steps of a tensor."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgegenre.models import ModelConfig, build
-from edgegenre_export.quantize.equalize import equalise
+from edgegenre_export.quantize.equalize import equalize
 
 CELLS = np.random.default_rng(0).integers(-128, 128, (4, 128, 128)).astype(np.int8)
 DB = (torch.from_numpy(CELLS).float()[:, None] + 128) * (80 / 255)
@@ -29,7 +29,7 @@ def spread(network):
 @pytest.mark.parametrize("groups", [1, 8])
 def test_channels_become_even_and_the_answer_stays(groups):
     plain = uneven(groups)
-    even = equalise(plain, CELLS, 80)
+    even = equalize(plain, CELLS, 80)
     with torch.inference_mode():
         torch.testing.assert_close(even(DB), plain(DB), rtol=1e-4, atol=1e-4)
     assert spread(even) < 0.6 * spread(plain)
@@ -40,7 +40,7 @@ def test_channels_become_even_and_the_answer_stays(groups):
 def test_our_networks_stay_what_they_are(name):
     torch.manual_seed(1)
     plain = build(ModelConfig(name, 10)).eval()
-    even = equalise(plain, CELLS, 80)
+    even = equalize(plain, CELLS, 80)
     with torch.inference_mode():
         wanted = plain(DB)
         torch.testing.assert_close(even(DB), wanted, rtol=0, atol=1e-4 * wanted.abs().max().item())
@@ -61,13 +61,13 @@ def test_a_sum_with_what_no_batch_norm_made_is_left_alone():
             return x + self.second(x)
 
     plain = Forked().eval()
-    assert torch.equal(equalise(plain, CELLS, 80).norm.weight, plain.norm.weight)
+    assert torch.equal(equalize(plain, CELLS, 80).norm.weight, plain.norm.weight)
 
 
 def test_a_grouped_layer_that_is_not_depthwise_is_left_alone():
     layers = [nn.Conv2d(1, 16, 3, stride=4), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 3, groups=8)]
     plain = nn.Sequential(*layers).eval()
-    assert torch.equal(equalise(plain, CELLS, 80)[1].weight, plain[1].weight)
+    assert torch.equal(equalize(plain, CELLS, 80)[1].weight, plain[1].weight)
 
 
 def test_tensors_that_are_added_share_their_factors():
@@ -85,7 +85,7 @@ def test_tensors_that_are_added_share_their_factors():
     torch.manual_seed(0)
     plain = Residual().eval()
     plain.stem[1].weight.data = torch.tensor([0.1, 0.5, 1.0, 2.0])
-    even = equalise(plain, CELLS, 80)
+    even = equalize(plain, CELLS, 80)
     with torch.inference_mode():
         torch.testing.assert_close(even(DB), plain(DB), rtol=1e-4, atol=1e-4)
         before, after = (one.stem(DB).amax(dim=(0, 2, 3)) for one in (plain, even))
@@ -97,4 +97,4 @@ def test_what_cannot_be_traced_is_returned_as_it_is():
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
-    assert isinstance(equalise(Choosy().eval(), CELLS, 80), Choosy)
+    assert isinstance(equalize(Choosy().eval(), CELLS, 80), Choosy)

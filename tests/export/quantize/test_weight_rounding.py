@@ -34,7 +34,7 @@ def nearest(weights):
     return torch.round(weights / scale) * scale
 
 
-def test_weights_are_on_the_grid_that_a_quantiser_finds():
+def test_weights_are_on_the_grid_that_a_quantizer_finds():
     rounded = round_weights(network(0), smooth_cells(0), 80)
     weights = rounded[0].weight.detach()
     assert torch.allclose(weights, nearest(weights), rtol=1e-6, atol=0)
@@ -68,7 +68,7 @@ def test_a_channel_of_zeros_and_a_network_without_convolution():
 def test_errors_of_deep_networks_do_not_add_up(monkeypatch):
     """Pointwise and depthwise layers behind each other: the answer is much nearer than with nearest rounding."""
     # what rounding the inputs costs is made up for too; here it is the weights alone that are looked at
-    monkeypatch.setattr(rounding, "_quantiser", lambda low, high: lambda layer, given: given)
+    monkeypatch.setattr(rounding, "_quantizer", lambda low, high: lambda layer, given: given)
     torch.manual_seed(4)
     layers = [nn.Conv2d(1, 16, 3, stride=4), nn.ReLU()]
     for _ in range(3):

@@ -12,7 +12,7 @@ from edgegenre_runtime.frontend import (
     Tables,
     fft,
     log_mel,
-    normalise,
+    normalize,
     released,
 )
 from edgegenre_runtime.frontend import (
@@ -71,7 +71,7 @@ def test_toy_power_mel_log_and_cells(toy):
     assert np.array_equal(sums, golden["sums"])
     logs = log2_q9(sums, golden["shift"].astype(np.int32), tables)
     assert np.array_equal(logs, golden["log_mel_q9"])
-    cells = normalise(logs, tables).cells
+    cells = normalize(logs, tables).cells
     # 81 Q9 units below the maximum are 0.476 dB, 1.52 of 80/255 dB: two steps
     assert cells.tolist() == golden["cells"].tolist() == [[125, 41], [127, 38]]
 
@@ -134,7 +134,7 @@ def test_one_spec_constant_changed_by_one_changes_what_comes_out(key, value):
     assert changed.spec_hash != tables.spec_hash
     pcm = lcg_pcm(tables.spec.window_samples + 200, seed=2) // np.linspace(1, 300, tables.spec.window_samples + 200)
     width = tables.spec.frames_per_window
-    cells = [normalise(log_mel(pcm.astype(np.int16), t).frames_q9[:, :width], t).cells for t in (tables, changed)]
+    cells = [normalize(log_mel(pcm.astype(np.int16), t).frames_q9[:, :width], t).cells for t in (tables, changed)]
     assert not np.array_equal(*cells)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edgegenre_runtime.frontend import log_mel, normalise, released
+from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.fft import real_fft
 from edgegenre_runtime.frontend.log2 import log2_q15
@@ -32,7 +32,7 @@ def librosa_cells(pcm, spec):
 
 def our_cells(pcm, tables):
     frames = log_mel(pcm, tables).frames_q9
-    return np.stack([normalise(frames[:, s : s + 128], tables).cells for s in range(0, frames.shape[1] - 127, 64)])
+    return np.stack([normalize(frames[:, s : s + 128], tables).cells for s in range(0, frames.shape[1] - 127, 64)])
 
 
 def check(pcm, name="seed3s"):

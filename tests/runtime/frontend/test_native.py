@@ -1,4 +1,4 @@
-"""The C executor against the NumPy reference: the same bits, tolerance 0; and what it says to wrong calls."""
+"""The C implementation against the NumPy reference: the same bits, tolerance 0; and what it says to wrong calls."""
 
 import ctypes
 import dataclasses
@@ -18,11 +18,11 @@ from edgegenre_runtime.errors import SpecError, UsageError
 from edgegenre_runtime.frontend import (
     FrontendSpec,
     native,
-    normalise,
+    normalize,
     released,
 )
 from edgegenre_runtime.frontend import (
-    implementation as executor,
+    implementation as implementation,
 )
 from edgegenre_runtime.frontend import (
     numpy_reference as mel,
@@ -40,7 +40,7 @@ STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"
 SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
-pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang to compile the C executor")
+pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang to compile the C implementation")
 
 SMALL = {
     n_fft: design(FrontendSpec("custom", 1, 8000, n_fft, hop, n_mels, fmax_hz=4000, frames_per_window=4))
@@ -56,7 +56,7 @@ def compile_c(*arguments):
 
 @pytest.fixture(scope="module", params=["vectors", "portable"])
 def library(request, tmp_path_factory):
-    """The executor compiled now from the sources, with and without vector code."""
+    """The implementation compiled now from the sources, with and without vector code."""
     path = tmp_path_factory.mktemp("native") / f"{request.param}.so"
     portable = ["-DEDGEGENRE_MEL_PORTABLE"] if request.param == "portable" else []
     compile_c("-O2", "-fPIC", "-shared", *INCLUDE, *portable, *SOURCES, "-o", path)
@@ -139,7 +139,7 @@ def test_presets_frames_and_windows(library, name, kind):
     together = np.concatenate((frames, rest), axis=1)
     assert np.array_equal(together, mel.log_mel(pcm, tables).frames_q9)
     error, cells, is_silence = window_of(stream)
-    expected = normalise(np.ascontiguousarray(together[:, -spec.frames_per_window :]), tables)
+    expected = normalize(np.ascontiguousarray(together[:, -spec.frames_per_window :]), tables)
     assert error == 0
     assert np.array_equal(cells, expected.cells)
     assert is_silence is expected.is_silence
@@ -164,7 +164,7 @@ def test_real_clips(library, shared_dir):
         ("log2_q15", 32, 32),
     ],
 )
-def test_a_changed_table_changes_both_executors_alike(library, name, at, by):
+def test_a_changed_table_changes_both_implementations_alike(library, name, at, by):
     tables = released("seed3s")
     values = getattr(tables, name).astype(np.int64)
     values[at] += by
@@ -264,7 +264,7 @@ def test_the_example_gives_the_windows_bytes(tmp_path):
     soundfile.write(tmp_path / "clip.wav", pcm, 22050, subtype="PCM_16")
     wav = (tmp_path / "clip.wav").read_bytes()
     done = subprocess.run([tmp_path / "example"], input=wav, capture_output=True, check=True)
-    assert done.stdout == normalise(mel.log_mel(pcm, tables).frames_q9, tables).cells.tobytes()
+    assert done.stdout == normalize(mel.log_mel(pcm, tables).frames_q9, tables).cells.tobytes()
     done = subprocess.run([tmp_path / "example"], input=b"no wav", capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (1, b"this is no WAV file\n")
 
@@ -381,22 +381,22 @@ def test_pcm_with_strides_or_unaligned(library):
 class TestChoice:
     def test_numpy_is_forced(self, library, monkeypatch):
         monkeypatch.setenv("EDGEGENRE_FRONTEND", "numpy")
-        assert executor.active_executor() == "numpy"
-        assert isinstance(executor.MelStream(SMALL[8])._stream, mel.MelStream)
+        assert implementation.active_implementation() == "numpy"
+        assert isinstance(implementation.MelStream(SMALL[8])._stream, mel.MelStream)
 
     @pytest.mark.parametrize("value", ["", "c"])
     def test_c_is_chosen_where_it_is(self, library, monkeypatch, value):
         monkeypatch.setenv("EDGEGENRE_FRONTEND", value)
-        assert executor.active_executor() == "c"
-        assert isinstance(executor.MelStream(SMALL[8])._stream, native.NativeMelStream)
+        assert implementation.active_implementation() == "c"
+        assert isinstance(implementation.MelStream(SMALL[8])._stream, native.NativeMelStream)
 
     def test_without_a_library(self, monkeypatch, tmp_path):
         monkeypatch.setattr(native, "LIBRARY", tmp_path / "none.so")
         monkeypatch.setenv("EDGEGENRE_FRONTEND", "")
-        assert executor.active_executor() == "numpy"
+        assert implementation.active_implementation() == "numpy"
         monkeypatch.setenv("EDGEGENRE_FRONTEND", "c")
         with pytest.raises(UsageError, match="install a C compiler"):
-            executor.active_executor()
+            implementation.active_implementation()
         with pytest.raises(SpecError, match="missing"):
             native.NativeMelStream(SMALL[8])
 
@@ -408,7 +408,7 @@ class TestChoice:
     def test_an_unknown_name(self, monkeypatch):
         monkeypatch.setenv("EDGEGENRE_FRONTEND", "rust")
         with pytest.raises(UsageError, match="allowed are c and numpy"):
-            executor.active_executor()
+            implementation.active_implementation()
 
 
 @pytest.mark.slow

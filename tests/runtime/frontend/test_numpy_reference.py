@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgegenre_runtime.errors import SpecError
-from edgegenre_runtime.frontend import FrontendSpec, MelStream, log_mel, normalise, released
+from edgegenre_runtime.frontend import FrontendSpec, MelStream, log_mel, normalize, released
 from edgegenre_runtime.frontend.tables import design
 
 pytestmark = pytest.mark.usefixtures("executor")
@@ -53,7 +53,7 @@ def test_reset_forgets_a_half_frame():
 def test_gain_drops_out_of_the_window(seed, shift):
     """A microphone's gain of 6, 12 or 18 dB changes no cell by more than a step."""
     quiet = np.random.default_rng(seed).integers(-4000, 4000, 128 + 3 * 48).astype(np.int16)
-    cells = [normalise(log_mel(pcm, SMALL).frames_q9, SMALL).cells.astype(int) for pcm in (quiet, quiet << shift)]
+    cells = [normalize(log_mel(pcm, SMALL).frames_q9, SMALL).cells.astype(int) for pcm in (quiet, quiet << shift)]
     assert np.abs(cells[0] - cells[1]).max() <= 1
 
 
@@ -62,7 +62,7 @@ def test_gain_drops_out_of_the_window(seed, shift):
 def test_any_pcm_gives_a_window_whose_maximum_is_127(pcm):
     frames = log_mel(np.array(pcm, dtype=np.int16), SMALL).frames_q9
     padded = np.pad(frames, ((0, 0), (0, 4 - frames.shape[1])), constant_values=-32768)
-    window = normalise(padded, SMALL)
+    window = normalize(padded, SMALL)
     assert window.cells.max() == (127 if padded.max() > -32768 else -128)
     assert window.spec_hash == SMALL.spec_hash
 
@@ -74,12 +74,12 @@ def test_silence_threshold(level_dbfs, is_silence):
     level = 32768 * 10 ** (level_dbfs / 20)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(t))  # dither, as any converter has
     pcm = np.rint(level * np.sin(2 * np.pi * 1000 * t) + noise).astype(np.int16)
-    assert normalise(log_mel(pcm, tables).frames_q9, tables).is_silence is is_silence
+    assert normalize(log_mel(pcm, tables).frames_q9, tables).is_silence is is_silence
 
 
 def test_digital_silence_is_the_floor():
     tables = released("seed3s")
-    window = normalise(log_mel(np.zeros(tables.spec.window_samples, np.int16), tables).frames_q9, tables)
+    window = normalize(log_mel(np.zeros(tables.spec.window_samples, np.int16), tables).frames_q9, tables)
     assert window.is_silence
     assert (window.cells == -128).all()
 
@@ -94,7 +94,7 @@ def test_pcm_of_another_kind_is_refused(pcm):
 
 def test_a_window_of_another_shape_is_refused():
     with pytest.raises(SpecError, match=r"\[128, 128\]"):
-        normalise(np.zeros((128, 127), np.int16), released("seed3s"))
+        normalize(np.zeros((128, 127), np.int16), released("seed3s"))
 
 
 def test_too_short_gives_no_frame():

@@ -11,7 +11,7 @@ from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, is_steady_noise, uncertain_below
 from edgegenre_runtime.errors import BundleError, MicrophoneError, UsageError
-from edgegenre_runtime.frontend import log_mel, normalise
+from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.live.analyzer import Listener
 from edgegenre_runtime.live.audio_queue import Captured, Ring
 from edgegenre_runtime.live.latency import Latency
@@ -95,7 +95,7 @@ def test_answers_come_every_hop_and_are_those_of_the_windows(classifier, music, 
     whole = [answer for answer in found if not answer.is_repeated]
     assert len(whole) == (frames.shape[1] - 128) // hop + 1
     for i, answer in enumerate(whole):
-        cells = normalise(frames[:, i * hop : i * hop + 128], classifier.tables).cells
+        cells = normalize(frames[:, i * hop : i * hop + 128], classifier.tables).cells
         assert np.array_equal(answer.cells, cells)
         expected = dict(zip(classifier.labels, classifier.probabilities(cells).tolist(), strict=True))
         assert answer.probabilities == pytest.approx(expected)
@@ -172,7 +172,7 @@ def test_no_window_of_real_music_is_taken_for_noise_or_silence(classifier, share
         pcm = np.concatenate(list(file_blocks(path, RATE_HZ)))
         frames = log_mel(pcm, classifier.tables).frames_q9
         for at in range(0, frames.shape[1] - 127, 16):
-            window = normalise(frames[:, at : at + 128], classifier.tables)
+            window = normalize(frames[:, at : at + 128], classifier.tables)
             assert not is_steady_noise(window, classifier.tables.spec), path
 
 

@@ -12,7 +12,7 @@ import pytest
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import log_mel, normalise
+from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.interpreters import INTERPRETERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,7 +25,7 @@ def windows():
     cells = []
     for seed, style in enumerate(("blues", "classical", "disco", "hiphop", "metal")):
         frames = log_mel(render(style, seed, 14.0), tables).frames_q9
-        cells += [normalise(frames[:, at : at + 128], tables).cells for at in range(0, 64, 16)]
+        cells += [normalize(frames[:, at : at + 128], tables).cells for at in range(0, 64, 16)]
     return np.stack(cells)
 
 

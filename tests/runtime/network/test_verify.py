@@ -51,9 +51,9 @@ def test_the_shipped_bundle_is_as_exported(capsys, bundle: Path) -> None:
     code, out, _ = verify(capsys, bundle)
     assert code == 0
     assert out.splitlines()[-1].split() == ["verdict", "all", "as", "exported"]
-    executors = ["numpy", "c"] if native.load() is not None else ["numpy"]
-    for executor in executors:
-        assert f"front-end, {executor}" in out
+    implementations = ["numpy", "c"] if native.load() is not None else ["numpy"]
+    for implementation in implementations:
+        assert f"front-end, {implementation}" in out
     assert "model_int8.tflite" in out
     shutil.make_archive(str(bundle), "zip", bundle)
     assert verify(capsys, bundle.with_suffix(".zip"))[0] == 0

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalise
+from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize
 from edgegenre_runtime.frontend.tables import design
 from edgegenre_runtime.network.window_stream import WindowStream
 
@@ -34,11 +34,11 @@ def test_any_blocks_give_the_windows_of_the_whole(n, chunks, hop_frames, seed):
     frames = log_mel(pcm, SMALL).frames_q9
     starts = range(0, frames.shape[1] - 7, hop_frames)
     if len(starts):
-        expected = [normalise(frames[:, s : s + 8], SMALL).cells for s in starts]
+        expected = [normalize(frames[:, s : s + 8], SMALL).cells for s in starts]
         assert [item.start_s for item in found] == [s * 48 / 22050 for s in starts]
         assert not any(item.is_repeated for item in found)
     elif frames.shape[1]:
-        expected = [normalise(frames[:, np.arange(8) % frames.shape[1]], SMALL).cells]
+        expected = [normalize(frames[:, np.arange(8) % frames.shape[1]], SMALL).cells]
         assert found[0].is_repeated
         assert found[0].end_s == pytest.approx(((frames.shape[1] - 1) * 48 + 128) / 22050)
     else:

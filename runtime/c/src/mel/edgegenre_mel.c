@@ -166,7 +166,7 @@ uint64_t edgegenre_mel_frames(const edgegenre_mel *mel)
 }
 
 /* Stage 6: dB above the floor, top_db below the largest cell, as int8; ring rows are frames, rows of cells are bands. */
-static void normalise(const edgegenre_mel *mel, int16_t largest_q9, int8_t *cells)
+static void normalize(const edgegenre_mel *mel, int16_t largest_q9, int8_t *cells)
 {
     const edgegenre_mel_tables *t = &mel->tables;
     size_t M = t->n_mels, T = t->frames_per_window;
@@ -191,7 +191,7 @@ edgegenre_mel_error edgegenre_mel_window(const edgegenre_mel *mel, int8_t *cells
     int16_t largest_q9 = FLOOR_Q9;
     for (size_t i = 0; i < wanted; i++)
         if (mel->ring[i] > largest_q9) largest_q9 = mel->ring[i];
-    normalise(mel, largest_q9, cells);
+    normalize(mel, largest_q9, cells);
     if (is_silence) *is_silence = largest_q9 < mel->tables.silence_q9;
     return EDGEGENRE_MEL_OK;
 }

@@ -1,4 +1,4 @@
-/* What the translation units of the executor share; not part of the interface. */
+/* What the translation units of the implementation share; not part of the interface. */
 #ifndef EDGEGENRE_MEL_INTERNAL_H
 #define EDGEGENRE_MEL_INTERNAL_H
 

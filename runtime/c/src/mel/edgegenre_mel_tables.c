@@ -57,7 +57,7 @@ static int scalars_fit(const edgegenre_mel_tables *t)
     if (t->n_mels < 1 || t->n_mels > EDGEGENRE_MEL_MAX_MELS) return 0;
     if (t->frames_per_window < 1 || t->frames_per_window > EDGEGENRE_MEL_MAX_FRAMES) return 0;
     if (t->norm_limit_q9 < 1 || t->norm_limit_q9 > 65535 || t->norm_gain_q22 < 1) return 0;
-    return (int64_t)t->norm_limit_q9 * t->norm_gain_q22 <= SPAN - (1 << 21); /* the normaliser stays in int32 */
+    return (int64_t)t->norm_limit_q9 * t->norm_gain_q22 <= SPAN - (1 << 21); /* the normalizer stays in int32 */
 }
 
 /* A quarter of a sine: 0 and 2^31 - 1 at its ends, no twiddle longer than 1.03. That bounds the FFT: its six stages and
