@@ -17,9 +17,9 @@ from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import RING_S, Source, listen
 from edgegenre_runtime.live.listen_options import EXIT_LOST
+from edgegenre_runtime.live.output import Output
 from edgegenre_runtime.network.classifier import GenreClassifier
-
-from .outputs import Output
+from edgegenre_runtime.system.systemd_notify import Notifier
 
 __all__ = ["listen_command"]
 
@@ -50,7 +50,9 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
             outputs.append(saver)
             hear = saver.hear
         undo.pop_all()
-    ended = listen(source, ring, listener, outputs, latency, events, hear=hear, may_skip=options.mic is not None)
+    ended = listen(
+        source, ring, listener, outputs, latency, events, Notifier(), hear=hear, may_skip=options.mic is not None
+    )
     if ended.error is not None:
         sys.stderr.write(f"edgegenre-run: {ended.error}\n")
         return EXIT_LOST

@@ -16,13 +16,12 @@ from types import FrameType
 from typing import Protocol
 
 from edgegenre_runtime.errors import MicrophoneError
-from edgegenre_runtime.outputs import Output
-from edgegenre_runtime.system.systemd_notify import Notifier
 
 from .analyzer import Listener, LiveResult
 from .audio_queue import Captured, Ring
 from .events import Event
 from .latency import Latency
+from .output import Output, ServiceNotifier
 
 __all__ = ["RING_S", "Ended", "Source", "listen"]
 
@@ -68,10 +67,16 @@ class _Loop:
     """State of :func:`listen`."""
 
     def __init__(
-        self, source: Source, ring: Ring, listener: Listener, outputs: Sequence[Output], latency: Latency
+        self,
+        source: Source,
+        ring: Ring,
+        listener: Listener,
+        outputs: Sequence[Output],
+        latency: Latency,
+        notifier: ServiceNotifier,
     ) -> None:
         self.source, self.ring, self.listener, self.outputs, self.latency = source, ring, listener, outputs, latency
-        self.notifier = Notifier()
+        self.notifier = notifier
         self.signal = 0
         self.wants_statistics = False
         self.results = self.dropped = self.skipped = 0
@@ -136,6 +141,7 @@ def listen(
     outputs: Sequence[Output],
     latency: Latency,
     events: queue.SimpleQueue[Event],
+    notifier: ServiceNotifier,
     *,
     hear: Callable[[Captured], None] | None = None,
     may_skip: bool = True,
@@ -156,12 +162,14 @@ def listen(
         Gets the times of each answer.
     events
         What threads have to say; every event goes to the outputs.
+    notifier
+        Told when listening begins, goes on and ends.
     hear
         Called with every block besides.
     may_skip
         Whether windows are skipped where the work is behind; a source that waits needs none of this.
     """
-    loop = _Loop(source, ring, listener, outputs, latency)
+    loop = _Loop(source, ring, listener, outputs, latency, notifier)
     with _signals(loop):
         source.start()
         loop.notifier.send("READY=1")

@@ -25,6 +25,7 @@ from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import listen
 from edgegenre_runtime.live.pipe_source import PipeSource
 from edgegenre_runtime.run import main
+from edgegenre_runtime.system.systemd_notify import Notifier
 
 RATE_HZ = 22050
 
@@ -255,7 +256,8 @@ def run_loop(classifier, seconds, speed, every_s, ring_s=8.0, collector=None):
     ring, collector = Ring(ring_s), collector or Collector()
     feeder = Feeder(ring, samples, 0.05, speed)
     before = set(threading.enumerate())
-    ended = listen(feeder, ring, Listener(classifier, every_s, 0), [collector], Latency(), queue.SimpleQueue())
+    listener = Listener(classifier, every_s, 0)
+    ended = listen(feeder, ring, listener, [collector], Latency(), queue.SimpleQueue(), Notifier())
     assert set(threading.enumerate()) <= before  # no thread left behind
     assert ended.error is None
     return collector, feeder
