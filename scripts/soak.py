@@ -3,7 +3,7 @@
 
     python scripts/soak.py --hours 24
 
-Toy music at 48 kHz goes through the pipe, the ring, the resampler, the front-end, the network and the outputs (JSON
+Toy music at 48 kHz goes through the pipe, the queue, the resampler, the front-end, the network and the outputs (JSON
 lines, a rotating log, the status page). Watched are resident memory, lost samples, gaps between answers and their
 time stamps.
 """

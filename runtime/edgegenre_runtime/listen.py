@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgegenre_runtime.live.analyzer import Listener
-from edgegenre_runtime.live.audio_queue import Captured, Ring
+from edgegenre_runtime.live.analyzer import Analyzer
+from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
-from edgegenre_runtime.live.listen_loop import RING_S, Source, listen
+from edgegenre_runtime.live.listen_loop import QUEUE_S, Source, listen
 from edgegenre_runtime.live.listen_options import EXIT_LOST
 from edgegenre_runtime.live.output import Output
 from edgegenre_runtime.network.classifier import GenreClassifier
@@ -34,11 +34,11 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     """
     every_s = 1.0 if options.every is None else options.every
     smooth_s = 5.0 if options.smooth is None else options.smooth
-    listener, ring, latency = Listener(classifier, every_s, smooth_s), Ring(RING_S), Latency()
+    analyzer, audio_queue, latency = Analyzer(classifier, every_s, smooth_s), AudioQueue(QUEUE_S), Latency()
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    source = _source(options, ring, events.put)
+    source = _source(options, audio_queue, events.put)
     outputs: list[Output] = []
-    hear: Callable[[Captured], None] | None = None
+    on_block: Callable[[AudioBlock], None] | None = None
     with contextlib.ExitStack() as undo:
         for make in _outputs(options, events.put, latency):
             outputs.append(make())
@@ -48,10 +48,18 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
 
             saver = ClipSaver(Path(options.save_clips), classifier.tables.spec.window_s, events.put)
             outputs.append(saver)
-            hear = saver.hear
+            on_block = saver.add_block
         undo.pop_all()
     ended = listen(
-        source, ring, listener, outputs, latency, events, Notifier(), hear=hear, may_skip=options.mic is not None
+        source,
+        audio_queue,
+        analyzer,
+        outputs,
+        latency,
+        events,
+        Notifier(),
+        on_block=on_block,
+        can_skip=options.mic is not None,
     )
     if ended.error is not None:
         sys.stderr.write(f"edgegenre-run: {ended.error}\n")
@@ -59,20 +67,20 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     return 130 if ended.by_signal == signal.SIGINT else 0
 
 
-def _source(options: argparse.Namespace, ring: Ring, say: Callable[[Event], None]) -> Source:
+def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Callable[[Event], None]) -> Source:
     if options.mic is None:
         from edgegenre_runtime.live.pipe_source import PipeSource
 
-        return PipeSource(sys.stdin.fileno(), options.rate, options.channels, options.format, ring, say)
+        return PipeSource(sys.stdin.fileno(), options.rate, options.channels, options.format, audio_queue, on_event)
     from edgegenre_runtime.live.microphone import refresh
     from edgegenre_runtime.live.microphone_source import MicrophoneSource
 
     refresh()  # a library that is missing is told now; waiting would not bring it
-    return MicrophoneSource(options.mic, ring, say, retry=not options.no_retry)
+    return MicrophoneSource(options.mic, audio_queue, on_event, retry=not options.no_retry)
 
 
 def _outputs(
-    options: argparse.Namespace, say: Callable[[Event], None], latency: Latency
+    options: argparse.Namespace, on_event: Callable[[Event], None], latency: Latency
 ) -> Iterator[Callable[[], Output]]:
     """Yield what makes each output that is asked for; modules of the others are never imported."""
     source = "-" if options.mic is None else options.mic or "microphone"
@@ -91,7 +99,7 @@ def _outputs(
     if options.log is not None:
         from edgegenre_runtime.outputs.jsonl_log import RotatingLog
 
-        yield lambda: RotatingLog(Path(options.log), source, say)
+        yield lambda: RotatingLog(Path(options.log), source, on_event)
     if options.http is not None:
         from edgegenre_runtime.outputs.http_page import StatusPage
 
@@ -99,4 +107,4 @@ def _outputs(
     if options.mqtt is not None:
         from edgegenre_runtime.outputs.mqtt import MqttOutput
 
-        yield lambda: MqttOutput(options.mqtt, source, say)
+        yield lambda: MqttOutput(options.mqtt, source, on_event)

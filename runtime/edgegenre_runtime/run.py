@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _install_service(sys.argv[1:] if argv is None else argv, options)
         classifier = GenreClassifier.load(options.bundle, options.threads)
         if options.doctor:
-            return _examine(classifier)
+            return _doctor(classifier)
         if listens:
             from .listen import listen_command
 
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeGenreError as error:
         if options.debug:
             raise
-        return _complain(error)
+        return _print_error(error)
     except KeyboardInterrupt:
         return 130
     exit_code = 0
@@ -87,13 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except EdgeGenreError as error:
             if options.debug:
                 raise
-            exit_code = _complain(error)
+            exit_code = _print_error(error)
         except KeyboardInterrupt:
             return 130
     return exit_code
 
 
-def _examine(classifier: GenreClassifier) -> int:
+def _doctor(classifier: GenreClassifier) -> int:
     from edgegenre_runtime.system.doctor import examine
 
     for line in examine(classifier):
@@ -121,7 +121,7 @@ def _install_service(argv: Sequence[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def _complain(error: EdgeGenreError) -> int:
+def _print_error(error: EdgeGenreError) -> int:
     print(f"edgegenre-run: {error}", file=sys.stderr)
     return 2
 
@@ -139,7 +139,7 @@ def _run_one(classifier: GenreClassifier, name: str, options: argparse.Namespace
         blocks = raw_blocks(stdin, options.rate, options.channels, options.format, classifier.rate_hz)
     else:
         blocks = file_blocks(Path(name), classifier.rate_hz)
-    predictions = _watched(name, classifier.stream(blocks))
+    predictions = _with_progress(name, classifier.stream(blocks))
     if options.json:
         n_windows = 0
         for prediction in predictions:
@@ -153,7 +153,7 @@ def _run_one(classifier: GenreClassifier, name: str, options: argparse.Namespace
         print(f"edgegenre-run: {name}: {warning}", file=sys.stderr)
 
 
-def _watched(name: str, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+def _with_progress(name: str, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
     """Show on a terminal how far a long source has come; pass everything on."""
     is_watched = sys.stderr.isatty()
     for prediction in predictions:

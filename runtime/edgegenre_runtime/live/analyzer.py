@@ -16,10 +16,10 @@ from edgegenre_runtime.frontend import Window
 from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.network.window_stream import StreamWindow, WindowStream
 
-from .audio_queue import Captured
+from .audio_queue import AudioBlock
 from .smoothing import Smoother
 
-__all__ = ["Listener", "LiveResult"]
+__all__ = ["Analyzer", "LiveResult"]
 
 _MIN_EVERY_S, _MAX_EVERY_S, _MAX_SMOOTH_S = 0.1, 3600.0, 3600.0
 
@@ -73,7 +73,7 @@ class LiveResult:
     cells: npt.NDArray[np.int8]
 
 
-class Listener:
+class Analyzer:
     """The work on a live stream; memory is one window of frames, whatever comes.
 
     After lost samples or at another rate the window starts anew, so that none holds a gap; its first answers are of
@@ -114,13 +114,13 @@ class Listener:
         self.gate = LevelGate()
         self.bad_samples = 0
 
-    def take(self, block: Captured, backlog_s: float = 0.0) -> Iterator[LiveResult]:
+    def process(self, block: AudioBlock, backlog_s: float = 0.0) -> Iterator[LiveResult]:
         """Work on a block and yield the answers that became due.
 
         Parameters
         ----------
         block
-            From the ring.
+            From the queue.
         backlog_s
             Audio that waits behind it. Where that is more than the time between answers, the work is too slow for
             the source: the network is not run, and the next answer says so.
@@ -132,18 +132,18 @@ class Listener:
             if backlog_s > self.every_s:
                 self._skipped += 1
                 continue
-            yield self._answer(item, block, (began_s - block.arrived_s) * 1e3)
+            yield self._result_of(item, block, (began_s - block.arrived_s) * 1e3)
 
     def finish(self) -> Iterator[LiveResult]:
         """End the stream; yields the answer to one that was too short for any, if there is a frame of it."""
         if self._resampler is None:
             return
-        block = Captured(np.zeros((0, self._format[1]), np.float32), self._format[0], 0, time.monotonic())
+        block = AudioBlock(np.zeros((0, self._format[1]), np.float32), self._format[0], 0, time.monotonic())
         for item in (*self._windows.push(self._resampler.flush()), self._windows.finish()):
             if item is not None:
-                yield self._answer(item, block, 0.0)
+                yield self._result_of(item, block, 0.0)
 
-    def _resample(self, block: Captured) -> npt.NDArray[np.int16]:
+    def _resample(self, block: AudioBlock) -> npt.NDArray[np.int16]:
         """Return int16 [m] at the front-end's rate, starting anew after a gap or at another rate."""
         n_samples, channels = block.samples.shape
         if self._resampler is None or block.lost_samples or self._format != (block.rate_hz, channels):
@@ -159,10 +159,10 @@ class Listener:
         self._dropped += block.lost_samples
         return pcm
 
-    def _answer(self, item: StreamWindow, block: Captured, capture_ms: float) -> LiveResult:
+    def _result_of(self, item: StreamWindow, block: AudioBlock, capture_ms: float) -> LiveResult:
         began = time.perf_counter()
         end_s = self._origin_s + item.end_s
-        label, probabilities = self._judge(item.window, end_s, is_repeated=item.is_repeated)
+        label, probabilities = self._label_of(item.window, end_s, is_repeated=item.is_repeated)
         result = LiveResult(
             label=label,
             probabilities=probabilities,
@@ -184,7 +184,7 @@ class Listener:
         self._level_dbfs = -120.0
         return result
 
-    def _judge(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
+    def _label_of(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
         """Return the label, and the smoothed probabilities where there is music."""
         if window.is_silence or self.gate.is_quiet:
             self._smoother.reset()

@@ -9,11 +9,11 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Captured", "Ring"]
+__all__ = ["AudioBlock", "AudioQueue"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Captured:
+class AudioBlock:
     """A block of samples as they came in.
 
     Attributes
@@ -34,8 +34,8 @@ class Captured:
     arrived_s: float
 
 
-class Ring:
-    """A queue of :class:`Captured` that never holds more than a few seconds, for one writer and one reader.
+class AudioQueue:
+    """A queue of :class:`AudioBlock` that never holds more than a few seconds, for one writer and one reader.
 
     A writer that cannot wait (:meth:`write`) drops the oldest audio, whose length goes into ``lost_samples`` of the
     block that follows it, so that captured and lost samples always add up.
@@ -48,7 +48,7 @@ class Ring:
 
     def __init__(self, capacity_s: float) -> None:
         self.capacity_s = capacity_s
-        self._blocks: deque[Captured] = deque()
+        self._blocks: deque[AudioBlock] = deque()
         self._held_s = 0.0
         self._is_closed = False
         self._changed = threading.Condition()
@@ -63,7 +63,7 @@ class Ring:
         """Whether it was closed and everything was read."""
         return self._is_closed and not self._blocks
 
-    def write(self, block: Captured) -> None:
+    def write(self, block: AudioBlock) -> None:
         """Append a block; the oldest audio goes where there is no room."""
         with self._changed:
             self._append(block)
@@ -74,7 +74,7 @@ class Ring:
                 self._blocks[0] = dataclasses.replace(following, lost_samples=following.lost_samples + round(lost))
             self._changed.notify_all()
 
-    def write_patiently(self, block: Captured, timeout_s: float) -> bool:
+    def write_waiting(self, block: AudioBlock, timeout_s: float) -> bool:
         """Append a block where there is room or comes to be some within ``timeout_s``; returns whether there was."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._held_s < self.capacity_s, timeout_s):
@@ -83,7 +83,7 @@ class Ring:
             self._changed.notify_all()
             return True
 
-    def read(self, timeout_s: float) -> Captured | None:
+    def read(self, timeout_s: float) -> AudioBlock | None:
         """Return the oldest block, or None if none comes within ``timeout_s`` or at all."""
         with self._changed:
             self._changed.wait_for(lambda: self._blocks or self._is_closed, timeout_s)
@@ -99,11 +99,11 @@ class Ring:
             self._is_closed = True
             self._changed.notify_all()
 
-    def _append(self, block: Captured) -> None:
+    def _append(self, block: AudioBlock) -> None:
         self._blocks.append(block)
         self._held_s += len(block.samples) / block.rate_hz
 
-    def _take(self) -> Captured:
+    def _take(self) -> AudioBlock:
         block = self._blocks.popleft()
         self._held_s = self._held_s - len(block.samples) / block.rate_hz if self._blocks else 0.0
         return block

@@ -1,4 +1,4 @@
-"""The loop that listens for days: a source fills the ring, this empties it and hands the answers to the outputs.
+"""The loop that listens for days: a source fills the queue, this empties it and hands the answers to the outputs.
 
 Threads: this one (front-end, network, outputs); the source's, which opens the microphone and watches it; PortAudio's,
 which calls back with samples; and, where asked for, one of the status page and one of MQTT.
@@ -17,16 +17,16 @@ from typing import Protocol
 
 from edgegenre_runtime.errors import MicrophoneError
 
-from .analyzer import Listener, LiveResult
-from .audio_queue import Captured, Ring
+from .analyzer import Analyzer, LiveResult
+from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
 from .latency import Latency
 from .output import Output, ServiceNotifier
 
-__all__ = ["RING_S", "Ended", "Source", "listen"]
+__all__ = ["QUEUE_S", "ListenOutcome", "Source", "listen"]
 
-RING_S = 8.0
-"""Seconds of audio that the ring holds."""
+QUEUE_S = 8.0
+"""Seconds of audio that the queue holds."""
 
 _POLL_S = 0.2
 _ZEROS_S = 5.0
@@ -34,7 +34,7 @@ _LAST_WORK_S = 0.5
 
 
 class Source(Protocol):
-    """What fills the ring in a thread of its own."""
+    """What fills the queue in a thread of its own."""
 
     error: MicrophoneError | None
     captured_samples: int
@@ -48,7 +48,7 @@ class Source(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
+class ListenOutcome:
     """How listening ended.
 
     Attributes
@@ -69,13 +69,19 @@ class _Loop:
     def __init__(
         self,
         source: Source,
-        ring: Ring,
-        listener: Listener,
+        audio_queue: AudioQueue,
+        analyzer: Analyzer,
         outputs: Sequence[Output],
         latency: Latency,
         notifier: ServiceNotifier,
     ) -> None:
-        self.source, self.ring, self.listener, self.outputs, self.latency = source, ring, listener, outputs, latency
+        self.source, self.audio_queue, self.analyzer, self.outputs, self.latency = (
+            source,
+            audio_queue,
+            analyzer,
+            outputs,
+            latency,
+        )
         self.notifier = notifier
         self.signal = 0
         self.wants_statistics = False
@@ -83,26 +89,26 @@ class _Loop:
         self.is_zero = False
         self.is_behind = False
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Hand an event to every output."""
         for output in self.outputs:
             output.event(event)
         if event.kind in ("live", "lost"):
             self.notifier.send(f"STATUS={event.message}")
 
-    def work(self, block: Captured, backlog_s: float) -> None:
-        """Work on a block; see :meth:`.Listener.take`."""
-        self._hand_out(self.listener.take(block, backlog_s))
-        zero_s = self.listener.gate.zero_s
+    def process(self, block: AudioBlock, backlog_s: float) -> None:
+        """Work on a block; see :meth:`.Analyzer.process`."""
+        self._deliver(self.analyzer.process(block, backlog_s))
+        zero_s = self.analyzer.gate.zero_s
         if zero_s >= _ZEROS_S and not self.is_zero:
             self.is_zero = True
             message = f"every sample has been zero for {zero_s:.0f} s: is the microphone muted or broken?"
-            self.tell(Event("zeros", message))
+            self.emit(Event("zeros", message))
         elif self.is_zero and not zero_s:
             self.is_zero = False
-            self.tell(Event("sound", "samples are no longer all zero"))
+            self.emit(Event("sound", "samples are no longer all zero"))
 
-    def _hand_out(self, results: Iterable[LiveResult]) -> None:
+    def _deliver(self, results: Iterable[LiveResult]) -> None:
         for result in results:
             began = time.perf_counter()
             for output in self.outputs:
@@ -114,16 +120,16 @@ class _Loop:
             self.skipped += result.skipped_windows
             if bool(result.skipped_windows) != self.is_behind:
                 self.is_behind = bool(result.skipped_windows)
-                behind = f"too slow for an answer every {self.listener.every_s:.2f} s: windows are skipped"
-                self.tell(Event("behind", behind if self.is_behind else "keeping up again"))
+                behind = f"too slow for an answer every {self.analyzer.every_s:.2f} s: windows are skipped"
+                self.emit(Event("behind", behind if self.is_behind else "keeping up again"))
 
-    def work_to_the_end(self) -> None:
-        """Work on what is left in the ring, for half a second at most, and end the stream."""
+    def finish(self) -> None:
+        """Work on what is left in the queue, for half a second at most, and end the stream."""
         deadline_s = time.monotonic() + _LAST_WORK_S
-        while time.monotonic() < deadline_s and (block := self.ring.read(0.0)) is not None:
-            self.work(block, 0.0)
+        while time.monotonic() < deadline_s and (block := self.audio_queue.read(0.0)) is not None:
+            self.process(block, 0.0)
         if not self.results:
-            self._hand_out(self.listener.finish())
+            self._deliver(self.analyzer.finish())
 
     def describe(self) -> str:
         """Return the counts and the latency on one line."""
@@ -136,25 +142,25 @@ class _Loop:
 
 def listen(
     source: Source,
-    ring: Ring,
-    listener: Listener,
+    audio_queue: AudioQueue,
+    analyzer: Analyzer,
     outputs: Sequence[Output],
     latency: Latency,
     events: queue.SimpleQueue[Event],
     notifier: ServiceNotifier,
     *,
-    hear: Callable[[Captured], None] | None = None,
-    may_skip: bool = True,
-) -> Ended:
+    on_block: Callable[[AudioBlock], None] | None = None,
+    can_skip: bool = True,
+) -> ListenOutcome:
     """Listen until a signal (SIGTERM, SIGINT) or the source ends it; then write what is left and close the outputs.
 
     On SIGUSR1 an event holds counts and percentiles, and so does the last event of all.
 
     Parameters
     ----------
-    source, ring
-        What fills the ring, not yet started, and the ring.
-    listener
+    source, audio_queue
+        What fills the queue, not yet started, and the queue.
+    analyzer
         What makes answers of blocks.
     outputs
         Where answers and events go; closed at the end.
@@ -164,42 +170,42 @@ def listen(
         What threads have to say; every event goes to the outputs.
     notifier
         Told when listening begins, goes on and ends.
-    hear
+    on_block
         Called with every block besides.
-    may_skip
+    can_skip
         Whether windows are skipped where the work is behind; a source that waits needs none of this.
     """
-    loop = _Loop(source, ring, listener, outputs, latency, notifier)
+    loop = _Loop(source, audio_queue, analyzer, outputs, latency, notifier)
     with _signals(loop):
         source.start()
         loop.notifier.send("READY=1")
         try:
-            while not loop.signal and not ring.is_ended:
-                block = ring.read(_POLL_S)
+            while not loop.signal and not audio_queue.is_ended:
+                block = audio_queue.read(_POLL_S)
                 if block is not None:
-                    if hear is not None:
-                        hear(block)
-                    loop.work(block, ring.backlog_s if may_skip else 0.0)
-                _tell_all(loop, events)
+                    if on_block is not None:
+                        on_block(block)
+                    loop.process(block, audio_queue.backlog_s if can_skip else 0.0)
+                _emit_pending(loop, events)
                 loop.notifier.alive()
         finally:
             loop.notifier.send("STOPPING=1")
             source.stop()
-            loop.work_to_the_end()
-            _tell_all(loop, events)
-            loop.tell(Event("ended", loop.describe()))
+            loop.finish()
+            _emit_pending(loop, events)
+            loop.emit(Event("ended", loop.describe()))
             for output in outputs:
                 output.close()
-    return Ended(loop.signal, source.error)
+    return ListenOutcome(loop.signal, source.error)
 
 
-def _tell_all(loop: _Loop, events: queue.SimpleQueue[Event]) -> None:
+def _emit_pending(loop: _Loop, events: queue.SimpleQueue[Event]) -> None:
     with contextlib.suppress(queue.Empty):
         while True:
-            loop.tell(events.get_nowait())
+            loop.emit(events.get_nowait())
     if loop.wants_statistics:
         loop.wants_statistics = False
-        loop.tell(Event("statistics", loop.describe()))
+        loop.emit(Event("statistics", loop.describe()))
 
 
 @contextlib.contextmanager

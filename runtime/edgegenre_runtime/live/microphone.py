@@ -15,7 +15,7 @@ import numpy as np
 
 from edgegenre_runtime.errors import MicrophoneError
 
-from .audio_queue import Captured
+from .audio_queue import AudioBlock
 
 __all__ = [
     "RATES_HZ",
@@ -60,7 +60,7 @@ class MicrophoneInfo:
 @functools.cache
 def _sounddevice() -> ModuleType:
     """Import sounddevice (and start PortAudio); raises :class:`MicrophoneError` where the library is missing."""
-    _hush_alsa()
+    _silence_alsa()
     try:
         import sounddevice
     except OSError as error:
@@ -73,13 +73,13 @@ def _sounddevice() -> ModuleType:
 _ErrorHandler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
 
 
-_SAY_NOTHING = _ErrorHandler(lambda *_: None)  # kept here: libasound holds a pointer to it
+_IGNORE_ERRORS = _ErrorHandler(lambda *_: None)  # kept here: libasound holds a pointer to it
 
 
-def _hush_alsa() -> None:
+def _silence_alsa() -> None:
     """Swallow what libasound would print on every device that is configured and not there."""
     with contextlib.suppress(OSError, AttributeError):  # no ALSA on this machine: nothing to hush
-        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_SAY_NOTHING)
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_IGNORE_ERRORS)
 
 
 def refresh() -> None:
@@ -167,8 +167,8 @@ class Microphone:
     name
         As in :func:`match_name`.
     on_block
-        Takes a :class:`~.ring.Captured` (whose ``lost_samples`` is 0) and whether the device reports that it lost
-        samples before it.
+        Takes a :class:`~.audio_queue.AudioBlock` (whose ``lost_samples`` is 0) and whether the device reports
+        samples lost before it.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ class Microphone:
         If there is no such device, or it does not open (busy, or no permission).
     """
 
-    def __init__(self, name: str, on_block: Callable[[Captured, bool], None]) -> None:
+    def __init__(self, name: str, on_block: Callable[[AudioBlock, bool], None]) -> None:
         sounddevice = _sounddevice()
         self.info = match_name(name, microphones(), int(sounddevice.default.device[0]))
         chosen = choose_format(self.info.channels, functools.partial(_opens, self.info))
@@ -220,7 +220,7 @@ class Microphone:
     def _callback(self, data: Any, n_frames: int, _time: Any, status: Any) -> None:
         steps = np.frombuffer(data, np.int32).reshape(n_frames, self.channels)
         samples = steps.astype(np.float32) * np.float32(2.0**-31)
-        self._on_block(Captured(samples, self.rate_hz, 0, time.monotonic()), bool(status.input_overflow))
+        self._on_block(AudioBlock(samples, self.rate_hz, 0, time.monotonic()), bool(status.input_overflow))
 
 
 def _reason(error: Exception) -> str:

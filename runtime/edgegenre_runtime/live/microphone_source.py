@@ -10,10 +10,10 @@ from collections.abc import Callable
 from edgegenre_runtime.errors import MicrophoneError
 
 from . import microphone as capture
-from .audio_queue import Captured, Ring
+from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
 
-__all__ = ["MicrophoneSource", "lost_band"]
+__all__ = ["MicrophoneSource", "lost_band_message"]
 
 _STALL_S = 3.0  # without a sample for so long, the device is taken for gone, whatever PortAudio says
 _POLL_S = 0.1
@@ -22,7 +22,7 @@ _BAND_HZ = 11_025  # what the released front-ends hear up to
 
 
 class MicrophoneSource:
-    """Fills a ring from a microphone, for as long as it is asked to.
+    """Fills a queue from a microphone, for as long as it is asked to.
 
     A block that follows an outage, or one before which the device reports lost samples, says how many are lost: the
     time since the last block, at its rate, less its own length.
@@ -31,9 +31,9 @@ class MicrophoneSource:
     ----------
     name
         As in :func:`.microphone.match_name`.
-    ring
+    audio_queue
         Where the audio goes; closed when the thread ends.
-    say
+    on_event
         Called, in the thread, with every :class:`~.events.Event`.
     retry
         Whether to wait for a microphone that is missing or gone; else the thread ends.
@@ -46,8 +46,10 @@ class MicrophoneSource:
         Counts since the start, at the device's rate.
     """
 
-    def __init__(self, name: str, ring: Ring, say: Callable[[Event], None], *, retry: bool = True) -> None:
-        self._name, self._ring, self._say, self._retry = name, ring, say, retry
+    def __init__(
+        self, name: str, audio_queue: AudioQueue, on_event: Callable[[Event], None], *, retry: bool = True
+    ) -> None:
+        self._name, self._queue, self._on_event, self._retry = name, audio_queue, on_event, retry
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgegenre-microphone", daemon=True)
         self._last_s: float | None = None  # when the last block arrived
@@ -66,11 +68,11 @@ class MicrophoneSource:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        attempt, is_told = 0, False
+        attempt, is_reported = 0, False
         try:
             while not self._stop.is_set():
                 try:
-                    attempt, is_told = self._listen_once(), False
+                    attempt, is_reported = self._listen_once(), False
                     trouble = f"microphone {self._name or '(default)'} is gone: no samples arrive"
                 except MicrophoneError as error:
                     trouble = str(error)
@@ -79,13 +81,13 @@ class MicrophoneSource:
                 if not self._retry:
                     self.error = MicrophoneError(trouble)
                     return
-                if not is_told:
-                    self._say(Event("lost", f"{trouble}; waiting for it"))
-                    is_told = True
+                if not is_reported:
+                    self._on_event(Event("lost", f"{trouble}; waiting for it"))
+                    is_reported = True
                 self._stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)])
                 attempt += 1
         finally:
-            self._ring.close()
+            self._queue.close()
 
     def _listen_once(self) -> int:
         """Open the microphone and return 0 when samples no longer arrive; raises :class:`MicrophoneError`."""
@@ -100,7 +102,7 @@ class MicrophoneSource:
                 heard = arrived_s is not None and arrived_s >= opened_s
                 if heard and not is_live:
                     is_live = True
-                    self._tell_live(microphone)
+                    self._report_live(microphone)
                 quiet_since_s = arrived_s if heard and arrived_s is not None else opened_s
                 if not microphone.is_active or time.monotonic() - quiet_since_s > _STALL_S:
                     break
@@ -108,14 +110,14 @@ class MicrophoneSource:
             microphone.close()
         return 0
 
-    def _tell_live(self, microphone: capture.Microphone) -> None:
+    def _report_live(self, microphone: capture.Microphone) -> None:
         channels = {1: "mono", 2: "stereo"}.get(microphone.channels, f"{microphone.channels} channels")
-        self._say(Event("live", f"listening to {microphone.info.name!r}, {microphone.rate_hz} Hz, {channels}"))
+        self._on_event(Event("live", f"listening to {microphone.info.name!r}, {microphone.rate_hz} Hz, {channels}"))
         if microphone.rate_hz < 2 * _BAND_HZ:
-            self._say(Event("lossy", lost_band(microphone.rate_hz)))
+            self._on_event(Event("lossy", lost_band_message(microphone.rate_hz)))
 
-    def _take(self, block: Captured, is_after_loss: bool) -> None:
-        """Put a block into the ring; runs in PortAudio's thread."""
+    def _take(self, block: AudioBlock, is_after_loss: bool) -> None:
+        """Put a block into the queue; runs in PortAudio's thread."""
         lost = 0
         if (self._is_after_gap or is_after_loss) and self._last_s is not None:
             elapsed = round((block.arrived_s - self._last_s) * block.rate_hz)
@@ -124,10 +126,10 @@ class MicrophoneSource:
         self._last_s = block.arrived_s
         self.captured_samples += len(block.samples)
         self.lost_samples += lost
-        self._ring.write(dataclasses.replace(block, lost_samples=lost) if lost else block)
+        self._queue.write(dataclasses.replace(block, lost_samples=lost) if lost else block)
 
 
-def lost_band(rate_hz: int) -> str:
+def lost_band_message(rate_hz: int) -> str:
     """Return the sentence that says what a rate below the front-end's cannot hold."""
     return (
         f"{rate_hz} Hz holds nothing above {rate_hz // 2} Hz; the network was trained on up to {_BAND_HZ} Hz, "

@@ -1,4 +1,4 @@
-"""Raw PCM from a pipe, such as ``arecord``'s, into the ring: for listening without PortAudio."""
+"""Raw PCM from a pipe, such as ``arecord``'s, into the queue: for listening without PortAudio."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edgegenre_runtime.audio.files import RAW_FORMATS, raw_frames
 from edgegenre_runtime.audio.resample import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 from edgegenre_runtime.errors import MicrophoneError, UsageError
 
-from .audio_queue import Captured, Ring
+from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
-from .microphone_source import lost_band
+from .microphone_source import lost_band_message
 
 __all__ = ["PipeSource"]
 
@@ -39,7 +39,7 @@ class _StoppablePipe(io.RawIOBase):
 
 
 class PipeSource:
-    """Fills a ring from a pipe; where the ring is full the pipe waits, and nothing is lost.
+    """Fills a queue from a pipe; where the queue is full the pipe waits, and nothing is lost.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class PipeSource:
         Of the pipe.
     rate_hz, channels, fmt
         What it holds, as in :func:`~.sources.raw_blocks`.
-    ring, say
+    audio_queue, on_event
         As in :class:`~.watchdog.MicrophoneSource`.
 
     Attributes
@@ -65,7 +65,13 @@ class PipeSource:
     lost_samples = 0
 
     def __init__(
-        self, descriptor: int, rate_hz: int, channels: int, fmt: str, ring: Ring, say: Callable[[Event], None]
+        self,
+        descriptor: int,
+        rate_hz: int,
+        channels: int,
+        fmt: str,
+        audio_queue: AudioQueue,
+        on_event: Callable[[Event], None],
     ) -> None:
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
             raise UsageError(f"sample rate {rate_hz} Hz is out of range; allowed are {MIN_RATE_HZ} to {MAX_RATE_HZ}")
@@ -74,7 +80,7 @@ class PipeSource:
         if fmt not in RAW_FORMATS:
             raise UsageError(f"raw format {fmt!r} is unknown; allowed are {', '.join(RAW_FORMATS)}")
         self._rate_hz, self._channels, self._fmt = rate_hz, channels, fmt
-        self._ring, self._say = ring, say
+        self._queue, self._on_event = audio_queue, on_event
         self._stop = threading.Event()
         self._pipe = _StoppablePipe(descriptor, self._stop)
         self._thread = threading.Thread(target=self._run, name="edgegenre-pipe", daemon=True)
@@ -83,7 +89,7 @@ class PipeSource:
     def start(self) -> None:
         """Begin."""
         if self._rate_hz < _LOSSY_BELOW_HZ:
-            self._say(Event("lossy", lost_band(self._rate_hz)))
+            self._on_event(Event("lossy", lost_band_message(self._rate_hz)))
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
@@ -95,11 +101,13 @@ class PipeSource:
         try:
             for samples in raw_frames(cast(BinaryIO, self._pipe), self._channels, self._fmt):
                 if not self.captured_samples:
-                    self._say(Event("live", f"listening to the pipe, {self._rate_hz} Hz, {self._channels} channel(s)"))
+                    self._on_event(
+                        Event("live", f"listening to the pipe, {self._rate_hz} Hz, {self._channels} channel(s)")
+                    )
                 self.captured_samples += len(samples)
-                block = Captured(samples, self._rate_hz, 0, time.monotonic())
-                while not self._ring.write_patiently(block, _POLL_S):
+                block = AudioBlock(samples, self._rate_hz, 0, time.monotonic())
+                while not self._queue.write_waiting(block, _POLL_S):
                     if self._stop.is_set():
                         return
         finally:
-            self._ring.close()
+            self._queue.close()

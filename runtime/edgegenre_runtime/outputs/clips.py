@@ -14,7 +14,7 @@ import soundfile
 from edgegenre_runtime.audio.sound_gate import NOT_GENRES
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
-from edgegenre_runtime.live.audio_queue import Captured
+from edgegenre_runtime.live.audio_queue import AudioBlock
 from edgegenre_runtime.live.events import Event
 
 __all__ = ["ClipSaver"]
@@ -31,7 +31,7 @@ class ClipSaver:
         Where the files go, ``UTC-time_GENRE.wav``; the newest 100 are kept.
     seconds
         Length of a clip, at most.
-    say
+    on_event
         Called with an event when writing fails.
 
     Raises
@@ -40,16 +40,16 @@ class ClipSaver:
         If the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, seconds: float, say: Callable[[Event], None]) -> None:
-        self._folder, self._seconds, self._say = folder, seconds, say
-        self._blocks: deque[Captured] = deque()
+    def __init__(self, folder: Path, seconds: float, on_event: Callable[[Event], None]) -> None:
+        self._folder, self._seconds, self._on_event = folder, seconds, on_event
+        self._blocks: deque[AudioBlock] = deque()
         self._label = ""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--save-clips {folder} cannot be made ({(error.strerror or '').lower()})") from error
 
-    def hear(self, block: Captured) -> None:
+    def add_block(self, block: AudioBlock) -> None:
         """Take a block of audio."""
         if block.lost_samples or (self._blocks and _format(block) != _format(self._blocks[0])):
             self._blocks.clear()
@@ -68,7 +68,7 @@ class ClipSaver:
         try:
             soundfile.write(self._folder / f"{stamp}_{label}.wav", samples, self._blocks[0].rate_hz, subtype="PCM_16")
         except (OSError, soundfile.LibsndfileError) as error:
-            self._say(Event("output", f"{self._folder}: no clip could be written ({str(error).rstrip('.')})"))
+            self._on_event(Event("output", f"{self._folder}: no clip could be written ({str(error).rstrip('.')})"))
         for old in sorted(self._folder.glob("*Z_*.wav"))[:-_MAX_FILES]:
             with contextlib.suppress(OSError):
                 old.unlink()
@@ -80,5 +80,5 @@ class ClipSaver:
         """Nothing is left to write."""
 
 
-def _format(block: Captured) -> tuple[int, int]:
+def _format(block: AudioBlock) -> tuple[int, int]:
     return block.rate_hz, block.samples.shape[1]

@@ -27,7 +27,7 @@ class RotatingLog:
         The file; it is made where it is not there.
     source
         Name of the source.
-    say
+    on_event
         Called with an event when writing fails, and when it works again.
     max_bytes
         Size at which it rotates.
@@ -38,8 +38,8 @@ class RotatingLog:
         If the file cannot be opened.
     """
 
-    def __init__(self, path: Path, source: str, say: Callable[[Event], None], max_bytes: int = _MAX_BYTES) -> None:
-        self._path, self._source, self._say, self._max_bytes = path, source, say, max_bytes
+    def __init__(self, path: Path, source: str, on_event: Callable[[Event], None], max_bytes: int = _MAX_BYTES) -> None:
+        self._path, self._source, self._on_event, self._max_bytes = path, source, on_event, max_bytes
         self._n_failed = 0
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -69,11 +69,11 @@ class RotatingLog:
         except OSError as error:
             if not self._n_failed:
                 reason = (error.strerror or str(error)).lower()
-                self._say(Event("output", f"{self._path}: cannot be written ({reason}); going on without it"))
+                self._on_event(Event("output", f"{self._path}: cannot be written ({reason}); going on without it"))
             self._n_failed += 1
             return
         if self._n_failed:
-            self._say(Event("output", f"{self._path}: can be written again; {self._n_failed} lines are missing"))
+            self._on_event(Event("output", f"{self._path}: can be written again; {self._n_failed} lines are missing"))
             self._n_failed = 0
 
     def _rotate(self, n_bytes: int) -> None:

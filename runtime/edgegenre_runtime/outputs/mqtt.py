@@ -139,7 +139,7 @@ class MqttOutput:
         As in :func:`parse_url`.
     source
         Name of the source.
-    say
+    on_event
         Called, in paho's thread, with an event when the connection comes, goes or is refused.
 
     Raises
@@ -150,15 +150,15 @@ class MqttOutput:
         If paho-mqtt is not installed.
     """
 
-    def __init__(self, url: str, source: str, say: Callable[[Event], None]) -> None:
-        self._broker, self._source, self._say = parse_url(url), source, say
+    def __init__(self, url: str, source: str, on_event: Callable[[Event], None]) -> None:
+        self._broker, self._source, self._on_event = parse_url(url), source, on_event
         try:
             import paho.mqtt.client as paho
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
             raise MissingExtraError("paho-mqtt", "mqtt") from error
         self._where = f"MQTT broker {self._broker.host}:{self._broker.port}"
-        self._last_said = ""
+        self._last_message = ""
         self._microphone = "off"
         client = paho.Client(CallbackAPIVersion.VERSION2)
         if self._broker.user:
@@ -204,22 +204,22 @@ class MqttOutput:
 
     def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._say_once(f"{self._where} refuses: {str(reason).lower()}; trying again")
+            self._report_once(f"{self._where} refuses: {str(reason).lower()}; trying again")
             return
         for topic, message in discovery(self._broker.topic).items():
             client.publish(topic, json.dumps(message), qos=1, retain=True)
         client.publish(f"{self._broker.topic}/availability", "online", qos=1, retain=True)
         client.publish(f"{self._broker.topic}/microphone", self._microphone, qos=1, retain=True)
-        self._say_once(f"{self._where}: connected")
+        self._report_once(f"{self._where}: connected")
 
     def _failed(self, _client: Any, _data: Any) -> None:
-        self._say_once(f"{self._where} cannot be reached; trying again")
+        self._report_once(f"{self._where} cannot be reached; trying again")
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if self._last_said.endswith("connected"):
-            self._say_once(f"{self._where}: connection lost ({str(reason).lower()}); trying again")
+        if self._last_message.endswith("connected"):
+            self._report_once(f"{self._where}: connection lost ({str(reason).lower()}); trying again")
 
-    def _say_once(self, message: str) -> None:
-        if message != self._last_said:
-            self._last_said = message
-            self._say(Event("output", message))
+    def _report_once(self, message: str) -> None:
+        if message != self._last_message:
+            self._last_message = message
+            self._on_event(Event("output", message))

@@ -25,13 +25,13 @@ class JsonLines:
 
     def result(self, result: LiveResult) -> None:
         """Write an answer."""
-        with _reader_may_go(self._stream):
+        with _reader_may_leave(self._stream):
             self._stream.write(as_line(result_record(result, self._source)))
             self._stream.flush()
 
     def event(self, event: Event) -> None:
         """Write an event."""
-        with _reader_may_go(self._stream):
+        with _reader_may_leave(self._stream):
             self._stream.write(as_line(event_record(event, self._source)))
             self._stream.flush()
         print(f"edgegenre-run: {event.message}", file=self._errors, flush=True)
@@ -57,7 +57,7 @@ class TextLines:
         line += (
             f"  [{shown}]" * bool(shown) + f"  {result.level_dbfs:.0f} dBFS" + f"  ({', '.join(notes)})" * bool(notes)
         )
-        with _reader_may_go(self._stream):
+        with _reader_may_leave(self._stream):
             print(line, file=self._stream, flush=True)
 
     def event(self, event: Event) -> None:
@@ -69,7 +69,7 @@ class TextLines:
 
 
 @contextlib.contextmanager
-def _reader_may_go(stream: TextIO) -> Iterator[None]:
+def _reader_may_leave(stream: TextIO) -> Iterator[None]:
     """Where the reader of a pipe is gone (``| head``), end as SIGTERM does, and write to nowhere meanwhile."""
     try:
         yield

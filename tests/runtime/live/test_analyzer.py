@@ -1,4 +1,4 @@
-"""From blocks to answers: the ring's counts, time with gaps, gates, smoothing, skipping."""
+"""From blocks to answers: the queue's counts, time with gaps, gates, smoothing, skipping."""
 
 import threading
 
@@ -12,11 +12,11 @@ from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, is_steady_noise, uncertain_below
 from edgegenre_runtime.errors import BundleError, MicrophoneError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
-from edgegenre_runtime.live.analyzer import Listener
-from edgegenre_runtime.live.audio_queue import Captured, Ring
+from edgegenre_runtime.live.analyzer import Analyzer
+from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.microphone import MicrophoneInfo, choose_format, match_name
-from edgegenre_runtime.live.microphone_source import lost_band
+from edgegenre_runtime.live.microphone_source import lost_band_message
 from edgegenre_runtime.live.smoothing import Smoother
 
 RATE_HZ = 22050
@@ -34,11 +34,11 @@ def music():
 
 
 def block(samples, rate_hz=RATE_HZ, lost=0):
-    return Captured(np.asarray(samples, np.float32).reshape(len(samples), -1), rate_hz, lost, 0.0)
+    return AudioBlock(np.asarray(samples, np.float32).reshape(len(samples), -1), rate_hz, lost, 0.0)
 
 
-def answers(listener, blocks, backlog_s=0.0):
-    return [answer for one in blocks for answer in listener.take(one, backlog_s)]
+def answers(analyzer, blocks, backlog_s=0.0):
+    return [answer for one in blocks for answer in analyzer.process(one, backlog_s)]
 
 
 def pieces(samples, n=4410, rate_hz=RATE_HZ):
@@ -47,15 +47,15 @@ def pieces(samples, n=4410, rate_hz=RATE_HZ):
 
 @given(sizes=st.lists(st.integers(1, 300), max_size=40), reads=st.integers(0, 10))
 def test_the_ring_drops_the_oldest_and_counts_it(sizes, reads):
-    ring, sample, seen, lost = Ring(0.5), 0, [], 0
+    audio_queue, sample, seen, lost = AudioQueue(0.5), 0, [], 0
     for i, size in enumerate(sizes):
-        ring.write(block(np.arange(sample, sample + size), 1000))
+        audio_queue.write(block(np.arange(sample, sample + size), 1000))
         sample += size
-        assert ring.backlog_s <= 0.5
+        assert audio_queue.backlog_s <= 0.5
         if i % 11 < reads:
-            one = ring.read(0.0)
+            one = audio_queue.read(0.0)
             seen.append(one)
-    while (one := ring.read(0.0)) is not None:
+    while (one := audio_queue.read(0.0)) is not None:
         seen.append(one)
     position = 0
     for one in seen:
@@ -64,33 +64,35 @@ def test_the_ring_drops_the_oldest_and_counts_it(sizes, reads):
         assert one.samples[0, 0] == position  # what is lost lies exactly before
         position += len(one.samples)
     assert position == sample
-    assert ring.backlog_s == 0
+    assert audio_queue.backlog_s == 0
 
 
 def test_a_patient_writer_waits_and_loses_nothing():
-    ring, total = Ring(0.1), 0
+    audio_queue, total = AudioQueue(0.1), 0
     writer = threading.Thread(
-        target=lambda: [ring.write_patiently(block(np.ones(50), 1000), 5.0) for _ in range(100)] and ring.close()
+        target=lambda: (
+            [audio_queue.write_waiting(block(np.ones(50), 1000), 5.0) for _ in range(100)] and audio_queue.close()
+        )
     )
     writer.start()
-    while not ring.is_ended:
-        one = ring.read(1.0)
+    while not audio_queue.is_ended:
+        one = audio_queue.read(1.0)
         if one is not None:
             assert one.lost_samples == 0
             total += len(one.samples)
     writer.join()
     assert total == 5000
-    ring = Ring(0.1)
-    assert ring.write_patiently(block(np.ones(200), 1000), 0.0)
-    assert not ring.write_patiently(block(np.ones(1), 1000), 0.01)
+    audio_queue = AudioQueue(0.1)
+    assert audio_queue.write_waiting(block(np.ones(200), 1000), 0.0)
+    assert not audio_queue.write_waiting(block(np.ones(1), 1000), 0.01)
 
 
 @pytest.mark.parametrize(("every_s", "hop"), [(1.0, 14), (0.9, 13)])
 def test_answers_come_every_hop_and_are_those_of_the_windows(classifier, music, every_s, hop):
-    listener = Listener(classifier, every_s=every_s, smooth_s=0)
-    found = answers(listener, pieces(music))
+    analyzer = Analyzer(classifier, every_s=every_s, smooth_s=0)
+    found = answers(analyzer, pieces(music))
     spec = classifier.tables.spec
-    assert listener.every_s == hop * spec.hop_samples / RATE_HZ
+    assert analyzer.every_s == hop * spec.hop_samples / RATE_HZ
     frames = log_mel(render("disco", 1, 30.0), classifier.tables).frames_q9
     whole = [answer for answer in found if not answer.is_repeated]
     assert len(whole) == (frames.shape[1] - 128) // hop + 1
@@ -105,23 +107,23 @@ def test_answers_come_every_hop_and_are_those_of_the_windows(classifier, music, 
 
 
 def test_a_gap_starts_a_new_window_and_moves_the_clock(classifier, music):
-    listener = Listener(classifier, every_s=0.5, smooth_s=0)
-    first = answers(listener, pieces(music[: 10 * RATE_HZ]))
+    analyzer = Analyzer(classifier, every_s=0.5, smooth_s=0)
+    first = answers(analyzer, pieces(music[: 10 * RATE_HZ]))
     assert not first[-1].is_repeated
-    after = answers(listener, [block(music[: 2 * RATE_HZ], lost=5 * RATE_HZ)])
+    after = answers(analyzer, [block(music[: 2 * RATE_HZ], lost=5 * RATE_HZ)])
     assert after[0].is_repeated
     assert after[0].start_s == pytest.approx(15.0)
     assert [answer.dropped_samples for answer in after][:2] == [5 * RATE_HZ, 0]
     assert after[-1].captured_samples == 12 * RATE_HZ
     # what follows the gap holds nothing of what was before
-    fresh = answers(Listener(classifier, every_s=0.5, smooth_s=0), [block(music[: 2 * RATE_HZ])])
+    fresh = answers(Analyzer(classifier, every_s=0.5, smooth_s=0), [block(music[: 2 * RATE_HZ])])
     assert [a.cells.tobytes() for a in after] == [a.cells.tobytes() for a in fresh]
 
 
 def test_another_rate_after_a_reconnect_goes_on(classifier, music):
-    listener = Listener(classifier)
-    answers(listener, pieces(music[: 3 * RATE_HZ]))
-    found = answers(listener, [block(np.repeat(music[: 3 * 16000], 2, axis=1), 16000, lost=16000)])
+    analyzer = Analyzer(classifier)
+    answers(analyzer, pieces(music[: 3 * RATE_HZ]))
+    found = answers(analyzer, [block(np.repeat(music[: 3 * 16000], 2, axis=1), 16000, lost=16000)])
     assert found[0].rate_hz == 16000
     assert found[0].start_s == pytest.approx(4.0)
 
@@ -139,7 +141,7 @@ def test_smoothing_is_an_exponential_mean():
 
 
 def test_a_smoothed_answer_moves_slower(classifier, music):
-    quick, slow = (answers(Listener(classifier, 0.5, s), pieces(music)) for s in (0, 20))
+    quick, slow = (answers(Analyzer(classifier, 0.5, s), pieces(music)) for s in (0, 20))
 
     def wobble(found):
         return np.abs(np.diff([a.probabilities["disco"] for a in found if a.probabilities and not a.is_repeated])).sum()
@@ -159,7 +161,7 @@ def noises():
 
 @pytest.mark.parametrize("name", ["white", "pink", "brown", "hum", "fan", "tone"])
 def test_steady_noise_gets_no_genre(classifier, name):
-    found = answers(Listener(classifier), pieces(noises()[name]))
+    found = answers(Analyzer(classifier), pieces(noises()[name]))
     assert {answer.label for answer in found} == {NOISE}
     assert all(answer.probabilities == {} for answer in found)
 
@@ -177,16 +179,16 @@ def test_no_window_of_real_music_is_taken_for_noise_or_silence(classifier, share
 
 
 def test_quiet_is_silence_after_two_seconds_and_zeros_are_counted(classifier, music):
-    listener = Listener(classifier, every_s=0.5)
-    loud = answers(listener, pieces(music[: 10 * RATE_HZ]))
+    analyzer = Analyzer(classifier, every_s=0.5)
+    loud = answers(analyzer, pieces(music[: 10 * RATE_HZ]))
     assert loud[-1].label != SILENCE
     hush = np.random.default_rng(0).normal(size=(4 * RATE_HZ, 1)) * 10 ** (-70 / 20)
-    found = answers(listener, pieces(hush))
+    found = answers(analyzer, pieces(hush))
     assert found[0].label != SILENCE
     assert found[-1].label == SILENCE
-    assert listener.gate.zero_s == 0
-    answers(listener, pieces(np.zeros((3 * RATE_HZ, 1))))
-    assert listener.gate.zero_s == pytest.approx(3.0)
+    assert analyzer.gate.zero_s == 0
+    answers(analyzer, pieces(np.zeros((3 * RATE_HZ, 1))))
+    assert analyzer.gate.zero_s == pytest.approx(3.0)
 
 
 def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
@@ -194,7 +196,7 @@ def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
 
     manifest = {**classifier.bundle.manifest, "uncertain_below": 1.0}
     unsure = GenreClassifier(dataclasses.replace(classifier.bundle, manifest=manifest))
-    (answer, *_) = [a for a in answers(Listener(unsure), pieces(music)) if not a.is_repeated]
+    (answer, *_) = [a for a in answers(Analyzer(unsure), pieces(music)) if not a.is_repeated]
     assert answer.label == UNCERTAIN
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert uncertain_below({}) == 0.35
@@ -204,26 +206,26 @@ def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
 
 
 def test_a_backlog_skips_windows_and_says_so(classifier, music):
-    listener = Listener(classifier, every_s=0.5)
-    assert answers(listener, pieces(music[: 5 * RATE_HZ]), backlog_s=2.0) == []
-    (answer,) = answers(listener, [block(music[5 * RATE_HZ : int(5.5 * RATE_HZ)])])
+    analyzer = Analyzer(classifier, every_s=0.5)
+    assert answers(analyzer, pieces(music[: 5 * RATE_HZ]), backlog_s=2.0) == []
+    (answer,) = answers(analyzer, [block(music[5 * RATE_HZ : int(5.5 * RATE_HZ)])])
     assert answer.skipped_windows == 8
     assert answer.end_s > 4.9  # the newest audio, not the oldest
 
 
 def test_nan_and_huge_samples_are_counted_and_harmless(classifier, music):
-    listener = Listener(classifier)
+    analyzer = Analyzer(classifier)
     spoilt = music[: 5 * RATE_HZ].copy()
     spoilt[100:200], spoilt[300], spoilt[400] = np.nan, np.inf, 1e30
-    found = answers(listener, pieces(spoilt))
-    assert listener.bad_samples == 101
+    found = answers(analyzer, pieces(spoilt))
+    assert analyzer.bad_samples == 101
     assert np.isfinite(found[-1].level_dbfs)
 
 
 @pytest.mark.parametrize(("every_s", "smooth_s"), [(0.05, 0), (float("nan"), 0), (4000, 0), (1, -1), (1, 4000)])
 def test_times_outside_what_is_allowed_are_refused(classifier, every_s, smooth_s):
     with pytest.raises(UsageError, match="allowed are"):
-        Listener(classifier, every_s, smooth_s)
+        Analyzer(classifier, every_s, smooth_s)
 
 
 def test_latency_percentiles_are_of_the_latest():
@@ -259,4 +261,4 @@ def test_the_best_rate_that_the_device_has_is_taken():
     assert choose_format(2, lambda rate, n: (rate, n) == (16000, 1)) == (16000, 1)
     assert choose_format(4, lambda rate, n: n == 4) == (48000, 4)
     assert choose_format(2, lambda rate, n: False) is None
-    assert "the band from 8000 to 11025 Hz is lost" in lost_band(16000)
+    assert "the band from 8000 to 11025 Hz is lost" in lost_band_message(16000)

@@ -159,7 +159,7 @@ def test_a_microphone_that_comes_late_and_one_that_goes_without_retry():
 
 
 def test_24_bits_and_16_khz_arrive_whole(tmp_path):
-    """A 32-bit microphone: a tone far below 16 bits is there; the ring gets what was played, not a rounded copy."""
+    """A 32-bit microphone: a tone far below 16 bits is there; the queue gets what was played, not a rounded copy."""
     needed()
     server = SoundServer(channels=1, sample_format="s32le")
     server.start()

@@ -18,8 +18,8 @@ from running import Running
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.live.analyzer import Listener
-from edgegenre_runtime.live.audio_queue import Captured, Ring
+from edgegenre_runtime.live.analyzer import Analyzer
+from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import listen
@@ -205,8 +205,8 @@ class Feeder:
     error = None
     lost_samples = 0
 
-    def __init__(self, ring, samples, every_s, speed):
-        self._ring, self._samples, self._step = ring, samples, round(every_s * RATE_HZ)
+    def __init__(self, audio_queue, samples, every_s, speed):
+        self._queue, self._samples, self._step = audio_queue, samples, round(every_s * RATE_HZ)
         self._pause_s = every_s / speed
         self.captured_samples = 0
         self._stop = threading.Event()
@@ -223,10 +223,10 @@ class Feeder:
         for at in range(0, len(self._samples), self._step):
             part = self._samples[at : at + self._step]
             self.captured_samples += len(part)
-            self._ring.write(Captured(part, RATE_HZ, 0, time.monotonic()))
+            self._queue.write(AudioBlock(part, RATE_HZ, 0, time.monotonic()))
             if self._stop.wait(self._pause_s):
                 break
-        self._ring.close()
+        self._queue.close()
 
 
 class Collector:
@@ -253,11 +253,11 @@ class SlowClassifier(GenreClassifier):
 
 def run_loop(classifier, seconds, speed, every_s, ring_s=8.0, collector=None):
     samples = (render("disco", 1, seconds).astype(np.float32) / 32768)[:, None]
-    ring, collector = Ring(ring_s), collector or Collector()
-    feeder = Feeder(ring, samples, 0.05, speed)
+    audio_queue, collector = AudioQueue(ring_s), collector or Collector()
+    feeder = Feeder(audio_queue, samples, 0.05, speed)
     before = set(threading.enumerate())
-    listener = Listener(classifier, every_s, 0)
-    ended = listen(feeder, ring, listener, [collector], Latency(), queue.SimpleQueue(), Notifier())
+    analyzer = Analyzer(classifier, every_s, 0)
+    ended = listen(feeder, audio_queue, analyzer, [collector], Latency(), queue.SimpleQueue(), Notifier())
     assert set(threading.enumerate()) <= before  # no thread left behind
     assert ended.error is None
     return collector, feeder
@@ -299,17 +299,17 @@ def test_an_overrun_drops_the_oldest_and_every_sample_is_accounted_for():
 
 
 def test_an_empty_ring_ends_only_when_it_is_closed():
-    ring = Ring(1.0)
+    audio_queue = AudioQueue(1.0)
     read_end, write_end = os.pipe()
-    source = PipeSource(read_end, RATE_HZ, 1, "s16le", ring, lambda event: None)
+    source = PipeSource(read_end, RATE_HZ, 1, "s16le", audio_queue, lambda event: None)
     source.start()
-    assert ring.read(0.05) is None
-    assert not ring.is_ended
+    assert audio_queue.read(0.05) is None
+    assert not audio_queue.is_ended
     os.write(write_end, b"\1\0" * 1000)
-    assert len(ring.read(2.0).samples) == 1000
+    assert len(audio_queue.read(2.0).samples) == 1000
     os.close(write_end)
     deadline = time.monotonic() + 2
-    while not ring.is_ended:
+    while not audio_queue.is_ended:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     source.stop()

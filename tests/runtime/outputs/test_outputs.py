@@ -22,7 +22,7 @@ import soundfile
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
-from edgegenre_runtime.live.audio_queue import Captured
+from edgegenre_runtime.live.audio_queue import AudioBlock
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.outputs.clips import ClipSaver
@@ -228,7 +228,7 @@ def test_clips_are_of_changes_of_genre_and_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("edgegenre_runtime.outputs.clips._MAX_FILES", 3)
     saver = ClipSaver(tmp_path / "clips", 1.0, pytest.fail)
     for second, label in enumerate(["jazz", "jazz", "silence", "jazz", "rock", "pop/rap", "uncertain", "disco"]):
-        saver.hear(Captured(np.full((48000, 2), second / 10, np.float32), 48000, 0, 0.0))
+        saver.add_block(AudioBlock(np.full((48000, 2), second / 10, np.float32), 48000, 0, 0.0))
         saver.result(answer(label, unix_s=1.7e9 + second))
     names = sorted(path.name for path in (tmp_path / "clips").iterdir())
     assert [name.partition("_")[2] for name in names] == ["rock.wav", "pop-rap.wav", "disco.wav"]
