@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import nn
 
+from edgegenre_runtime.atomic_write import write_together
 from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
 from edgegenre_runtime.frontend import FrontendSpec
 
@@ -62,7 +62,7 @@ def default_checkpoint() -> Path:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``path`` (``*.safetensors``) and the JSON beside it, each beside its target and then renamed."""
+    """Write ``path`` (``*.safetensors``) and the JSON beside it, replaced together."""
     weights = save_tensors({name: array.copy(order="C") for name, array in checkpoint.state.items()})
     about = {
         "format_version": FORMAT_VERSION,
@@ -74,13 +74,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "meta": checkpoint.meta,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    for target, content in (
-        (path, weights),
-        (path.with_suffix(".json"), json.dumps(about, indent=1).encode()),
-    ):
-        temporary = target.with_name(target.name + ".tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
+    write_together({path: weights, path.with_suffix(".json"): json.dumps(about, indent=1).encode()})
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

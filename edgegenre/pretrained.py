@@ -26,9 +26,9 @@ from torch import nn
 from edgegenre.models.compact import Compact
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.input_scale import fold_input_scale
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import CheckpointError, MissingExtraError, UsageError
 
-from .atomic_write import written_beside
 from .models import Network
 
 __all__ = ["LoadedWeights", "cache_folder", "fetch", "load_weights", "packaged_weights"]

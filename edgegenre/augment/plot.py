@@ -11,9 +11,10 @@ import numpy.typing as npt
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
+from edgegenre_runtime.frontend.decibels import cells_to_db, db_to_cells, db_to_q9, q9_to_db
 
 from . import spectrogram as augment
-from .spectrogram import DB_PER_Q9, AugmentConfig
+from .spectrogram import AugmentConfig
 
 __all__ = ["draw_panels", "feature_panels", "waveform_panels"]
 
@@ -35,8 +36,8 @@ def feature_panels(frames_q9: npt.NDArray[np.int16], tables: Tables, seed: int) 
     width, fast = spec.frames_per_window, round(spec.frames_per_window * 1.25)
     start = max(0, frames_q9.shape[1] - fast) // 2
     plain = crop(frames_q9, start, width)
-    db = plain.astype(np.float32) * np.float32(DB_PER_Q9)
-    source = crop(frames_q9, start, fast).astype(np.float32) * np.float32(DB_PER_Q9)
+    db = q9_to_db(plain)
+    source = q9_to_db(crop(frames_q9, start, fast))
     masks = AugmentConfig(time_masks=2, band_masks=2)
     changed = {
         "as it is": db,
@@ -48,7 +49,7 @@ def feature_panels(frames_q9: npt.NDArray[np.int16], tables: Tables, seed: int) 
         "masks": augment.mask(db, masks, spec.top_db, np.random.default_rng(seed)),
         "gain − 12 dB (taken out)": db - np.float32(12.0),
     }
-    panels = {title: normalize(augment.to_q9(values), tables).cells for title, values in changed.items()}
+    panels = {title: normalize(db_to_q9(values), tables).cells for title, values in changed.items()}
     for preset in ("light", "strong"):
         config = augment.augment_preset(preset)
         window = augment.draw_window(frames_q9, config, tables, np.random.default_rng(seed))
@@ -92,11 +93,11 @@ def draw_panels(panels: Panels, path: Path) -> None:
 
 
 def _mixed(panels: Panels, top_db: int, seed: int) -> npt.NDArray[np.int8]:
-    pair = np.stack([panels["as it is"], panels["preset strong, random window"]]).astype(np.float32)
-    windows = (pair[:, None] + 128) * np.float32(top_db / 255)
+    pair = np.stack([panels["as it is"], panels["preset strong, random window"]])
+    windows = cells_to_db(pair[:, None], top_db)
     targets = np.eye(2, dtype=np.float32)
     for attempt in range(64):  # half of the permutations mix a window with itself
         mixed, labels = augment.mixup(windows, targets, 2.0, top_db, np.random.default_rng((seed, attempt)))
         if labels[0, 0] < 0.9:
             break
-    return np.asarray(np.rint(mixed[0, 0] * (255 / top_db)) - 128, dtype=np.int8)
+    return db_to_cells(mixed[0, 0], top_db)

@@ -17,11 +17,11 @@ import numpy.typing as npt
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import FrontendSpec, Tables
+from edgegenre_runtime.frontend.decibels import db_to_q9, q9_to_db
 from edgegenre_runtime.frontend.tables import mel_weights
 
 __all__ = [
     "AUGMENT_PRESETS",
-    "DB_PER_Q9",
     "AugmentConfig",
     "add_noise",
     "augment_preset",
@@ -33,11 +33,7 @@ __all__ = [
     "mixup",
     "pitch_shift",
     "time_stretch",
-    "to_q9",
 ]
-
-DB_PER_Q9 = 10.0 * math.log10(2.0) / 512.0
-"""dB of power in one unit of the Q9 log2 power of a log-mel cell."""
 
 _KNOTS = 6
 _CUT_SLOPE_DB = 3.0
@@ -131,7 +127,7 @@ def draw_window(
     source = crop(frames_q9, start, n_source)
     if config == AugmentConfig(mixup=config.mixup):
         return source
-    db = time_stretch(source.astype(np.float32) * np.float32(DB_PER_Q9), spec.frames_per_window)
+    db = time_stretch(q9_to_db(source), spec.frames_per_window)
     if config.semitones:
         db = pitch_shift(db, rng.uniform(-config.semitones, config.semitones), spec)
     if config.color_db:
@@ -140,13 +136,7 @@ def draw_window(
         db = add_noise(db, rng.uniform(config.snr_low_db, config.snr_high_db), spec, rng)
     if rng.random() < config.band_limit:
         db = band_limit(db, rng.uniform(40.0, 300.0), math.exp(rng.uniform(math.log(3000), math.log(9000))), spec)
-    return to_q9(mask(db, config, spec.top_db, rng))
-
-
-def to_q9(db: Db) -> npt.NDArray[np.int16]:
-    """Return dB of power as int16 Q9 of log2 power, clipped to what int16 holds."""
-    units: npt.NDArray[np.int16] = np.clip(np.rint(db / DB_PER_Q9), -32768, 32767).astype(np.int16)
-    return units
+    return db_to_q9(mask(db, config, spec.top_db, rng))
 
 
 def time_stretch(db: Db, n_frames: int) -> Db:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.audio.files import EXTENSIONS
 from edgegenre_runtime.errors import DataError
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import AudioError, UsageError
 from edgegenre_runtime.frontend import Clip
+from edgegenre_runtime.frontend.spec import TOP_DB
 
 __all__ = ["HOP_SAMPLES", "KINDS", "describe", "plot_descriptor"]
 
@@ -63,7 +64,7 @@ def describe(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
     frame: dict[str, Any] = {"sr": rate, "n_fft": N_FFT, "hop_length": HOP_SAMPLES}
     if kind in ("mel", "mfcc"):
         power = librosa.feature.melspectrogram(y=y, n_mels=_N_MELS, **frame)
-        values = librosa.power_to_db(power, ref=np.max, top_db=80.0)
+        values = librosa.power_to_db(power, ref=np.max, top_db=TOP_DB)
         if kind == "mfcc":
             values = librosa.feature.mfcc(S=values, n_mfcc=_N_MFCC)
     elif kind == "contrast":

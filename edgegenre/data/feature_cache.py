@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, Tables, log_mel
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
 
 from .dataset import SPLIT_NAMES, Dataset

@@ -14,14 +14,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre.atomic_write import written_beside
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import crop
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import AudioError, CheckpointError, SpecError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize, released
+from edgegenre_runtime.frontend.decibels import q9_to_db
 
-from .scoring import cells_to_db, window_starts
+from .scoring import network_input, window_starts
 
 __all__ = ["Explanation", "explain", "grad_cam", "plot_explanation"]
 
@@ -82,7 +83,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     windows = [normalize(crop(frames, start, width), tables) for start in starts]
     if all(window.is_silence for window in windows):
         raise AudioError(f"{path}: is silent, there is nothing to explain")
-    inputs = cells_to_db(np.stack([window.cells for window in windows]), spec.top_db)
+    inputs = network_input(np.stack([window.cells for window in windows]), spec.top_db)
     with torch.no_grad():
         probabilities = torch.softmax(network(inputs), dim=1).mean(dim=0).numpy()
     index = int(probabilities.argmax()) if label is None else checkpoint.labels.index(label)
@@ -92,7 +93,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
         total[:, start : start + width] += seen[:, : T - start]
         count[start : start + width] += 1
     relevance = total / count
-    levels_db = (frames.astype(np.float32) - int(frames.max())) * np.float32(10 * np.log10(2.0) / 512)
+    levels_db = q9_to_db(frames.astype(np.int32) - int(frames.max()))
     return Explanation(
         label=checkpoint.labels[index],
         probability=float(probabilities[index]),

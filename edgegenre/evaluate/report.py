@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 
 from .metrics import Metrics
 from .report_plots import classes_png, confusion_png, reliability_png

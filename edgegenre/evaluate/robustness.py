@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from edgegenre.augment.spectrogram import DB_PER_Q9, add_noise, band_centers_hz, band_limit, to_q9
+from edgegenre.augment.spectrogram import add_noise, band_centers_hz, band_limit
 from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.data.windows import cut_windows
 from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import FrontendSpec, Tables, log_mel
+from edgegenre_runtime.frontend.decibels import db_to_q9, q9_to_db
 
 from .run import ALL, open_ensemble
 from .scoring import Predictor, TrackScores, score_windows
@@ -169,9 +170,9 @@ def cache_robustness(
     for change in CACHE_CONDITIONS.values():
         windows = []
         for track in tracks:
-            db = cache.track(int(track)).astype(np.float32) * np.float32(DB_PER_Q9)
+            db = q9_to_db(cache.track(int(track)))
             changed = change(db, tables.spec, np.random.default_rng((seed, int(track))))
-            windows.append(cut_windows(to_q9(changed), tables))
+            windows.append(cut_windows(db_to_q9(changed), tables))
         scores.append(score_windows(predict, windows, cache.y[tracks].astype(np.int64)))
     return _rows(list(CACHE_CONDITIONS), scores)
 

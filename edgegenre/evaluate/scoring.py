@@ -14,10 +14,19 @@ from torch import nn
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows, window_starts
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.frontend.decibels import cells_to_db
 
 from .metrics import wilson_interval
 
-__all__ = ["Predictor", "TrackScores", "score_tracks", "score_windows", "track_windows", "window_starts"]
+__all__ = [
+    "Predictor",
+    "TrackScores",
+    "network_input",
+    "score_tracks",
+    "score_windows",
+    "track_windows",
+    "window_starts",
+]
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
@@ -73,9 +82,9 @@ class TrackScores:
         }
 
 
-def cells_to_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
+def network_input(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
     """Return int8 [B, M, T] window cells as the network's float32 [B, 1, M, T] in dB above the floor."""
-    return (torch.from_numpy(cells).float()[:, None] + 128.0) * (top_db / 255.0)
+    return torch.from_numpy(cells_to_db(cells, top_db)[:, None])
 
 
 def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
@@ -85,7 +94,7 @@ def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
     def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             device = next(network.parameters()).device
-            logits = network(cells_to_db(cells, top_db).to(device))
+            logits = network(network_input(cells, top_db).to(device))
             return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
 
     return predict

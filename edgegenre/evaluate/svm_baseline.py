@@ -17,6 +17,8 @@ from sklearn.svm import SVC
 
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.frontend.decibels import DB_PER_Q9
+from edgegenre_runtime.frontend.spec import TOP_DB
 
 from .metrics import Metrics, measure
 
@@ -28,8 +30,6 @@ GAMMAS = (0.1, 0.3, 1.0, 3.0)
 KINDS = ("mel", "mfcc")
 
 _N_MFCC = 20
-_DB_PER_Q9 = 10 * np.log10(2.0) / 512
-_TOP_DB = 80.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def track_statistics(cache: FeatureCache, track: int, kind: str) -> npt.NDArray[
 
     ``n`` is the number of mel bands, or 20 cepstral coefficients (orthonormal DCT-II of the levels).
     """
-    frames = cache.track(track).astype(np.float64) * _DB_PER_Q9
-    levels = np.maximum(frames - frames.max(), -_TOP_DB)
+    frames = cache.track(track).astype(np.float64) * DB_PER_Q9
+    levels = np.maximum(frames - frames.max(), -TOP_DB)
     if kind == "mfcc":
         levels = _dct(levels.shape[0])[:_N_MFCC] @ levels
     steps = np.diff(levels, axis=1) if levels.shape[1] > 1 else np.zeros_like(levels)

@@ -22,6 +22,7 @@ from edgegenre.data.dataset import SPLIT_NAMES
 from edgegenre.data.feature_cache import NO_SPLIT, FeatureCache, save_cache
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel
+from edgegenre_runtime.frontend.decibels import Q9_PER_DB
 
 from .track_table import GtzanClip, gtzan_table
 
@@ -34,7 +35,6 @@ _LIBROSA_HOP = 512
 _COLUMN_SPACING = 1.78532  # column c is frame round((1.78532 c + 4.397) F / 1293), of F frames
 _FIRST_COLUMN = 4.397
 _FULL_FRAMES = 1293
-_DB_PER_OCTAVE = 10 * np.log10(2.0)
 _PEAK_DBFS = -10.0
 _CODES = {name: code for code, name in enumerate(SPLIT_NAMES)}
 
@@ -85,7 +85,7 @@ def import_logmel(
         columns_at = _column_frames(n_samples[index], columns_db.shape[1]) * _LIBROSA_HOP
         wanted_at = spec.hop_samples * np.arange(stop - start) + spec.n_fft // 2
         level_db = _interpolated(columns_db, columns_at, wanted_at)
-        frames[:, start:stop] = np.rint(peak_q9 + level_db * (512 / _DB_PER_OCTAVE)).astype(np.int16)
+        frames[:, start:stop] = np.rint(peak_q9 + level_db * Q9_PER_DB).astype(np.int16)
         if progress is not None:
             progress(index + 1, len(names))
     cache = FeatureCache(

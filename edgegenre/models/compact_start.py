@@ -18,6 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from edgegenre_runtime.frontend.spec import TOP_DB
+
 from .compact import COMPACT_BLOCKS
 from .mn04_input import PEAK_DB, design_mel_map
 
@@ -27,7 +29,6 @@ Tensors = Mapping[str, torch.Tensor]
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _EXCITE = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 _EPS_THERE, _EPS_HERE = 1e-3, 1e-5
-_TOP_DB = 80.0
 
 
 def is_mn04(given: Tensors) -> bool:
@@ -69,7 +70,7 @@ def _stem(given: Tensors) -> dict[str, torch.Tensor]:
     _, offset_db, filled = design_mel_map()
     nepers = math.log(10) / 10
     slope = nepers / 5
-    level = ((float(np.mean(offset_db[filled])) + PEAK_DB - _TOP_DB) * nepers + 4.5) / 5
+    level = ((float(np.mean(offset_db[filled])) + PEAK_DB - TOP_DB) * nepers + 4.5) / 5
     made["features.0.0.weight"] = taps * slope
     made["features.0.1.running_mean"] -= level * taps.sum(dim=(1, 2, 3))
     return made

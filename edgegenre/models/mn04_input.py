@@ -25,13 +25,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from edgegenre_runtime.frontend.spec import TOP_DB
+
 __all__ = ["PEAK_DB", "KaldiMels", "design_mel_map"]
 
 PEAK_DB = 28.0
 """Level of a window's loudest cell, dB of librosa's power mel at full scale 1: the median over ten clips of GTZAN."""
 
 _N_MELS = 128
-_TOP_DB = 80.0
 _OUR_RATE_HZ, _OUR_N_FFT = 22050, 2048
 _RATE_HZ, _N_FFT, _WINDOW_SAMPLES, _TOP_HZ = 32000, 1024, 800, 15000.0
 _PRE_EMPHASIS = 0.97
@@ -95,7 +96,7 @@ class KaldiMels(nn.Module):
         super().__init__()
         weights, offset_db, filled = design_mel_map()
         to_nepers = np.log(10) / 10
-        offset = np.where(filled, (offset_db + PEAK_DB - _TOP_DB) * to_nepers, -50.0)
+        offset = np.where(filled, (offset_db + PEAK_DB - TOP_DB) * to_nepers, -50.0)
         self.register_buffer("weights", torch.from_numpy(weights * to_nepers).float(), persistent=False)
         self.register_buffer("offset", torch.from_numpy(offset).float()[:, None], persistent=False)
 

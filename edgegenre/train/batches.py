@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from edgegenre.augment.spectrogram import draw_window, mixup
 from edgegenre.data.feature_cache import FeatureCache
-from edgegenre.evaluate.scoring import cells_to_db
+from edgegenre.evaluate.scoring import network_input
 from edgegenre_runtime.frontend import Tables, normalize
 
 from .options import TrainOptions
@@ -43,7 +43,7 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         chosen = order[index * o.batch_size : (index + 1) * o.batch_size]
         tracks = self.tracks[chosen % len(self.tracks)]
         cells = [self._cells(int(track), int(item)) for track, item in zip(tracks, chosen, strict=True)]
-        windows = cells_to_db(np.stack(cells), top_db)
+        windows = network_input(np.stack(cells), top_db)
         targets = np.eye(len(self.cache.labels), dtype=np.float32)[self.cache.y[tracks]]
         if o.augment.mixup:
             mixed, targets = mixup(windows.numpy(), targets, o.augment.mixup, top_db, self._rng(_MIXUP, index))

@@ -9,15 +9,15 @@ import numpy.typing as npt
 import torch
 
 from edgegenre.checkpoint import Checkpoint
+from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
 from edgegenre_export import Calibration, ExportResult, GateSet, export_bundle
 from edgegenre_runtime.frontend import released
-from edgegenre_runtime.network.quantization import dequantize
+from edgegenre_runtime.frontend.decibels import db_to_cells
 
 TABLES = released("seed3s")
 SPEC = TABLES.spec
 LABELS = ("sine", "comb", "hiss", "pulse")
-_SCALE_DB = np.float32(80 / 255)
 
 
 def synthetic_windows(n: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
@@ -35,8 +35,8 @@ def synthetic_windows(n: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDAr
             np.sin(t / (speed / 2) + phase),
         ][label]
         db = 40 + 25 * texture + rng.normal(0, 5, (128, 128))
-        windows.append(np.rint(np.clip(db - db.max() + 80, 0, 80) / _SCALE_DB - 128))
-    return np.stack(windows).astype(np.int8), classes
+        windows.append(db_to_cells(np.clip(db - db.max() + SPEC.top_db, 0, SPEC.top_db), SPEC.top_db))
+    return np.stack(windows), classes
 
 
 def trained_checkpoint() -> Checkpoint:
@@ -45,7 +45,7 @@ def trained_checkpoint() -> Checkpoint:
     config = ModelConfig(name="cnn", n_classes=len(LABELS))
     network = build(config)
     cells, classes = synthetic_windows(64, seed=1)
-    db = torch.from_numpy(dequantize(cells, float(_SCALE_DB), -128)[:, None])
+    db = network_input(cells, SPEC.top_db)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0  # running statistics become those of this one batch

@@ -16,6 +16,7 @@ import scipy.signal
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import Tables, log_mel, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
+from edgegenre_runtime.frontend.decibels import db_to_cells
 
 from .frontend_pipelines import scipy_log_mel
 from .librosa_path import librosa_windows
@@ -56,7 +57,7 @@ def compare_cells(clip: Path, tables: Tables) -> FrontendDifference:
     """Compare every half-overlapping window of a clip."""
     spec = tables.spec
     pcm = np.concatenate(list(file_blocks(clip, spec.sample_rate_hz)))
-    reference = np.clip(np.rint(librosa_windows(pcm, spec) * (255 / spec.top_db)) - 128, -128, 127)
+    reference = db_to_cells(librosa_windows(pcm, spec), spec.top_db).astype(int)
     frames, width = log_mel(pcm, tables).frames_q9, spec.frames_per_window
     starts = range(0, len(reference) * (width // 2), width // 2)
     ours = np.stack([normalize(frames[:, start : start + width], tables).cells for start in starts])

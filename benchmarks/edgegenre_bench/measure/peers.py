@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize
-from edgegenre_runtime.network.quantization import quantize
+from edgegenre_runtime.frontend.decibels import db_to_cells
 
 __all__ = ["LIBROSA", "OURS", "Peer", "build_peers"]
 
@@ -82,7 +82,7 @@ def build_peers(
         return normalize(log_mel(pcm, tables).frames_q9, tables).cells
 
     def cells_by_scipy() -> npt.NDArray[Any]:
-        return quantize(by_scipy(), spec.top_db / 255, -128)
+        return db_to_cells(by_scipy(), spec.top_db)
 
     float_run = _litert((folder / "float.tflite").read_bytes())
     peers = [_peer(OURS, ours, classifier.probabilities, spec)]

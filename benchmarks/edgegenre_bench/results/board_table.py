@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgegenre.atomic_write import written_beside
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.network.bundle import Bundle
 

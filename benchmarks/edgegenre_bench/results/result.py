@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.atomic_write import written_beside
 from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.bundle import Bundle

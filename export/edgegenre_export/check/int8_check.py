@@ -11,10 +11,9 @@ import numpy as np
 import onnx
 
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from edgegenre_runtime.inspect.model_report import ModelReport, TensorRecord
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
-
-from .run_models import INPUT_ZERO_POINT, input_scale_db
 
 __all__ = ["ModelReport", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
 
@@ -38,7 +37,7 @@ def require_int8(model_report: ModelReport, top_db: int) -> None:
     faults += [
         f"{tensor.role} {tensor.name} is {tensor.dtype}, not int8" for tensor in (given, made) if tensor.dtype != "int8"
     ]
-    pinned = (input_scale_db(top_db), INPUT_ZERO_POINT)
+    pinned = (cell_scale_db(top_db), CELL_ZERO_POINT)
     if (given.scale, given.zero_point) != pinned:
         faults.append(f"input scale and zero point are {given.scale}, {given.zero_point}, not {pinned[0]}, {pinned[1]}")
     if faults:

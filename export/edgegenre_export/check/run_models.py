@@ -12,44 +12,30 @@ import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import nn
 
+from edgegenre.evaluate.scoring import network_input
 from edgegenre_export.silence import quiet
-from edgegenre_runtime.network.quantization import dequantize, softmax
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
+from edgegenre_runtime.network.quantization import softmax
 
 __all__ = [
-    "INPUT_ZERO_POINT",
     "Agreement",
     "compare",
-    "input_scale_db",
     "is_waveform",
     "run_artifact",
     "run_onnx",
     "run_tflite",
     "run_torch",
     "run_waveform",
-    "windows_db",
 ]
 
-INPUT_ZERO_POINT = -128
-"""The cell that stands for 0 dB above the floor."""
-
 _BATCH = 32
-
-
-def input_scale_db(top_db: int) -> float:
-    """Return what one step of a window cell is worth, in dB, as the float32 that the models carry."""
-    return float(np.float32(top_db / 255))
-
-
-def windows_db(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
-    """Return windows as networks take them, dB above the floor, float32 [N, 1, n_mels, frames], from int8 cells."""
-    return torch.from_numpy(dequantize(cells, input_scale_db(top_db), INPUT_ZERO_POINT)[:, None])
 
 
 def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
     """Return the trained network's logits, float32 [N, C], for cells int8 [N, n_mels, frames]."""
     network.eval()
     with torch.no_grad():
-        parts = [network(batch).numpy() for batch in torch.split(windows_db(cells, top_db), _BATCH)]
+        parts = [network(batch).numpy() for batch in torch.split(network_input(cells, top_db), _BATCH)]
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -167,9 +153,9 @@ def run_artifact(
     """
     inputs: npt.NDArray[Any] = cells
     if "int8x16" in name:
-        inputs = cells.astype(np.int16) - INPUT_ZERO_POINT  # steps above the floor, 0 to 255
+        inputs = cells.astype(np.int16) - CELL_ZERO_POINT  # steps above the floor, 0 to 255
     elif "int8" not in name:
-        inputs = dequantize(cells, input_scale_db(top_db), INPUT_ZERO_POINT)
+        inputs = cells_to_db(cells, top_db)
     if name.endswith(".onnx"):
         return run_onnx(model, inputs)
     return run_tflite(model, inputs, reference_kernels=reference_kernels)

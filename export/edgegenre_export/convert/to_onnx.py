@@ -21,12 +21,11 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.calibrate import create_calibrator
 from torch import nn
 
-from edgegenre_export.check.run_models import INPUT_ZERO_POINT, input_scale_db
 from edgegenre_export.quantize.fixed_ranges import activation_range
 from edgegenre_export.silence import converter
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import FrontendSpec
-from edgegenre_runtime.network.quantization import dequantize
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db, cells_to_db
 
 __all__ = ["convert_onnx", "float_onnx", "int8_onnx"]
 
@@ -94,13 +93,13 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
     ExportError
         If onnxruntime cannot quantize it.
     """
-    scale = input_scale_db(spec.top_db)
+    scale = cell_scale_db(spec.top_db)
     pinned = {
         _INPUT: [
             {
                 "quant_type": QuantType.QInt8,
                 "scale": np.array(scale, dtype=np.float32),
-                "zero_point": np.array(INPUT_ZERO_POINT, dtype=np.int8),
+                "zero_point": np.array(CELL_ZERO_POINT, dtype=np.int8),
             }
         ]
     }
@@ -109,11 +108,11 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
         tempfile.TemporaryDirectory() as folder,
     ):
         path = Path(folder) / "model.onnx"
-        ranges = _ranges(float_model, windows, scale, Path(folder))
+        ranges = _ranges(float_model, windows, spec.top_db, Path(folder))
         quantize_static(
             onnx.load_from_string(float_model),
             path,
-            _Reader(windows[:1], scale),  # ranges are given below
+            _Reader(windows[:1], spec.top_db),  # ranges are given below
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,
@@ -125,7 +124,7 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
     output_scale, output_zero_point = _strip_ends(model)
     contract = {
         "input_scale_db": repr(scale),
-        "input_zero_point": str(INPUT_ZERO_POINT),
+        "input_zero_point": str(CELL_ZERO_POINT),
         "output_scale": repr(output_scale),
         "output_zero_point": str(output_zero_point),
     }
@@ -133,7 +132,7 @@ def int8_onnx(float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendS
 
 
 def _ranges(
-    float_model: bytes, windows: npt.NDArray[np.int8], scale_db: float, folder: Path
+    float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, folder: Path
 ) -> dict[str, list[dict[str, np.float32]]]:
     """Return the range of each activation as onnxruntime's quantizer takes it."""
     (folder / "float.onnx").write_bytes(float_model)
@@ -142,7 +141,7 @@ def _ranges(
     names = [output.name for output in session.get_outputs()]
     lows: dict[str, list[Any]] = {}
     highs: dict[str, list[Any]] = {}
-    reader = _Reader(windows, scale_db)
+    reader = _Reader(windows, top_db)
     while (given := reader.get_next()) is not None:
         for name, value in zip(names, session.run(names, given), strict=True):
             for ending, values in (("_ReduceMin", lows), ("_ReduceMax", highs)):
@@ -158,8 +157,8 @@ def _ranges(
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base class
     """Calibration windows one by one, as float32 dB above the floor."""
 
-    def __init__(self, windows: npt.NDArray[np.int8], scale_db: float) -> None:
-        self._scale_db = scale_db
+    def __init__(self, windows: npt.NDArray[np.int8], top_db: int) -> None:
+        self._top_db = top_db
         self._windows: Iterator[npt.NDArray[np.int8]] = iter(windows)
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
@@ -167,7 +166,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped base clas
         cells = next(self._windows, None)
         if cells is None:
             return None
-        return {_INPUT: dequantize(cells, self._scale_db, INPUT_ZERO_POINT)[None, None]}
+        return {_INPUT: cells_to_db(cells, self._top_db)[None, None]}
 
 
 def _strip_ends(model: onnx.ModelProto) -> tuple[float, int]:

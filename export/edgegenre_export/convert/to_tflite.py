@@ -10,11 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre_export.check.run_models import INPUT_ZERO_POINT, input_scale_db
 from edgegenre_export.quantize.fixed_ranges import activation_range
 from edgegenre_export.silence import converter
 from edgegenre_runtime.frontend import FrontendSpec
-from edgegenre_runtime.network.quantization import dequantize
+from edgegenre_runtime.frontend.decibels import cell_scale_db, cells_to_db
 
 from .tensor_names import short_names
 
@@ -110,8 +109,8 @@ def _quantize(float_model: bytes, windows: npt.NDArray[np.int8], top_db: int, ac
     manager.load_quantization_recipe(chosen)
     calibration = calibrator.Calibrator(float_model, num_threads=1, qsv_update_func=_collect)
     name, tensor = _input_names(float_model)
-    scale = input_scale_db(top_db)
-    samples = [{name: dequantize(cells, scale, INPUT_ZERO_POINT)[None, :, :, None]} for cells in windows]
+    scale = cell_scale_db(top_db)
+    samples = [{name: cells_to_db(cells, top_db)[None, :, :, None]} for cells in windows]
     calibration.calibrate({"serving_default": samples}, manager)
     seen: dict[str, Any] = calibration.get_model_qsvs()
     logits = seen[_output_name(float_model)]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import fx, nn
 
-from edgegenre_export.check.run_models import windows_db
+from edgegenre.evaluate.scoring import network_input
 
 from .fixed_ranges import QUANTILE
 
@@ -48,7 +48,7 @@ def equalize(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn
     except Exception:  # fx raises what the traced code raises: control flow that depends on values
         return even
     chosen = cells[:: max(1, len(cells) // _WINDOWS)]
-    db = windows_db(chosen, top_db)
+    db = network_input(chosen, top_db)
     watch = _Watch(traced)
     with torch.inference_mode():
         watch.run(db)

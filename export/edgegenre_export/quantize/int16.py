@@ -6,8 +6,8 @@ they enter as ``cell + 128``, exactly.
 
 from __future__ import annotations
 
-from edgegenre_export.check.run_models import input_scale_db
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.frontend.decibels import cell_scale_db
 from edgegenre_runtime.inspect.model_report import ModelReport
 
 __all__ = ["require_int8x16"]
@@ -22,9 +22,9 @@ def require_int8x16(model_report: ModelReport, top_db: int) -> None:
         for tensor in (given, made)
         if tensor.dtype != "int16"
     ]
-    if (given.scale, given.zero_point) != (input_scale_db(top_db), 0):
+    if (given.scale, given.zero_point) != (cell_scale_db(top_db), 0):
         faults.append(
-            f"input scale and zero point are {given.scale}, {given.zero_point}, not {input_scale_db(top_db)}, 0"
+            f"input scale and zero point are {given.scale}, {given.zero_point}, not {cell_scale_db(top_db)}, 0"
         )
     if faults:
         raise ExportError(f"the {model_report.format} model is not int8 with int16 activations: {faults[0]}")

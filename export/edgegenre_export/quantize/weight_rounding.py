@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgegenre_export.check.run_models import windows_db
+from edgegenre.evaluate.scoring import network_input
 
 from .fixed_ranges import activation_range
 
@@ -51,7 +51,7 @@ def round_weights(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) 
     rounded = copy.deepcopy(network)
     trained = dict(network.named_modules())
     chosen = cells[:: max(1, len(cells) // _WINDOWS)]
-    db = windows_db(chosen, top_db)
+    db = network_input(chosen, top_db)
     hooks = []
     for name, layer in list(rounded.named_modules()):
         if not _is_rounded(layer):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend import FrontendSpec, Window
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 
 __all__ = ["NOISE", "NOT_GENRES", "SILENCE", "UNCERTAIN", "LevelGate", "is_steady_noise", "uncertain_below"]
 
@@ -62,10 +63,10 @@ def is_steady_noise(window: Window, spec: FrontendSpec) -> bool:
     color, and at least 4 dB for the windows of the GTZAN clips that were looked at; the border is 3 dB. Bands that lie
     at the window's floor do not count.
     """
-    heard = np.median(window.cells, axis=1) > -128
+    heard = np.median(window.cells, axis=1) > CELL_ZERO_POINT
     if not heard.any():
         return True
-    deviation_db = window.cells[heard].std(axis=1, dtype=np.float64) * (spec.top_db / 255)
+    deviation_db = window.cells[heard].std(axis=1, dtype=np.float64) * cell_scale_db(spec.top_db)
     return bool(np.median(deviation_db) < _STEADY_DB)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from edgegenre_runtime.errors import SpecError
 
-__all__ = ["FFT_SIZES", "PRESETS", "SPEC_VERSION", "FrontendSpec", "preset"]
+__all__ = ["FFT_SIZES", "PRESETS", "SPEC_VERSION", "TOP_DB", "FrontendSpec", "preset"]
 
 SPEC_VERSION = 1
+TOP_DB = 80
+"""Range below a window's maximum that the released front-ends keep, in dB."""
 FFT_SIZES = (8, 32, 128, 512, 2048, 8192)
 """Twice a power of four: the real FFT is a half-length complex radix-4 one."""
 
@@ -53,7 +55,7 @@ class FrontendSpec:
     fmin_hz: int = 0
     fmax_hz: int = 11025
     frames_per_window: int = 128
-    top_db: int = 80
+    top_db: int = TOP_DB
     silence_dbfs: int = -70
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import SpecError
 
+from .decibels import Q9_PER_DB
 from .spec import PRESETS, FrontendSpec, preset
 
 __all__ = ["LOG2_SEGMENT_BITS", "POWER_SHIFT", "Tables", "design", "mel_weights", "released"]
@@ -185,7 +186,6 @@ def design(spec: FrontendSpec) -> Tables:
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N) / N)
     sine = np.sin(2 * np.pi * np.arange(N // 4 + 1) / N)
     octave_segments = np.arange(2**LOG2_SEGMENT_BITS + 1) / 2**LOG2_SEGMENT_BITS
-    q9_per_db = 512.0 * np.log2(10.0) / 10.0
     sine_power = (2**15 * 10 ** (spec.silence_dbfs / 20) * N / 4) ** 2
     return Tables(
         spec=spec,
@@ -193,8 +193,8 @@ def design(spec: FrontendSpec) -> Tables:
         quarter_sine_q31=np.minimum(np.rint(sine * 2**31), 2**31 - 1).astype(np.int32),
         log2_q15=np.rint(np.log2(1 + octave_segments) * 2**15).astype(np.uint16),
         silence_q9=int(np.rint(512 * np.log2(sine_power * _peak_weight_at(spec, 1000.0)))),
-        norm_gain_q22=int(np.rint(255.0 / (spec.top_db * q9_per_db) * 2**22)),
-        norm_limit_q9=int(np.rint(spec.top_db * q9_per_db)),
+        norm_gain_q22=int(np.rint(255.0 / (spec.top_db * Q9_PER_DB) * 2**22)),
+        norm_limit_q9=int(np.rint(spec.top_db * Q9_PER_DB)),
         **_bands(spec),
     )
 

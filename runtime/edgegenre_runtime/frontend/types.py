@@ -50,7 +50,7 @@ class Window:
     Attributes
     ----------
     cells
-        int8 [n_mels, frames_per_window]; real value is ``(cells + 128) * top_db / 255`` dB above the floor.
+        int8 [n_mels, frames_per_window]; dB above the floor by :func:`.decibels.cells_to_db`.
     is_silence
         Whether the loudest cell is below the spec's silence threshold.
     spec_hash

@@ -15,6 +15,7 @@ from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.audio.sound_gate import SILENCE
 from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageError
 from edgegenre_runtime.frontend import Clip, Window
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 
 from .bundle import Bundle, read_bundle
 from .interpreters import load_backend
@@ -128,8 +129,8 @@ class GenreClassifier:
         scale, zero_point = backend.input_quantization
         is_window = (
             backend.input_shape == (spec.n_mels, spec.frames_per_window)
-            and np.float32(scale) == np.float32(spec.top_db / 255)
-            and zero_point == -128
+            and float(np.float32(scale)) == cell_scale_db(spec.top_db)
+            and zero_point == CELL_ZERO_POINT
         )
         if not (is_window and backend.output_shape == (1, len(self.labels))):
             raise BundleError(

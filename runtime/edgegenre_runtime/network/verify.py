@@ -20,6 +20,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend import LogMel, Tables, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 
 from .bundle import Bundle, read_bundle
 from .interpreters import quiet_stderr
@@ -151,7 +152,7 @@ def _run(model: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:
     given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     outputs = []
     for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
-        steps = cells.astype(np.int16) + 128
+        steps = cells.astype(np.int16) - CELL_ZERO_POINT
         values: npt.NDArray[Any]
         if given["dtype"] is np.int8:
             values = cells
@@ -160,7 +161,7 @@ def _run(model: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:
         elif int(np.prod(given["shape"])) == len(pcm):
             values = pcm / np.float32(32768)
         else:
-            values = steps * np.float32(bundle.tables.spec.top_db / 255)
+            values = cells_to_db(cells, bundle.tables.spec.top_db)
         interpreter.set_tensor(given["index"], values.reshape(given["shape"]).astype(given["dtype"]))
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(made["index"])[0])

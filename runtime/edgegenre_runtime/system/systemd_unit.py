@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.atomic_write import written_beside
+from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.live.listen_options import is_live
 
 __all__ = ["install", "unit_text"]
@@ -173,16 +174,11 @@ def _quoted(word: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written ({(error.strerror or str(error)).lower()}): run it with sudo, or print the unit "
-            "with  --install-service -"
-        ) from error
+        with written_beside(path, mode=0o644) as file:
+            file.write(text.encode())
+    except DataError as error:
+        raise UsageError(f"{error}: run it with sudo, or print the unit with  --install-service -") from error
 
 
 def _hidden_folder(path: Path) -> Path | None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from edgegenre.augment.spectrogram import (
     AUGMENT_PRESETS,
-    DB_PER_Q9,
     AugmentConfig,
     add_noise,
     augment_preset,
@@ -20,11 +19,11 @@ from edgegenre.augment.spectrogram import (
     mixup,
     pitch_shift,
     time_stretch,
-    to_q9,
 )
 from edgegenre.data.feature_cache import crop
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import log_mel, normalize, released
+from edgegenre_runtime.frontend.decibels import db_to_q9, q9_to_db
 
 TABLES = released("wide9s")
 SPEC = TABLES.spec
@@ -89,7 +88,7 @@ def test_stretch_keeps_both_ends_and_moves_an_onset():
 
 
 def test_an_octave_up_moves_a_tone_to_twice_its_frequency():
-    low, high = (tone(hz)[:, 20].astype(np.float32) * DB_PER_Q9 for hz in (1500, 3000))
+    low, high = (q9_to_db(tone(hz)[:, 20]) for hz in (1500, 3000))
     shifted = pitch_shift(np.repeat(low[:, None], 3, axis=1), 12.0, SPEC)
     assert abs(int(shifted[:, 0].argmax()) - int(high.argmax())) <= 1
     assert np.array_equal(pitch_shift(shifted, 0.0, SPEC), shifted)
@@ -112,7 +111,7 @@ def test_a_pass_band_leaves_the_inside_alone():
 
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
 def test_noise_has_the_ratio_asked_for(snr_db):
-    music = tone(440)[:, :100].astype(np.float32) * np.float32(DB_PER_Q9)
+    music = q9_to_db(tone(440)[:, :100])
     noisy = add_noise(music, snr_db, SPEC, np.random.default_rng(0))
     power, clean = 10 ** (noisy.astype(np.float64) / 10), 10 ** (music.astype(np.float64) / 10)
     assert 10 * math.log10(clean.mean() / (power - clean).mean()) == pytest.approx(snr_db, abs=0.01)
@@ -120,7 +119,7 @@ def test_noise_has_the_ratio_asked_for(snr_db):
 
 
 def test_masks_hold_the_mean_and_are_no_wider_than_allowed(frames):
-    db = frames[:, :128].astype(np.float32) * DB_PER_Q9
+    db = q9_to_db(frames[:, :128])
     config = AugmentConfig(time_masks=1, time_mask_frames=10, band_masks=1, band_mask_bands=5)
     for seed in range(20):
         out = mask(db, config, 80, np.random.default_rng(seed))
@@ -145,7 +144,7 @@ def test_mixup_is_convex_in_targets_and_keeps_the_contract():
 
 
 def test_q9_round_trip(frames):
-    assert np.array_equal(to_q9(frames.astype(np.float32) * np.float32(DB_PER_Q9)), frames)
+    assert np.array_equal(db_to_q9(q9_to_db(frames)), frames)
 
 
 def test_wrong_settings_are_refused():

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgegenre.atomic_write import written_beside
 from edgegenre.data.dataset import SPLIT_NAMES, Dataset, Track, open_dataset, read_manifest, scan_folder
 from edgegenre.data.split import Split, load_split, save_split, split_tracks
 from edgegenre_runtime.errors import DataError, UsageError
@@ -214,23 +213,6 @@ def test_what_is_no_split_file(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_bytes(content)
         with pytest.raises(DataError, match="not a split file"):
             load_split(tmp_path / "x.json")
-
-
-def _write_to_a_full_disk(path: Path) -> None:
-    with written_beside(path) as handle:
-        handle.write(b"new")
-        raise OSError(28, "No space left on device")
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_text("old")
-    with pytest.raises(DataError, match="no space left"):
-        _write_to_a_full_disk(path)
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
-    with pytest.raises(DataError, match=r"cannot write \(no such file"), written_beside(tmp_path / "missing" / "a"):
-        pass
 
 
 def test_split_names_are_the_fields_of_a_split() -> None:

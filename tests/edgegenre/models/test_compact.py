@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgegenre.checkpoint import Checkpoint
-from edgegenre.evaluate.scoring import cells_to_db
+from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
 from edgegenre.toy.styles import STYLES
 from edgegenre_export import export_bundle, require_int8
@@ -22,7 +22,7 @@ N_WINDOWS = 8 * len(LABELS)
 def fit(network, cells, labels, steps=30):
     """Train for a few steps: random weights have answers too close to call, so int8 would change them."""
     generator = torch.Generator().manual_seed(0)
-    db = cells_to_db(cells, 80)
+    db = network_input(cells, 80)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     network.train()
     for _ in range(steps):

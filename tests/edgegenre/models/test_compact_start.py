@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from edgegenre.data.clips import read_clip
 from edgegenre.data.windows import cut_windows
-from edgegenre.evaluate.scoring import cells_to_db
+from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.mn04_input import PEAK_DB, design_mel_map
@@ -110,7 +110,7 @@ def test_real_weights_hear_alike_in_both_networks(shared_dir):
     load_weights(teacher, path, keep_head=True)
     tables = released("wide9s")
     pcm = read_clip(shared_dir / "data" / "gtzan" / "clips" / "disco.00000.flac", 22050).pcm
-    x = cells_to_db(cut_windows(log_mel(pcm, tables).frames_q9, tables), 80)
+    x = network_input(cut_windows(log_mel(pcm, tables).frames_q9, tables), 80)
     with torch.inference_mode():
         ours, theirs = student.features[:4](x), teacher.features[:4](teacher.mels(x))
     assert ours.shape == theirs.shape

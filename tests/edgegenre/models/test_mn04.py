@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgegenre.data.clips import read_clip
-from edgegenre.evaluate.scoring import cells_to_db
+from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
 from edgegenre.models.mn04_input import PEAK_DB, KaldiMels, design_mel_map
 from edgegenre.pretrained import load_weights
@@ -57,7 +57,7 @@ def test_noise_comes_out_as_its_own_front_end_hears_it(color):
     pcm = np.rint(at_22k * scale * 32767).astype(np.int16)
     frames = log_mel(pcm, TABLES).frames_q9
     cells = np.stack([normalize(frames[:, s : s + 128], TABLES).cells for s in range(0, 640, 128)])
-    ours = KaldiMels()(cells_to_db(cells, SPEC.top_db)).double().mean(dim=(0, 1, 3)).numpy()
+    ours = KaldiMels()(network_input(cells, SPEC.top_db)).double().mean(dim=(0, 1, 3)).numpy()
     heard = slice(0, 114)
     difference_db = (ours - theirs)[heard] * 5 * 10 / np.log(10)
     assert difference_db.std() < 0.7
@@ -93,7 +93,7 @@ def test_it_hears_music_in_music_through_our_windows(shared_dir):
         frames = log_mel(read_clip(path, SPEC.sample_rate_hz).pcm, TABLES).frames_q9
         cells = np.stack([normalize(frames[:, s : s + 128], TABLES).cells for s in range(0, 1024, 128)])
         with torch.inference_mode():
-            logits = network(cells_to_db(cells, SPEC.top_db)).mean(dim=0)
+            logits = network(network_input(cells, SPEC.top_db)).mean(dim=0)
         assert int(logits.argmax()) == MUSIC, path.name
         assert torch.sigmoid(logits[MUSIC]) > 0.5
         assert torch.sigmoid(logits[SPEECH]) < 0.3
