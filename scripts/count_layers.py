@@ -17,6 +17,7 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from edgegenre_bench.emulate.network_instructions import count_network
+from edgegenre_runtime.inspect.markdown import markdown_table
 
 
 def _first(content: bytes, count: int) -> tuple[bytes, str]:
@@ -49,13 +50,14 @@ def main(path: Path, cpu: str) -> None:
             sizes.append(size)
             counts.append(count_network(part, cpu))
             print(f"{count} of {n_operators}: {counts[-1]}", file=sys.stderr)
-    print(f"| image | operators | million instructions, {cpu} | share |\n|---|---|---|---|")
+    rows = []
     sizes = [size or sizes[i + 1] for i, size in enumerate(sizes)]
     end = before = 0
     for size, group in groupby(sizes):
         start, end = end, end + len(list(group))
         added, before = counts[end - 1] - before, counts[end - 1]
-        print(f"| {size} | {start + 1} to {end} | {added / 1e6:.2f} | {added / counts[-1]:.0%} |")
+        rows.append((size, f"{start + 1} to {end}", f"{added / 1e6:.2f}", f"{added / counts[-1]:.0%}"))
+    print(markdown_table(("image", "operators", f"million instructions, {cpu}", "share"), rows))
 
 
 if __name__ == "__main__":

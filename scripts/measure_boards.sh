@@ -26,9 +26,9 @@ for device in rpi4 rpi5; do
     "${edgegenre[@]}" bench emulate "${music[@]}" --device "$device" --peers --out "$results/$device.json"
 done
 if [ -f "$data" ]; then
-    "${edgegenre[@]}" bench parity --data "$data" --emulate rpi4 --emulate rpi5 --out "$results/zz-parity.json"
+    "${edgegenre[@]}" bench parity --data "$data" --emulate rpi4 --emulate rpi5 --out "$results/parity-cache.json"
 fi
 if [ ${#music[@]} -gt 0 ]; then
-    "${edgegenre[@]}" bench parity "${music[@]}" --suite --out "$results/zz-parity-clips.json"
+    "${edgegenre[@]}" bench parity "${music[@]}" --suite --out "$results/parity-clips.json"
 fi
 "${edgegenre[@]}" bench report --write README.md

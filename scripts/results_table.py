@@ -3,8 +3,8 @@
 
 Usage: scripts/results_table.py work/*/best.json > docs/candidates.md
 
-A run enters with what `edgegenre evaluate RUN DATA --part test --record` wrote into it; a run that was never told on
-the test part has a dash there.
+A run enters with what `edgegenre evaluate RUN DATA --part test --record` wrote into it; a run that was never
+evaluated on the test part has a dash there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from edgegenre_runtime.inspect.markdown import markdown_table
+
 _HEADS = ("run", "network", "seed", "valid", "test", "95 % interval", "weighted F1", "best epoch")
 
 
@@ -21,19 +23,18 @@ def main(paths: list[str]) -> None:
     """Print a Markdown table of the checkpoints' JSON files, the best on validation first, and their commands."""
     runs = [(Path(path).parent.name, json.loads(Path(path).read_text())) for path in paths]
     runs.sort(key=lambda run: -run[1]["meta"]["valid"]["track_accuracy"])
-    print("| " + " | ".join(_HEADS) + " |")
-    print("|" + "---|" * len(_HEADS))
+    rows = []
     for name, document in runs:
         meta = document["meta"]
         test = meta.get("metrics", {}).get("test")
-        told = ("—", "—", "—")
+        reported = ("—", "—", "—")
         if test is not None:
             low, high = test["track_accuracy_95"]
-            told = (f"{test['track_accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{test['weighted_f1']:.4f}")
+            reported = (f"{test['track_accuracy']:.4f}", f"{low:.3f} to {high:.3f}", f"{test['weighted_f1']:.4f}")
         options, valid = meta["options"], meta["valid"]["track_accuracy"]
         network, epochs = document["config"]["name"], f"{meta['best_epoch'] + 1} of {options['epochs']}"
-        cells = (name, network, str(options["seed"]), f"{valid:.4f}", *told, epochs)
-        print("| " + " | ".join(cells) + " |")
+        rows.append((name, network, options["seed"], f"{valid:.4f}", *reported, epochs))
+    print(markdown_table(_HEADS, rows))
     print("\nThe commands:\n")
     for name, document in runs:
         print(f"- `{name}`: `{_short(document['meta']['command'])}`")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edgegenre_runtime.frontend import FrontendSpec
+from edgegenre_runtime.inspect.multiply_adds import count_multiply_adds
 
 __all__ = ["Complexity", "format_complexity", "measure"]
 
@@ -57,10 +58,10 @@ def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
     spec
         Front-end: the window's shape, and what a frame is in seconds.
     """
-    calls: list[tuple[nn.Module, torch.Tensor]] = []
+    calls: list[tuple[nn.Module, torch.Tensor, torch.Tensor]] = []
     counted = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
     hooks = [
-        module.register_forward_hook(lambda layer, _, made: calls.append((layer, made)))
+        module.register_forward_hook(lambda layer, inputs, outputs: calls.append((layer, inputs[0], outputs)))
         for module in network.modules()
         if isinstance(module, counted)
     ]
@@ -70,23 +71,21 @@ def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
     finally:
         for hook in hooks:
             hook.remove()
-    bands, frames = (_field([layer for layer, _ in calls], axis) for axis in (0, 1))
+    bands, frames = (_field([layer for layer, _, _ in calls], axis) for axis in (0, 1))
     return Complexity(
         name=name,
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
-        n_macs=sum(_macs(layer, made) for layer, made in calls),
+        n_macs=sum(_macs(*call) for call in calls),
         field_bands=bands,
         field_frames=frames,
         field_s=((frames - 1) * spec.hop_samples + spec.n_fft) / spec.sample_rate_hz,
     )
 
 
-def _macs(layer: nn.Module, made: torch.Tensor) -> int:
-    if isinstance(layer, nn.Conv2d):
-        return made.numel() * layer.weight[0].numel()
-    if isinstance(layer, nn.Linear):
-        return made.numel() * layer.in_features
-    return 0
+def _macs(layer: nn.Module, inputs: torch.Tensor, outputs: torch.Tensor) -> int:
+    if not isinstance(layer, (nn.Conv2d, nn.Linear)):
+        return 0
+    return count_multiply_adds("weighted", inputs=inputs.shape, weights=layer.weight.shape, outputs=outputs.shape)
 
 
 def _field(layers: list[nn.Module], axis: int) -> int:

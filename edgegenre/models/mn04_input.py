@@ -25,20 +25,24 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from edgegenre_runtime.frontend import preset
 from edgegenre_runtime.frontend.spec import TOP_DB
+from edgegenre_runtime.frontend.tables import mel_edges_hz
 
 __all__ = ["PEAK_DB", "KaldiMels", "design_mel_map"]
 
 PEAK_DB = 28.0
 """Level of a window's loudest cell, dB of librosa's power mel at full scale 1: the median over ten clips of GTZAN."""
 
+_OURS = preset("wide9s")
+"""The map knows neither hop nor window length, so that it is the same for every preset."""
+
 _N_MELS = 128
-_OUR_RATE_HZ, _OUR_N_FFT = 22050, 2048
+_OUR_RATE_HZ, _OUR_N_FFT = _OURS.sample_rate_hz, _OURS.n_fft
 _RATE_HZ, _N_FFT, _WINDOW_SAMPLES, _TOP_HZ = 32000, 1024, 800, 15000.0
 _PRE_EMPHASIS = 0.97
 _FLOOR = 1e-5
 _FRAMES_FACTOR = 2.0
-_SLANEY_LINEAR_HZ, _SLANEY_BREAK_HZ, _SLANEY_RATIO = 200 / 3, 1000.0, 6.4 ** (1 / 27)
 _Float = npt.NDArray[np.float64]
 
 
@@ -58,7 +62,7 @@ def design_mel_map() -> tuple[_Float, _Float, npt.NDArray[np.bool_]]:
     total = triangles.sum(axis=1)
     centres_hz = triangles @ bins_hz / np.maximum(total, 1e-12)
     filled = (total > 0) & (centres_hz < _OUR_RATE_HZ / 2)
-    ours_hz = _slaney_centers_hz()
+    ours_hz = mel_edges_hz(_OURS)[1:-1]
     weights = np.stack([np.interp(centres_hz, ours_hz, row) for row in np.eye(_N_MELS)], axis=1) * filled[:, None]
     gain = np.abs(1 - _PRE_EMPHASIS * np.exp(-2j * np.pi * bins_hz / _RATE_HZ)) ** 2
     ours = _OUR_RATE_HZ / 2 * np.sum(np.hanning(_OUR_N_FFT + 1)[:-1] ** 2) / (_OUR_RATE_HZ / _OUR_N_FFT)
@@ -75,15 +79,6 @@ def _kaldi_triangles() -> tuple[_Float, _Float]:
     width = edges[1] - edges[0]
     rising, falling = (mel - edges[:-2, None]) / width, (edges[2:, None] - mel) / width
     return np.asarray(np.maximum(0, np.minimum(rising, falling))), bins_hz
-
-
-def _slaney_centers_hz() -> _Float:
-    """Return the centers of our bands in Hz: even steps below 1 kHz, even ratios above."""
-    break_mel = _SLANEY_BREAK_HZ / _SLANEY_LINEAR_HZ
-    top = break_mel + np.log(_OUR_RATE_HZ / 2 / _SLANEY_BREAK_HZ) / np.log(_SLANEY_RATIO)
-    mels = np.linspace(0, top, _N_MELS + 2)[1:-1]
-    above = _SLANEY_BREAK_HZ * _SLANEY_RATIO ** (mels - break_mel)
-    return np.asarray(np.where(mels < break_mel, mels * _SLANEY_LINEAR_HZ, above))
 
 
 class KaldiMels(nn.Module):

@@ -26,6 +26,7 @@ from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import normalize, released
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.frontend.numpy_reference import MelStream
+from edgegenre_runtime.inspect.markdown import markdown_table
 
 __all__ = [
     "TARGETS",
@@ -209,10 +210,8 @@ def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS
 
 def format_matrix(rows: Sequence[MatrixRow]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [f"Host: {platform.machine()}, {platform.system()}", ""]
-    lines += ["| build and processor | outcome | code | memory |", "|---|---|---|---|"]
-    lines += [f"| {row.target} | {row.outcome} | {row.path} | {row.memory} |" for row in rows]
-    return "\n".join(lines)
+    table = markdown_table(("build and processor", "outcome", "code", "memory"), map(dataclasses.astuple, rows))
+    return f"Host: {platform.machine()}, {platform.system()}\n\n{table}"
 
 
 def has_failed(rows: Sequence[MatrixRow]) -> bool:

@@ -26,6 +26,7 @@ from edgegenre_bench.measure import frontend_pipelines as guest
 from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, released
+from edgegenre_runtime.inspect.markdown import markdown_table
 
 from .arm64_userland import call
 from .qemu import CPUS, Progress, Userland, check_tools, prepare, run
@@ -198,19 +199,15 @@ def count_all(
 
 def format_instructions(rows: Sequence[InstructionCount]) -> str:
     """Return the counts as a Markdown table."""
-    lines = [
-        "Instructions on an emulated CPU (QEMU) to make log-mel frames; these are not times.",
-        "",
-        "| emulated CPU | front-end | million instructions per second of audio | × of C | spread of the runs |",
-        "|---|---|---|---|---|",
-    ]
+    heads = ("emulated CPU", "front-end", "million instructions per second of audio", "× of C", "spread of the runs")
+    cells = []
     for row in rows:
         ours = next(other for other in rows if other.cpu == row.cpu)
-        lines.append(
-            f"| {row.cpu} | {row.pipeline} | {row.per_second / 1e6:.2f} | {row.per_second / ours.per_second:.2f} "
-            f"| {row.spread:.4%} of {len(row.counts)} |"
-        )
-    return "\n".join(lines)
+        ratio = row.per_second / ours.per_second
+        spread = f"{row.spread:.4%} of {len(row.counts)}"
+        cells.append((row.cpu, row.pipeline, f"{row.per_second / 1e6:.2f}", f"{ratio:.2f}", spread))
+    table = markdown_table(heads, cells)
+    return f"Instructions on an emulated CPU (QEMU) to make log-mel frames; these are not times.\n\n{table}"
 
 
 def as_json(rows: Sequence[InstructionCount]) -> str:

@@ -78,7 +78,7 @@ def _has_delegate(model: bytes) -> bool:
 
 def _about(classifier: GenreClassifier) -> dict[str, Any]:
     return {
-        "executor": active_implementation(),
+        "implementation": active_implementation(),
         "path": native.NativeMelStream(classifier.tables).path,
         "has_delegate": _has_delegate(classifier.bundle.read("model_int8.tflite")),
     }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,11 @@ from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import Tables, log_mel, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import db_to_cells
+from edgegenre_runtime.inspect.markdown import markdown_table
 
 from .frontend_pipelines import scipy_log_mel
 from .librosa_path import librosa_windows
+from .timing import time_in_turn
 
 __all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_frontend", "time_all"]
 
@@ -92,28 +92,19 @@ def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:
 def time_all(tables: Tables, repeats: int = 41) -> FrontendCost:
     """Time one window through every pipeline, turn by turn in this process (OMP_NUM_THREADS=1 for one thread)."""
     pipelines = _pipelines(tables)
-    rows = [{name: _ms(run) for name, run in pipelines.items()} for _ in range(repeats + 2)][2:]
-    medians = {name: statistics.median(row[name] for row in rows) for name in pipelines}
-    return FrontendCost(medians, tables.spec.window_s, repeats)
-
-
-def _ms(run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return (time.perf_counter() - began) * 1e3
+    timings = time_in_turn({(name, 1): run for name, run in pipelines.items()}, warm_up=2, repeats=repeats)
+    return FrontendCost({timing.stage: timing.p50_ms for timing in timings}, tables.spec.window_s, repeats)
 
 
 def format_frontend(differences: Sequence[FrontendDifference], cost: FrontendCost) -> str:
     """Return both comparisons as Markdown."""
-    lines = ["| clip | cells within 1 step | mean difference, steps | largest |", "|---|---|---|---|"]
-    lines += [
-        f"| {row.name} | {row.within_one:.4%} | {row.mean_steps:.4f} | {row.largest_steps} |" for row in differences
-    ]
+    clips = [(r.name, f"{r.within_one:.4%}", f"{r.mean_steps:.4f}", r.largest_steps) for r in differences]
     longest = cost.median_ms["librosa (float32)"]
-    lines += [
-        f"\none window of {cost.audio_s:.1f} s to log-mel, medians of {cost.repeats} interleaved runs:\n",
-        "| front-end | ms | librosa's time over its |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {name} | {ms:.2f} | {longest / ms:.2f} |" for name, ms in cost.median_ms.items()]
-    return "\n".join(lines)
+    times = [(name, f"{ms:.2f}", f"{longest / ms:.2f}") for name, ms in cost.median_ms.items()]
+    return "\n\n".join(
+        [
+            markdown_table(("clip", "cells within 1 step", "mean difference, steps", "largest"), clips),
+            f"one window of {cost.audio_s:.1f} s to log-mel, medians of {cost.repeats} interleaved runs:",
+            markdown_table(("front-end", "ms", "librosa's time over its"), times),
+        ]
+    )

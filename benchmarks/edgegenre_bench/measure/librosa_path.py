@@ -16,6 +16,7 @@ from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec
+from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.network.classifier import GenreClassifier
 
 __all__ = ["ClipParity", "compare_clips", "format_parity", "librosa_windows"]
@@ -114,12 +115,14 @@ def compare_clips(
 
 def format_parity(rows: Sequence[ClipParity]) -> str:
     """Return the comparison as a Markdown table with a last line that counts the agreements."""
-    lines = ["| clip | integer path, int8 | float network on librosa | largest difference |", "|---|---|---|---|"]
-    for row in rows:
-        mark = "" if row.agrees else " **differs**"
-        lines.append(
-            f"| {row.name} | {row.int8_label} {row.int8_probability:.2f} | {row.float_label} "
-            f"{row.float_probability:.2f}{mark} | {row.largest_difference:.3f} |"
+    cells = [
+        (
+            row.name,
+            f"{row.int8_label} {row.int8_probability:.2f}",
+            f"{row.float_label} {row.float_probability:.2f}{'' if row.agrees else ' **differs**'}",
+            f"{row.largest_difference:.3f}",
         )
-    lines.append(f"\nsame top class on {sum(row.agrees for row in rows)} of {len(rows)} clips")
-    return "\n".join(lines)
+        for row in rows
+    ]
+    table = markdown_table(("clip", "integer path, int8", "float network on librosa", "largest difference"), cells)
+    return f"{table}\n\nsame top class on {sum(row.agrees for row in rows)} of {len(rows)} clips"

@@ -18,12 +18,12 @@ from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundl
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Clip, log_mel, normalize
+from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.classifier import default_bundle
 
 from .accuracy import measure_accuracy
 from .fresh_process import run_child
 from .machine import describe_machine, machine_state, versions
-from .multiply_adds import count_macs
 from .plan import Plan
 from .timing import time_in_turn, yardstick
 
@@ -42,7 +42,7 @@ def head(classifier: GenreClassifier, kind: str, device: str, command: str) -> d
         "device": device,
         "made_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": command,
-        "bundle": describe_bundle(classifier.bundle, count_macs(classifier.bundle.read(MODEL))),
+        "bundle": describe_bundle(classifier.bundle, inspect_tflite(classifier.bundle.read(MODEL)).n_macs),
         "golden": replay_golden(classifier),
     }
 

@@ -210,7 +210,7 @@ def compare_implementations(
 
 def _row(name: str, why_not: str = "") -> dict[str, Any]:
     return {
-        "executor": name,
+        "implementation": name,
         "why_not": why_not,
         "windows_agree": 0.0,
         "clips_agree": 0,

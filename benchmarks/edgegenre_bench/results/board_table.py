@@ -8,6 +8,7 @@ from typing import Any
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.network.bundle import Bundle
 
 from .budget import spent_on
@@ -55,7 +56,7 @@ def _model(result: dict[str, Any], bundle: Bundle) -> str:
 
 def _matrix(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
     heads = ("board", "network", "how", "mel", "network", "window", "real-time factor", "memory", "budget")
-    lines = [_line(heads), _line(["---"] * len(heads))]
+    rows = []
     for result in results:
         title = load_device(result["device"]).title if result["device"] else "a machine without profile"
         how, figures = (_measured if result["kind"] == "measured" else _emulated)(result)
@@ -63,8 +64,8 @@ def _matrix(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
         met = "met" if not missed else f"**missed**: {'; '.join(missed)}"
         if result["kind"] == "emulated":
             met += " (by estimate)"
-        lines.append(_line([title, _model(result, bundle), how, *figures, met]))
-    return "\n".join(lines)
+        rows.append([title, _model(result, bundle), how, *figures, met])
+    return markdown_table(heads, rows)
 
 
 def _absent(results: Sequence[dict[str, Any]]) -> str:
@@ -106,11 +107,10 @@ def _peers(results: Sequence[dict[str, Any]]) -> str:
         return ""
     names = list(dict.fromkeys(row["name"] for _, rows in columns for row in rows))
     heads = ["a second of audio through", *(head for head, _ in columns)]
-    lines = ["What people would use instead, as a multiple of this project's cost in the same run, one thread:", ""]
-    lines += [_line(heads), _line(["---"] * len(heads))]
-    for name in names:
-        lines.append(_line([name, *(_times(rows, name) for _, rows in columns)]))
-    return "\n".join(lines)
+    table = markdown_table(heads, ([name, *(_times(rows, name) for _, rows in columns)] for name in names))
+    return (
+        f"What people would use instead, as a multiple of this project's cost in the same run, one thread:\n\n{table}"
+    )
 
 
 def _times(rows: Sequence[dict[str, Any]], name: str) -> str:
@@ -120,55 +120,45 @@ def _times(rows: Sequence[dict[str, Any]], name: str) -> str:
 
 
 def _limits(results: Sequence[dict[str, Any]]) -> str:
-    lines = []
+    rows = []
     for result in results:
         if result["kind"] != "emulated" or result["limit"]["counted_over_limit"] is None:
             continue
         limit, device = result["limit"], load_device(result["device"])
-        lines.append(
-            _line(
-                [
-                    f"{device.title}, {result['emulator']['cpu']}",
-                    f"{limit['macs'] / 1e6:.1f} M",
-                    f"{limit['macs_per_instruction']}, {device.int8_instruction}",
-                    f"{limit['instructions'] / 1e6:.1f} M",
-                    f"{limit['counted_over_limit']:.2f}",
-                ]
+        rows.append(
+            (
+                f"{device.title}, {result['emulator']['cpu']}",
+                f"{limit['macs'] / 1e6:.1f} M",
+                f"{limit['macs_per_instruction']}, {device.int8_instruction}",
+                f"{limit['instructions'] / 1e6:.1f} M",
+                f"{limit['counted_over_limit']:.2f}",
             )
         )
-    if not lines:
-        return ""
     heads = ("network on", "multiply-adds", "a best instruction does", "least instructions", "counted over least")
-    return "\n".join([_line(heads), _line(["---"] * len(heads)), *lines])
+    return markdown_table(heads, rows) if rows else ""
 
 
 def _parity(results: Sequence[dict[str, Any]]) -> str:
     heads = ("emulated", "windows", "front-end values that differ", "largest difference of a logit", "other top class")
-    lines = []
+    rows = []
     for result in results:
         if result["kind"] != "emulated":
             continue
         parity, has_network = result["parity"], result["parity"]["has_network"]
-        lines.append(
-            _line(
-                [
-                    f"{result['device']}, {result['emulator']['cpu']}",
-                    f"{parity['windows']} of {parity['music']}" if parity["windows"] else parity["music"],
-                    str(parity["frontend_differs"]),
-                    f"{parity['network_max_lsb']} LSB" if has_network else "not run",
-                    str(parity["top1_differs"]) if has_network else "not run",
-                ]
+        rows.append(
+            (
+                f"{result['device']}, {result['emulator']['cpu']}",
+                f"{parity['windows']} of {parity['music']}" if parity["windows"] else parity["music"],
+                parity["frontend_differs"],
+                f"{parity['network_max_lsb']} LSB" if has_network else "not run",
+                parity["top1_differs"] if has_network else "not run",
             )
         )
-    return "\n".join([_line(heads), _line(["---"] * len(heads)), *lines]) if lines else ""
+    return markdown_table(heads, rows) if rows else ""
 
 
 def _suite(result: dict[str, Any]) -> str:
     return format_table(result["rows"], result["n_clips"], result["n_windows"], result["data"])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _parts(page: Path) -> tuple[str, str, str]:

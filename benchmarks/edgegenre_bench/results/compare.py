@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.inspect.markdown import markdown_table
 
 from .budget import spent_on
 from .result import MODEL, stage_of
@@ -147,10 +148,6 @@ def _budgets(base: dict[str, Any], other: dict[str, Any]) -> Iterator[Change]:
 
 def format_changes(name: str, changes: Sequence[Change]) -> str:
     """Return the changes as a Markdown table, regressions marked."""
-    lines = [f"| {name} | before | after | |", "|---|---|---|---|"]
-    lines += [
-        f"| {row.what} | {row.before} | {row.after} | {'**regression**' if row.is_regression else ''} |"
-        for row in changes
-    ]
+    rows = ((row.what, row.before, row.after, "**regression**" if row.is_regression else "") for row in changes)
     n = sum(row.is_regression for row in changes)
-    return "\n".join([*lines, "", f"{n} regression{'' if n == 1 else 's'}"])
+    return f"{markdown_table((name, 'before', 'after', ''), rows)}\n\n{n} regression{'' if n == 1 else 's'}"

@@ -8,29 +8,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgegenre_runtime.inspect.markdown import markdown_table
+
 __all__ = ["format_table"]
 
 
 def format_table(rows: Sequence[dict[str, Any]], n_clips: int, n_windows: int, data: str) -> str:
     """Return the rows as a Markdown table, with the names of changed clips below it."""
     heads = (
-        "executor",
+        "implementation",
         "windows as TFLite int8",
         "clips as it",
         "logit, at most",
         "probability, at most",
         "clips right",
     )
-    lines = [f"{n_windows} windows of {n_clips} clips, {data}:", ""]
-    lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    table = []
     for row in rows:
         if row["why_not"]:
-            cells = [row["executor"], row["why_not"], "", "", "", ""]
+            cells = [row["implementation"], row["why_not"], "", "", "", ""]
         else:
             lsb = "other scale" if row["max_lsb"] is None else f"{row['max_lsb']} LSB"
             right = "" if row["clips_right"] is None else f"{row['clips_right']}"
             share, difference = f"{row['windows_agree']:.2%}", f"{row['max_probability_difference']:.3f}"
-            cells = [row["executor"], share, f"{row['clips_agree']} of {n_clips}", lsb, difference, right]
-        lines.append("| " + " | ".join(cells) + " |")
+            cells = [row["implementation"], share, f"{row['clips_agree']} of {n_clips}", lsb, difference, right]
+        table.append(cells)
     changed = [f"{row['implementation']}: {', '.join(row['changed'])}." for row in rows if row["changed"]]
-    return "\n".join([*lines, "", "Changed clips. " + " ".join(changed) if changed else "No clip changed."])
+    return "\n\n".join(
+        [
+            f"{n_windows} windows of {n_clips} clips, {data}:",
+            markdown_table(heads, table),
+            "Changed clips. " + " ".join(changed) if changed else "No clip changed.",
+        ]
+    )

@@ -35,7 +35,7 @@ __all__ = [
     "write_result",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL = "model_int8.tflite"
 
 _TIMING = {
@@ -132,7 +132,7 @@ _PARITY: dict[str, Any] = {
     "n_clips": int,
     "rows": [
         {
-            "executor": str,
+            "implementation": str,
             "why_not": str,
             "windows_agree": float,
             "clips_agree": int,

@@ -13,6 +13,7 @@ import onnx
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from edgegenre_runtime.inspect.model_report import ModelReport, TensorRecord
+from edgegenre_runtime.inspect.multiply_adds import LayerKind, count_multiply_adds
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
 __all__ = ["ModelReport", "TensorRecord", "inspect_onnx", "inspect_tflite", "require_int8", "require_waveform"]
@@ -20,7 +21,12 @@ __all__ = ["ModelReport", "TensorRecord", "inspect_onnx", "inspect_tflite", "req
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose")
 """Operators that move values and change none: a quantizer behind one is as good as in front of it."""
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_WEIGHTED: dict[str, LayerKind] = {
+    "Conv": "weighted",
+    "ConvTranspose": "transposed",
+    "Gemm": "weighted",
+    "MatMul": "matmul",
+}
 
 
 def require_int8(model_report: ModelReport, top_db: int) -> None:
@@ -138,15 +144,13 @@ def _onnx_macs(graph: Any, constants: dict[str, Any]) -> int:
     shapes |= {name: array.shape for name, array in constants.items()}
     n_macs = 0
     for node in graph.node:
-        if node.op_type not in _WEIGHTED:
-            continue
-        given, weights, made = shapes[node.input[0]], shapes[node.input[1]], math.prod(shapes[node.output[0]])
-        n_macs += {
-            "Conv": made * math.prod(weights[1:]),  # weights [out, in / groups, height, width]
-            "ConvTranspose": math.prod(given) * math.prod(weights[1:]),  # weights [in, out / groups, height, width]
-            "Gemm": made * math.prod(weights) // shapes[node.output[0]][-1],
-            "MatMul": made * given[-1],
-        }[node.op_type]
+        if node.op_type in _WEIGHTED:
+            inputs, weights, outputs = (shapes[name] for name in (*node.input[:2], node.output[0]))
+            if (
+                node.op_type == "Gemm"
+            ):  # [in, out], or [out, in] with transB: the other axis than the output's is summed
+                weights = (outputs[-1], math.prod(weights) // outputs[-1])
+            n_macs += count_multiply_adds(_WEIGHTED[node.op_type], inputs=inputs, weights=weights, outputs=outputs)
     return n_macs
 
 

@@ -7,6 +7,8 @@ import html
 import re
 from collections.abc import Sequence
 
+from edgegenre_runtime.inspect.markdown import markdown_table
+
 __all__ = ["Block", "Code", "Items", "Table", "Text", "Title", "to_html", "to_markdown"]
 
 _STYLE = """
@@ -71,8 +73,7 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Items):
         return "\n".join(f"- {item}" for item in block.items)
     if isinstance(block, Table):
-        rows = [block.head, ["---"] * len(block.head), *block.rows]
-        return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+        return markdown_table(block.head, block.rows)
     if isinstance(block, Code):
         return f"```{block.language}\n{block.text.rstrip()}\n```"
     return block.text

@@ -20,7 +20,7 @@ from edgegenre_runtime.errors import SpecError
 from .decibels import Q9_PER_DB
 from .spec import PRESETS, FrontendSpec, preset
 
-__all__ = ["LOG2_SEGMENT_BITS", "POWER_SHIFT", "Tables", "design", "mel_weights", "released"]
+__all__ = ["LOG2_SEGMENT_BITS", "POWER_SHIFT", "Tables", "design", "mel_edges_hz", "mel_weights", "released"]
 
 LOG2_SEGMENT_BITS = 6
 """The log2 table has ``2**6`` straight segments to an octave."""
@@ -140,12 +140,11 @@ def released(name: str) -> Tables:
     return tables
 
 
-def mel_weights(spec: FrontendSpec) -> npt.NDArray[np.float64]:
-    """Return Slaney's triangular mel weights with area norm, float64 [n_mels, n_bins].
+def mel_edges_hz(spec: FrontendSpec) -> npt.NDArray[np.float64]:
+    """Return the corners of the mel triangles in Hz, float64 [n_mels + 2]; ``[1:-1]`` are the bands' centers.
 
     Source: Slaney, *Auditory Toolbox* (1998): linear to 1 kHz at 200/3 Hz a mel, then logarithmic with
-    27 mels to a factor of 6.4; each triangle has unit area over frequency. Equals
-    ``librosa.filters.mel(htk=False, norm="slaney")``.
+    27 mels to a factor of 6.4.
     """
     hz_per_mel, knee_hz, log_step = 200.0 / 3.0, 1000.0, np.log(6.4) / 27.0
 
@@ -154,7 +153,15 @@ def mel_weights(spec: FrontendSpec) -> npt.NDArray[np.float64]:
 
     mels = np.linspace(to_mel(spec.fmin_hz), to_mel(spec.fmax_hz), spec.n_mels + 2)
     knee = knee_hz / hz_per_mel
-    edges_hz = np.where(mels < knee, mels * hz_per_mel, knee_hz * np.exp(log_step * (mels - knee)))
+    return np.asarray(np.where(mels < knee, mels * hz_per_mel, knee_hz * np.exp(log_step * (mels - knee))))
+
+
+def mel_weights(spec: FrontendSpec) -> npt.NDArray[np.float64]:
+    """Return triangular mel weights over :func:`mel_edges_hz` with area norm, float64 [n_mels, n_bins].
+
+    Each triangle has unit area over frequency. Equals ``librosa.filters.mel(htk=False, norm="slaney")``.
+    """
+    edges_hz = mel_edges_hz(spec)
     bins_hz = np.arange(spec.n_bins) * (spec.sample_rate_hz / spec.n_fft)
     low, mid, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     triangles = np.minimum((bins_hz - low) / (mid - low), (high - bins_hz) / (high - mid))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -10,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgegenre_runtime.errors import ExportError
 
 from .model_report import ModelReport, TensorRecord
+from .multiply_adds import count_multiply_adds
 
 __all__ = ["inspect_tflite"]
 
@@ -82,16 +82,17 @@ def _role(content: Any, graph: Any, index: int) -> str:
 
 def _macs(name: str, op: Any, graph: Any) -> int:
     """Return an operator's multiply-adds, from the shapes of what it takes and gives."""
-    given = [_shape(graph.tensors[i]) if i >= 0 else () for i in op.inputs]
-    n_made = math.prod(_shape(graph.tensors[op.outputs[0]]))
-    if name == "CONV_2D":  # weights [out, height, width, in / groups]
-        return n_made * math.prod(given[1][1:])
+    inputs = [_shape(graph.tensors[i]) if i >= 0 else () for i in op.inputs]
+    outputs = _shape(graph.tensors[op.outputs[0]])
+    if name in ("CONV_2D", "FULLY_CONNECTED"):  # weights [out, height, width, in / groups] and [out, in]
+        return count_multiply_adds("weighted", inputs=inputs[0], weights=inputs[1], outputs=outputs)
     if name == "DEPTHWISE_CONV_2D":  # weights [1, height, width, out]
-        return n_made * math.prod(given[1][1:3])
-    if name == "FULLY_CONNECTED":  # weights [out, in]
-        return n_made * given[1][-1]
+        _, height, width, channels = inputs[1]
+        return count_multiply_adds("weighted", inputs=inputs[0], weights=(channels, height, width), outputs=outputs)
     if name == "TRANSPOSE_CONV":  # shape, weights [out, height, width, in], input
-        return math.prod(given[2]) * math.prod(given[1][:3])
+        *spread, n_in = inputs[1]
+        return count_multiply_adds("transposed", inputs=inputs[2], weights=(n_in, *spread), outputs=outputs)
     if name == "BATCH_MATMUL":
-        return n_made * given[0][-2 if op.builtinOptions.adjX else -1]
+        summed = inputs[0][-2 if op.builtinOptions.adjX else -1]
+        return count_multiply_adds("matmul", inputs=(summed,), weights=(), outputs=outputs)
     return 0

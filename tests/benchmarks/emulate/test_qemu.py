@@ -45,7 +45,7 @@ mine = classifier.tables
 heard = log_mel(np.concatenate(list(file_blocks(wav, classifier.rate_hz))), mine).frames_q9
 cells = [normalize(heard[:, at : at + 128], mine).cells for at in range(0, heard.shape[1] - 127, 32)]
 np.savez(out, frames=frames, cells=window.cells, windows=cells, logits=[classifier.outputs(c) for c in cells])
-told = {"executor": active_implementation(), "path": native.NativeMelStream(tables).path, "label": answer.label}
+told = {"implementation": active_implementation(), "path": native.NativeMelStream(tables).path, "label": answer.label}
 print(json.dumps({**told, "interpreter": classifier.backend.name}))
 """
 
@@ -203,7 +203,7 @@ def test_the_aarch64_wheel_gives_the_bits_of_here(userland, device_site, tmp_pat
     for cpu in emulate.CPUS:
         argv = ["-c", IN_GUEST, wav, pcm_file, out]
         told = json.loads(emulate.run(userland, cpu, argv, path=[device_site]))
-        assert (told["executor"], told["path"], told["label"]) == ("c", "neon", label)
+        assert (told["implementation"], told["path"], told["label"]) == ("c", "neon", label)
         assert told["interpreter"] == "ai-edge-litert, XNNPACK"
         with np.load(out) as there:
             assert np.array_equal(there["frames"], frames)

@@ -13,15 +13,13 @@ from edgegenre_bench.measure import machine, plan
 from edgegenre_bench.measure import this_machine as board
 from edgegenre_bench.measure.accuracy import measure_accuracy
 from edgegenre_bench.measure.fresh_process import run_child
-from edgegenre_bench.measure.multiply_adds import count_macs
 from edgegenre_bench.measure.timing import time_in_turn
-from edgegenre_bench.results.result import MODEL, check_bundle, read_result, replay_golden, write_result
+from edgegenre_bench.results.result import check_bundle, read_result, replay_golden, write_result
 from edgegenre_bench.results.result_page import format_result, write_page
 from edgegenre_bench.results.svg import bars, lines
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import numpy_reference as mel
-from edgegenre_runtime.network.classifier import default_bundle
 
 TINY = plan.Plan("quick", 1, 4, (1, 2), 20, 1, 8, plan.Growth((60, 3600), (1, 3), (64,)))
 
@@ -123,15 +121,6 @@ def test_rounds_go_turn_by_turn_and_warm_up_is_not_counted():
     assert all(0 < row.least_ms <= row.p50_ms <= row.p90_ms <= row.p99_ms for row in rows)
     (slow,) = time_in_turn({("sleep", 1): lambda: time.sleep(0.004)}, warm_up=0, repeats=3)
     assert slow.least_ms >= 4
-
-
-def test_multiply_adds_are_those_of_the_trained_network():
-    from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
-    from edgegenre.evaluate.complexity import measure
-
-    checkpoint = load_checkpoint(default_checkpoint())
-    counted = count_macs((default_bundle() / MODEL).read_bytes())
-    assert counted == measure("shipped", to_module(checkpoint), checkpoint.spec).n_macs
 
 
 def test_accuracy_from_audio_and_from_its_cache_agree(toy_folder, tmp_path):

@@ -30,10 +30,10 @@ def windows(classifier, toy_folder):
 
 def test_every_implementation_answers_alike(classifier, windows):
     rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
-    named = {row["executor"]: row for row in rows}
+    named = {row["implementation"]: row for row in rows}
     ran = [row for row in rows if not row["why_not"]]
     assert {"TFLite int8, XNNPACK", "TFLite int8, reference kernels", "ONNX int8", "ONNX float", "torch float"} <= {
-        row["executor"] for row in ran
+        row["implementation"] for row in ran
     }
     assert named["TFLite int8, reference kernels"]["max_lsb"] <= 4
     assert named["ONNX float"]["max_lsb"] is None
@@ -49,7 +49,7 @@ def test_an_implementation_that_answers_otherwise_is_named_with_its_clips(classi
     right = suite.run_torch
     monkeypatch.setattr(suite, "run_torch", lambda *args: np.roll(right(*args), 1, axis=1))
     rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
-    torch_row = next(row for row in rows if row["executor"] == "torch float")
+    torch_row = next(row for row in rows if row["implementation"] == "torch float")
     assert torch_row["clips_agree"] == 0
     assert torch_row["changed"] == list(windows.names)
     assert f"torch float: {', '.join(windows.names)}." in format_table(rows, 4, 4, "toy")

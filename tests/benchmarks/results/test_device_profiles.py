@@ -42,7 +42,7 @@ def folder(monkeypatch, tmp_path):
     [
         ("cores = 4", 'cores = "four"', r"rpi4.toml.cpu.cores: must be a whole number"),
         ("cores = 4", "", "'cores' is missing"),
-        ("cores = 4", "cores = 4\ncolour = 1", "unknown key 'color'"),
+        ("cores = 4", "cores = 4\ncolor = 1", "unknown key 'color'"),
         ("clock_mhz = 1800", "clock_mhz = 0", "above 0"),
         ('kind = "linux"', 'kind = "toaster"', "'toaster' is unknown"),
         ("cores = 4", "cores = = 4", "not TOML"),

@@ -25,7 +25,7 @@ from edgegenre_runtime.frontend.power import bin_power
 from edgegenre_runtime.frontend.window import block_window
 from write_golden import lcg_pcm
 
-pytestmark = pytest.mark.usefixtures("executor")
+pytestmark = pytest.mark.usefixtures("implementation")
 GOLDEN = Path(__file__).parents[2] / "golden" / "frontend_v1"
 
 

@@ -13,7 +13,7 @@ from edgegenre_runtime.frontend.fft import real_fft
 from edgegenre_runtime.frontend.log2 import log2_q15
 from edgegenre_runtime.frontend.window import block_window, headroom_bits
 
-pytestmark = pytest.mark.usefixtures("executor")
+pytestmark = pytest.mark.usefixtures("implementation")
 RATE_HZ = 22050
 
 

@@ -9,7 +9,7 @@ from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec, MelStream, log_mel, normalize, released
 from edgegenre_runtime.frontend.tables import design
 
-pytestmark = pytest.mark.usefixtures("executor")
+pytestmark = pytest.mark.usefixtures("implementation")
 SMALL = design(FrontendSpec(n_fft=128, hop_samples=48, n_mels=8, frames_per_window=4))
 GAPS = design(FrontendSpec(n_fft=32, hop_samples=100, n_mels=4, frames_per_window=4))
 

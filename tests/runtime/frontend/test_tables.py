@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import PRESETS, FrontendSpec, Tables, preset, released
 from edgegenre_runtime.frontend.fft import digit_reversal, twiddles_q31
-from edgegenre_runtime.frontend.tables import design, mel_weights
+from edgegenre_runtime.frontend.tables import design, mel_edges_hz, mel_weights
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -33,6 +33,11 @@ def test_mel_weights_are_librosas():
         librosa.filters.mel(sr=22050, n_fft=2048, n_mels=128, dtype=np.float64),
     )
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-15)
+
+
+def test_mel_edges_are_librosas():
+    expected = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=11025)
+    np.testing.assert_allclose(mel_edges_hz(preset("wide9s")), expected, rtol=1e-12, atol=1e-9)
 
 
 def test_integer_weights_are_the_float_ones_to_half_a_unit_of_the_peak():
