@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,8 @@ from edgegenre_runtime.live.listen_options import add_options, is_live
 from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
 
 from .errors import EdgeGenreError
+from .outputs.records import json_line, prediction_record
+from .printable import printable
 
 __all__ = ["main"]
 
@@ -122,7 +123,7 @@ def _install_service(argv: Sequence[str], options: argparse.Namespace) -> int:
 
 
 def _print_error(error: EdgeGenreError) -> int:
-    print(f"edgegenre-run: {error}", file=sys.stderr)
+    print(f"edgegenre-run: {printable(str(error))}", file=sys.stderr)
     return 2
 
 
@@ -143,7 +144,8 @@ def _run_one(classifier: GenreClassifier, name: str, options: argparse.Namespace
     if options.json:
         n_windows = 0
         for prediction in predictions:
-            print(_json_line(name, prediction), flush=True)
+            sys.stdout.write(json_line(prediction_record(prediction, name)))
+            sys.stdout.flush()
             n_windows += 1
         if not n_windows:
             classifier.summarize((), name)  # raises: too short
@@ -163,23 +165,6 @@ def _with_progress(name: str, predictions: Iterator[Prediction]) -> Iterator[Pre
         yield prediction
     if is_watched:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _json_line(name: str, prediction: Prediction) -> str:
-    return json.dumps(
-        {
-            "source": name,
-            "start_s": round(prediction.start_s, 3),
-            "end_s": round(prediction.end_s, 3),
-            "label": prediction.label,
-            "probabilities": {label: round(p, 4) for label, p in prediction.probabilities.items()},
-            "dropped_samples": prediction.dropped_samples,
-            "is_repeated": prediction.is_repeated,
-            "mel_ms": round(prediction.mel_ms, 3),
-            "network_ms": round(prediction.network_ms, 3),
-        },
-        ensure_ascii=False,
-    )
 
 
 def _text_line(name: str, answer: FilePrediction) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from json_records import valid_records
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
@@ -51,7 +52,7 @@ def test_text_line(capsys, classifier, song):
 
 def test_json_lines(capsys, classifier, song):
     code, out, _ = run(capsys, "--json", song)
-    rows = [json.loads(line) for line in out.splitlines()]
+    rows = valid_records(out.splitlines())
     windows = classifier.predict_file(song).windows
     assert code == 0
     assert len(rows) == len(windows) >= 2

@@ -10,7 +10,7 @@ from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
 
-from .records import as_line, event_record, result_record
+from .records import event_record, json_line, result_record
 
 __all__ = ["RotatingLog"]
 
@@ -48,12 +48,12 @@ class RotatingLog:
 
     def result(self, result: LiveResult) -> None:
         """Write an answer."""
-        self._write(as_line(result_record(result, self._source)))
+        self._write(json_line(result_record(result, self._source)))
 
     def event(self, event: Event) -> None:
         """Write an event."""
         if event.kind != "output":  # also said by this very file
-            self._write(as_line(event_record(event, self._source)))
+            self._write(json_line(event_record(event, self._source)))
 
     def close(self) -> None:
         """Close the file."""

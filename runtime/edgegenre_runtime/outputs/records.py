@@ -1,15 +1,24 @@
-"""One answer or event as a JSON object: the schema of docs/runtime.md."""
+"""Answers and events as JSON objects, one schema for files and for listening: ``records.schema.json`` beside this file.
+
+Every object carries ``schema``, the version of the schema. A field is only ever added within a version; one that is
+removed or changes its meaning makes a new one.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
+import time
 from typing import Any
 
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.network.classifier import Prediction
+from edgegenre_runtime.printable import printable
 
-__all__ = ["as_line", "event_record", "result_record", "utc"]
+__all__ = ["SCHEMA_VERSION", "event_record", "json_line", "prediction_record", "result_record", "utc"]
+
+SCHEMA_VERSION = 1
 
 
 def utc(unix_s: float) -> str:
@@ -18,39 +27,46 @@ def utc(unix_s: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def result_record(result: LiveResult, source: str) -> dict[str, Any]:
-    """Return an answer's JSON object."""
+def _record(kind: str, unix_s: float, source: str) -> dict[str, Any]:
+    return {"schema": SCHEMA_VERSION, "kind": kind, "time": utc(unix_s), "source": printable(source)}
+
+
+def _answer(result: LiveResult | Prediction) -> dict[str, Any]:
     return {
-        "kind": "result",
-        "time": utc(result.unix_s),
-        "source": source,
         "start_s": round(result.start_s, 3),
         "end_s": round(result.end_s, 3),
         "label": result.label,
         "probabilities": {label: round(p, 4) for label, p in result.probabilities.items()},
-        "level_dbfs": round(result.level_dbfs, 1),
-        "rate_hz": result.rate_hz,
-        "captured_samples": result.captured_samples,
         "dropped_samples": result.dropped_samples,
-        "skipped_windows": result.skipped_windows,
         "is_repeated": result.is_repeated,
-        "capture_ms": round(result.capture_ms, 3),
         "mel_ms": round(result.mel_ms, 3),
         "network_ms": round(result.network_ms, 3),
     }
 
 
-def event_record(event: Event, source: str) -> dict[str, Any]:
-    """Return an event's JSON object."""
+def prediction_record(prediction: Prediction, source: str) -> dict[str, Any]:
+    """Return the JSON object of one window of a file."""
+    return _record("result", time.time(), source) | _answer(prediction)
+
+
+def result_record(result: LiveResult, source: str) -> dict[str, Any]:
+    """Return an answer's JSON object while listening: that of a file's window, and what only a live source has."""
     return {
-        "kind": "event",
-        "time": utc(event.unix_s),
-        "source": source,
-        "event": event.kind,
-        "message": event.message,
+        **_record("result", result.unix_s, source),
+        **_answer(result),
+        "level_dbfs": round(result.level_dbfs, 1),
+        "rate_hz": result.rate_hz,
+        "captured_samples": result.captured_samples,
+        "skipped_windows": result.skipped_windows,
+        "capture_ms": round(result.capture_ms, 3),
     }
 
 
-def as_line(record: dict[str, Any]) -> str:
+def event_record(event: Event, source: str) -> dict[str, Any]:
+    """Return an event's JSON object."""
+    return _record("event", event.unix_s, source) | {"event": event.kind, "message": printable(event.message)}
+
+
+def json_line(record: dict[str, Any]) -> str:
     """Return a JSON object on one line, with its end."""
     return json.dumps(record, ensure_ascii=False) + "\n"

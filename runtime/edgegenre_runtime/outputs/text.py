@@ -12,7 +12,7 @@ from typing import TextIO
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
 
-from .records import as_line, event_record, result_record
+from .records import event_record, json_line, result_record
 
 __all__ = ["JsonLines", "TextLines"]
 
@@ -26,13 +26,13 @@ class JsonLines:
     def result(self, result: LiveResult) -> None:
         """Write an answer."""
         with _reader_may_leave(self._stream):
-            self._stream.write(as_line(result_record(result, self._source)))
+            self._stream.write(json_line(result_record(result, self._source)))
             self._stream.flush()
 
     def event(self, event: Event) -> None:
         """Write an event."""
         with _reader_may_leave(self._stream):
-            self._stream.write(as_line(event_record(event, self._source)))
+            self._stream.write(json_line(event_record(event, self._source)))
             self._stream.flush()
         print(f"edgegenre-run: {event.message}", file=self._errors, flush=True)
 

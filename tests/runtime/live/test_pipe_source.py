@@ -1,6 +1,5 @@
 """Listening to a pipe, and what people do wrong: garbage, rates that are none, options that do not belong together."""
 
-import json
 import os
 import queue
 import signal
@@ -14,6 +13,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from json_records import valid_records
 from running import Running
 
 from edgegenre.toy.dataset import render
@@ -36,7 +36,7 @@ def listened(data, *arguments):
 
 
 def lines(done):
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return valid_records(done.stdout.splitlines())
 
 
 def test_a_pipe_is_answered_every_so_often_and_to_its_end():

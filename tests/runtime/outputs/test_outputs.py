@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from json_records import SCHEMA, valid_records
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
@@ -49,18 +50,21 @@ def test_json_lines_have_the_documented_fields():
     lines = JsonLines(out, err, "mic")
     lines.result(answer(dropped=7))
     lines.event(Event("lost", "gone", unix_s=1.7e9 + 0.25))
-    result, event = map(json.loads, out.getvalue().splitlines())
+    result, event = valid_records(out.getvalue().splitlines())
     assert result == {
-        "kind": "result", "time": "2023-11-14T22:13:20.000Z", "source": "mic", "start_s": 1.0, "end_s": 9.94,
+        "schema": 1, "kind": "result",
+        "time": "2023-11-14T22:13:20.000Z", "source": "mic", "start_s": 1.0, "end_s": 9.94,
         "label": "jazz", "probabilities": {"jazz": 0.75, 'ro"<ck>': 0.25}, "level_dbfs": -23.4, "rate_hz": 48000,
         "captured_samples": 480000, "dropped_samples": 7, "skipped_windows": 0, "is_repeated": False,
         "capture_ms": 0.1, "mel_ms": 1.0, "network_ms": 2.0,
     }  # fmt: skip
     when = "2023-11-14T22:13:20.250Z"
-    assert event == {"kind": "event", "time": when, "source": "mic", "event": "lost", "message": "gone"}
+    assert event == {"schema": 1, "kind": "event", "time": when, "source": "mic", "event": "lost", "message": "gone"}
     assert err.getvalue() == "edgegenre-run: gone\n"
     documented = (Path(__file__).parents[3] / "docs" / "runtime.md").read_text("utf-8")
-    for field in (*result, *event):
+    fields = {**SCHEMA["$defs"]["result"]["properties"], **SCHEMA["$defs"]["event"]["properties"]}
+    assert set(result) | set(event) | {"confidence"} == set(fields)
+    for field in fields:
         assert f"| `{field}` |" in documented, field
 
 
