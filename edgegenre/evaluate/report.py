@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
 
 from .metrics import Metrics
@@ -20,15 +19,6 @@ from .run import Comparison, Evaluation
 __all__ = ["format_comparison", "format_evaluation", "format_robustness", "write_report"]
 
 _ROBUSTNESS_HEADS = ("condition", "accuracy      ", "changed", "lost", "gained", "mean shift")
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; }
-code { background: #f3f3f3; padding: .1em .3em; overflow-wrap: anywhere; }
-.plots { display: flex; flex-wrap: wrap; gap: 1em; }
-"""
 
 
 def format_evaluation(evaluation: Evaluation) -> str:
@@ -107,21 +97,15 @@ def write_report(
         The file cannot be written.
     """
     title = f"{Path(evaluation.model).name} on {Path(evaluation.data).name}, {evaluation.part}"
-    body = [f"<h1>{html.escape(title)}</h1>", f"<p>Measured by <code>{html.escape(command)}</code></p>"]
-    body += [*_figures(evaluation), *_plots(evaluation)]
+    blocks: list[Block] = [Title(1, escape_marks(title)), Text(f"Measured by `{command}`")]
+    blocks += [*_figures(evaluation), _plots(evaluation)]
     if other is not None:
-        body += _against(evaluation, *other)
+        blocks += _against(evaluation, *other)
     for what, rows in (robustness or {}).items():
-        body += [f"<h2>Robustness: {html.escape(what)}</h2>", _table(_ROBUSTNESS_HEADS, _robustness_cells(rows))]
-    body += _mistakes(evaluation)
-    document = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n"
-        "</body></html>\n"
-    )
+        blocks += [Title(2, escape_marks(f"Robustness: {what}")), _table(_ROBUSTNESS_HEADS, _robustness_cells(rows))]
+    blocks += _mistakes(evaluation)
     with written_beside(path) as handle:
-        handle.write(document.encode("utf-8", "backslashreplace"))
+        handle.write(to_html(title, blocks).encode("utf-8", "backslashreplace"))
 
 
 def _robustness_cells(rows: Sequence[RobustnessRow]) -> list[tuple[str, ...]]:
@@ -138,24 +122,24 @@ def _robustness_cells(rows: Sequence[RobustnessRow]) -> list[tuple[str, ...]]:
     ]
 
 
-def _figures(evaluation: Evaluation) -> list[str]:
+def _figures(evaluation: Evaluation) -> list[Block]:
     def row(what: str, m: Metrics) -> tuple[Any, ...]:
         interval = f"{m.accuracy_95[0]:.3f} to {m.accuracy_95[1]:.3f}" if what == "tracks" else "—"
         return what, m.n, f"{m.accuracy:.4f}", interval, f"{m.weighted_f1:.4f}", f"{m.calibration.ece:.4f}"
 
     tracks = evaluation.tracks
     heads = ("over", "n", "accuracy", "95 % interval (Wilson)", "weighted F1", "ECE")
-    dropped = f"<p>{evaluation.dropped} tracks left out: the label map has no class for them.</p>"
+    dropped = Text(f"{evaluation.dropped} tracks left out: the label map has no class for them.")
     return [
         _table(heads, [row("tracks", tracks), row("windows", evaluation.windows)]),
         *([dropped] if evaluation.dropped else []),
-        "<p>Windows of one track depend on each other, so only tracks have an interval.</p>",
-        "<h2>Per class, tracks</h2>",
+        Text("Windows of one track depend on each other, so only tracks have an interval."),
+        Title(2, "Per class, tracks"),
         _table(
             ("class", "precision", "recall", "F1", "support"),
             [(c.label, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", c.support) for c in tracks.classes],
         ),
-        "<h2>Confusion, tracks (row: truth, column: answer)</h2>",
+        Title(2, "Confusion, tracks (row: truth, column: answer)"),
         _table(
             ("", *evaluation.labels),
             [(label, *n.tolist()) for label, n in zip(evaluation.labels, tracks.confusion, strict=True)],
@@ -163,26 +147,28 @@ def _figures(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _plots(evaluation: Evaluation) -> list[str]:
+def _plots(evaluation: Evaluation) -> ImageRow:
     tracks, labels = evaluation.tracks, evaluation.labels
-    return [
-        '<div class="plots">',
-        _image(confusion_png(tracks.confusion, labels), "Confusion matrix, tracks"),
-        _image(classes_png(tracks.classes), "Precision, recall and F1 of each class"),
-        _image(reliability_png(tracks.calibration, "tracks"), "Reliability, tracks"),
-        _image(reliability_png(evaluation.windows.calibration, "windows"), "Reliability, windows"),
-        "</div>",
-    ]
+    return ImageRow(
+        [
+            Image("Confusion matrix, tracks", confusion_png(tracks.confusion, labels)),
+            Image("Precision, recall and F1 of each class", classes_png(tracks.classes)),
+            Image("Reliability, tracks", reliability_png(tracks.calibration, "tracks")),
+            Image("Reliability, windows", reliability_png(evaluation.windows.calibration, "windows")),
+        ]
+    )
 
 
-def _against(a: Evaluation, b: Evaluation, comparison: Comparison) -> list[str]:
+def _against(a: Evaluation, b: Evaluation, comparison: Comparison) -> list[Block]:
     figures = [(e.model, f"{e.tracks.accuracy:.4f}", f"{e.tracks.weighted_f1:.4f}") for e in (a, b)]
     return [
-        "<h2>Two models on the same tracks</h2>",
+        Title(2, "Two models on the same tracks"),
         _table(("model", "accuracy", "weighted F1"), figures),
-        f"<p>{len(comparison.changed)} clips changed; {comparison.only_a_right} right only with the first, "
-        f"{comparison.only_b_right} only with the second; McNemar's exact test, two-sided: "
-        f"p = {comparison.p_value:.3g}.</p>",
+        Text(
+            f"{len(comparison.changed)} clips changed; {comparison.only_a_right} right only with the first, "
+            f"{comparison.only_b_right} only with the second; McNemar's exact test, two-sided: "
+            f"p = {comparison.p_value:.3g}."
+        ),
         _table(
             ("clip", "truth", "first", "second"),
             [(c.name, c.truth, c.answer_a, c.answer_b) for c in comparison.changed],
@@ -190,7 +176,7 @@ def _against(a: Evaluation, b: Evaluation, comparison: Comparison) -> list[str]:
     ]
 
 
-def _mistakes(evaluation: Evaluation) -> list[str]:
+def _mistakes(evaluation: Evaluation) -> list[Block]:
     """List the tracks answered wrongly, the surest first."""
     scores = evaluation.scores
     answers, sureness = scores.probabilities.argmax(axis=1), scores.probabilities.max(axis=1)
@@ -206,15 +192,13 @@ def _mistakes(evaluation: Evaluation) -> list[str]:
         for i in wrong[np.argsort(-sureness[wrong], kind="stable")]
     ]
     heads = ("clip", "truth", "answer", "its probability", "the truth's")
-    return [f"<h2>{len(rows)} tracks answered wrongly, the surest first</h2>", _table(heads, rows)]
+    return [Title(2, f"{len(rows)} tracks answered wrongly, the surest first"), _table(heads, rows)]
 
 
-def _image(png: bytes, text: str) -> str:
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table whose cells are shown literally: names come from outside."""
 
+    def literal(cells: Sequence[Any]) -> list[str]:
+        return [escape_marks(str(cell)) for cell in cells]
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    def cells(tag: str, values: Sequence[Any]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values) + "</tr>"
-
-    return "<table>\n" + "\n".join([cells("th", heads), *(cells("td", row) for row in rows)]) + "\n</table>"
+    return Table(literal(heads), [literal(row) for row in rows], numeric=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgegenre_export.package.page_blocks import Block, Table, Text, Title, to_markdown
+from edgegenre.page import Block, Table, Text, Title, to_markdown
 from edgegenre_export.package.publish import rejected_path
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, GateError

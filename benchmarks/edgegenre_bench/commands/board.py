@@ -45,6 +45,9 @@ def run(
     from edgegenre_bench.results.result import write_result
     from edgegenre_bench.results.result_page import format_result, write_page
 
+    if page is not None:
+        with needs("bench"):
+            import jinja2  # noqa: F401 (before minutes of measuring, not after)
     beside = None
     if peers:
         with needs("all"):

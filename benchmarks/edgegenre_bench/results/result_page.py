@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
 
 from .budget import spent_on
@@ -14,14 +14,6 @@ from .svg import bars, lines
 
 __all__ = ["format_result", "write_page"]
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-svg { width: 46%; min-width: 24em; height: auto; font: 12px system-ui, sans-serif; }
-code { background: #f3f3f3; padding: .1em .3em; overflow-wrap: anywhere; }
-"""
 _Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 """Title, heads, rows."""
 
@@ -121,13 +113,15 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _plots(result: dict[str, Any]) -> list[str]:
+def _plots(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return each plot's title and SVG."""
     times = [
         (f"{row['stage'].replace('_', ' ')}, {row['threads']} thr", row["p50_ms"], row["p99_ms"])
         for row in result["stages"]
         if row["stage"] != "yardstick"
     ]
-    plots = [bars("Time a window: p50, and p99 as a mark", times, "ms")]
+    title = "Time a window: p50, and p99 as a mark"
+    plots = [(title, bars(title, times, "ms"))]
     axes = {
         "length_s": ("length of the audio, s", "Growth with the length of the audio"),
         "files": ("files of 10 s", "Growth with the number of files"),
@@ -140,22 +134,27 @@ def _plots(result: dict[str, Any]) -> list[str]:
                 "time, s": [(row["value"], max(row["wall_s"], 1e-6)) for row in rows],
                 "memory, MB": [(row["value"], row["rss_mb"]) for row in rows],
             }
-            plots.append(lines(title, series, label, ""))
+            plots.append((title, lines(title, series, label, "")))
     return plots
 
 
 def write_page(result: dict[str, Any], path: Path) -> None:
     """Write a measured result as one HTML page; raises :class:`DataError` if it cannot be written."""
-    body = [f"<h1>edgegenre bench: {html.escape(result['device'] or 'a machine without profile')}</h1>"]
-    body.append(f"<p><code>{html.escape(result['command'])}</code>, {html.escape(result['made_at'])}</p>")
-    for title, heads, rows in _tables(result):
-        cells = [[html.escape(cell) for cell in row] for row in rows]
-        body.append(f"<h2>{html.escape(title)}</h2><table><tr>" + "".join(f"<th>{name}</th>" for name in heads))
-        body += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) for row in cells]
-        body.append("</table>")
-    body += ["<h2>Plots</h2>", *_plots(result), "<h2>Machine and versions</h2><table>"]
-    for key, value in {**result["machine"], **result["versions"]}.items():
-        body.append(f"<tr><td>{html.escape(key)}<td>{html.escape(_word(value))}")
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>edgegenre bench</title><style>{_STYLE}</style>'
+    title = f"edgegenre bench: {result['device'] or 'a machine without profile'}"
+    facts = {**result["machine"], **result["versions"]}
+    blocks: list[Block] = [
+        Title(1, escape_marks(title)),
+        Text(f"`{result['command']}`, {escape_marks(result['made_at'])}"),
+        *(block for table in _tables(result) for block in _blocks(table)),
+        Title(2, "Plots"),
+        ImageRow([Image(name, svg.encode(), "image/svg+xml") for name, svg in _plots(result)]),
+        *_blocks(("Machine and versions", ("what", "value"), [(key, _word(value)) for key, value in facts.items()])),
+    ]
     with written_beside(path) as handle:
-        handle.write("\n".join([head, *body, "</table></html>\n"]).encode())
+        handle.write(to_html(title, blocks).encode())
+
+
+def _blocks(table: _Table) -> list[Block]:
+    title, heads, rows = table
+    cells = [[escape_marks(cell) for cell in row] for row in rows]
+    return [Title(2, escape_marks(title)), Table(heads, cells, numeric=True)]

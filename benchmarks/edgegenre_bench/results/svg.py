@@ -18,6 +18,7 @@ def _text(x: float, y: float, words: str, anchor: str = "middle") -> str:
 
 def _svg(height: float, title: str, body: Sequence[str]) -> str:
     start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img"'
+    start += ' font-family="sans-serif" font-size="12"'
     return "\n".join([f'{start} aria-label="{html.escape(title)}">', _text(_WIDTH / 2, 18, title), *body, "</svg>"])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgegenre.page import Block, Items, Table, Text, Title
 from edgegenre_export.check.layer_error import Attribution
-from edgegenre_export.package.page_blocks import Block, Items, Table, Text, Title
 
 from .verdict import AS_TRAINED, GateReport, Verdict
 

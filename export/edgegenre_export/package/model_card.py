@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgegenre.page import Block, Code, Items, Table, Text, Title, to_html, to_markdown
 from edgegenre_export.accept.report import gate_blocks
 from edgegenre_export.accept.verdict import GateReport
 from edgegenre_export.check.run_models import Agreement
 from edgegenre_export.job import Subject
 from edgegenre_runtime.inspect.model_report import ModelReport
 
-from .page_blocks import Block, Code, Items, Table, Text, Title, to_html, to_markdown
 from .snippets import snippets
 
 __all__ = ["card_blocks", "card_files"]

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgegenre.page import to_markdown
 from edgegenre_export.accept.report import advice, report_blocks
 from edgegenre_export.accept.verdict import GateReport
 from edgegenre_runtime.errors import GateError
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.network.bundle import write_bundle
-
-from .page_blocks import to_markdown
 
 __all__ = ["publish", "rejected_path"]
 

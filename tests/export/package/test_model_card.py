@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import textures
 
-from edgegenre_export.package.page_blocks import Code, Items, Table, Text, Title, to_html, to_markdown
 from edgegenre_runtime.network.bundle import Bundle, read_bundle
 
 ROOT = Path(__file__).parents[3]
@@ -128,14 +127,3 @@ def test_the_html_card_is_whole_and_needs_nothing_else(bundle: Bundle) -> None:
     assert parser.open == []
     assert "src=" not in page
     assert "href=" not in page
-
-
-def test_text_of_others_cannot_break_the_page() -> None:
-    blocks = [
-        Title(1, "<b>"), Text("a `x<y` **bold**"), Items(["&"]), Table(["a|b"], [["<script>"]]), Code("c", "a < b"),
-    ]  # fmt: skip
-    page = to_html("<t>", blocks)
-    assert "<script>" not in page
-    assert "<code>x&lt;y</code> <strong>bold</strong>" in page
-    assert "<pre><code>a &lt; b</code></pre>" in page
-    assert "| a\\|b |" in to_markdown(blocks)
