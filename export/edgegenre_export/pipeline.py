@@ -19,7 +19,7 @@ from edgegenre_export.accept.acceptance_run import run_gate
 from edgegenre_export.accept.reference_data import GateSet
 from edgegenre_export.accept.verdict import GateReport
 from edgegenre_export.check.derived_targets import compare_waveforms, micro_target
-from edgegenre_export.check.golden_vectors import golden_inputs, golden_outputs, pack_golden
+from edgegenre_export.check.golden_vectors import golden_inputs, golden_outputs
 from edgegenre_export.check.int8_check import ModelReport
 from edgegenre_export.check.run_models import Agreement
 from edgegenre_export.convert.artifacts import compare_all, convert, inspect_artifacts
@@ -30,6 +30,7 @@ from edgegenre_export.quantize.calibration import Calibration
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.network.bundle import check_destination
+from edgegenre_runtime.network.golden import pack_golden
 
 from .job import Subject, checkpoint_subject
 from .recipes import Recipe, find_recipe

@@ -23,11 +23,12 @@ from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_bench.measure.this_machine import head
 from edgegenre_bench.results.device_profiles import Device, load_device
-from edgegenre_bench.results.result import golden_arrays, golden_report
+from edgegenre_bench.results.result import golden_report
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.golden import read_golden
 
 from . import guest_board
 from .arm64_userland import call
@@ -100,7 +101,7 @@ def emulate_board(wanted: Wanted, command: str = "", say: Progress = lambda line
     userland = prepare(wanted.cache, say)
     with _guest_folder() as folder:
         pcm: dict[str, Any] = dict(music)
-        pcm |= {f"{_GOLDEN}{i}": one for i, one in enumerate(golden_arrays(classifier.bundle)["pcm"])}
+        pcm |= {f"{_GOLDEN}{i}": one for i, one in enumerate(read_golden(classifier.bundle)["pcm"])}
         np.savez(folder / "pcm.npz", **pcm)
         job = _job(path, folder, wanted)
         job["hop_frames"] = _hop_for(wanted.windows, music, classifier)
@@ -235,7 +236,7 @@ def _parity(
 
 
 def _golden(answers: Mapping[str, npt.NDArray[Any]], classifier: GenreClassifier) -> dict[str, Any]:
-    golden = golden_arrays(classifier.bundle)
+    golden = read_golden(classifier.bundle)
     made = []
     for index in range(len(golden["pcm"])):
         frames, cells, logits = (answers[f"{_GOLDEN}{index}/{part}"] for part in ("frames", "cells", "logits"))

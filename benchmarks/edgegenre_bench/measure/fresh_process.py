@@ -66,11 +66,11 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     classifier = GenreClassifier.load(job["bundle"])
     loaded, first, n_windows = time.time(), 0.0, 0
 
-    from edgegenre_bench.results.result import golden_arrays
+    from edgegenre_runtime.network.golden import read_golden
 
     from .machine import largest_rss_mb
 
-    music = golden_arrays(classifier.bundle)["pcm"].reshape(-1)
+    music = read_golden(classifier.bundle)["pcm"].reshape(-1)
     began = time.time()
     for n_new in _by_files(classifier, job["files"]) if "files" in job else _by_stream(classifier, music, job):
         first = first or time.time()

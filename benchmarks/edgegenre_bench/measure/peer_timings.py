@@ -13,7 +13,6 @@ import scipy.signal
 import torch
 
 from edgegenre.checkpoint import Checkpoint, default_checkpoint, load_checkpoint, to_module
-from edgegenre_bench.results.result import golden_arrays
 from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import SpecError
@@ -68,7 +67,7 @@ def peers_beside(
 
     def measure(classifier: GenreClassifier) -> list[dict[str, Any]]:
         loaded = matching_checkpoint(checkpoint, classifier)
-        network, pcm = to_module(loaded).eval(), golden_arrays(classifier.bundle)["pcm"][0]
+        network, pcm = to_module(loaded).eval()(classifier.bundle)["pcm"][0]
         torch.set_num_threads(1)
 
         def by_torch(values: Any) -> object:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize
 from edgegenre_runtime.frontend.decibels import db_to_cells
+from edgegenre_runtime.network.interpreters import OnnxModel, TfliteModel
 
 __all__ = ["LIBROSA", "OURS", "Peer", "build_peers"]
 
@@ -84,7 +85,7 @@ def build_peers(
     def cells_by_scipy() -> npt.NDArray[Any]:
         return db_to_cells(by_scipy(), spec.top_db)
 
-    float_run = _litert((folder / "float.tflite").read_bytes())
+    float_run = TfliteModel((folder / "float.tflite").read_bytes()).run
     peers = [_peer(OURS, ours, classifier.probabilities, spec)]
     if "librosa" in libraries:
         by_librosa = _librosa_mel(pcm, spec)
@@ -133,45 +134,14 @@ def _scipy_mel(pcm: npt.NDArray[np.int16], folder: Path, spec: FrontendSpec) -> 
     return mel
 
 
-def _litert(model: bytes) -> Callable[[_Floats], npt.NDArray[Any]]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-
-    def run(values: _Floats) -> npt.NDArray[Any]:
-        interpreter.set_tensor(source, values)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(target)[0])
-
-    return run
-
-
-def _onnx(model: bytes) -> Callable[[npt.NDArray[Any]], object]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda values: session.run(None, {name: values[None, None]})[0]
+def _onnx(content: bytes) -> Callable[[npt.NDArray[Any]], object]:
+    model = OnnxModel(content)
+    return lambda values: model.run(values[None, None])
 
 
 def _waveform(path: Path) -> Peer:
     """Return a model of PCM at 16 kHz, as YAMNet is: 0.975 s at once, or as many samples as its input has."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path), num_threads=1)
-    (detail,) = interpreter.get_input_details()
-    if detail["shape_signature"][-1] < 1 or detail["shape"][-1] == 1:
-        interpreter.resize_tensor_input(detail["index"], [*detail["shape"][:-1], _YAMNET_SAMPLES])
-    interpreter.allocate_tensors()
-    shape = interpreter.get_input_details()[0]["shape"]
-    noise = np.random.default_rng(0).normal(scale=0.1, size=shape).astype(np.float32)
-
-    def window() -> None:
-        interpreter.set_tensor(detail["index"], noise)
-        interpreter.invoke()
-
-    return Peer(f"{path.stem} (other classes)", None, None, window, float(shape[-1]) / _YAMNET_RATE_HZ)
+    model = TfliteModel(path.read_bytes(), n_samples=_YAMNET_SAMPLES)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=model.input.shape).astype(np.float32)
+    audio_s = model.input.shape[-1] / _YAMNET_RATE_HZ
+    return Peer(f"{path.stem} (other classes)", None, None, lambda: model.run(noise), audio_s)

@@ -14,12 +14,13 @@ import numpy.typing as npt
 import soundfile
 
 from edgegenre_bench.results.device_profiles import detect_device, load_device
-from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundle, golden_arrays, replay_golden
+from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundle, replay_golden
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Clip, log_mel, normalize
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.golden import read_golden
 
 from .accuracy import measure_accuracy
 from .fresh_process import run_child
@@ -123,7 +124,7 @@ def measure_board(
 
 def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[str, Any]]:
     """Time mel (a whole window from PCM to cells), the network, and both with the answer, in turn."""
-    pcm, tables = golden_arrays(classifier.bundle)["pcm"][0], classifier.tables
+    pcm, tables = read_golden(classifier.bundle)["pcm"][0], classifier.tables
     clip, cells = Clip(pcm, classifier.rate_hz), _cells(pcm, classifier)
     pipelines: dict[tuple[str, int], Callable[[], object]] = {
         ("yardstick", 1): yardstick(),
@@ -182,7 +183,7 @@ def _row(axis: str, value: int, audio_s: float, done: dict[str, Any]) -> dict[st
 
 def _write_files(folder: Path, classifier: GenreClassifier, n: int) -> Sequence[str]:
     """Write files of ten seconds, cut at different places from the golden pieces."""
-    music = np.resize(golden_arrays(classifier.bundle)["pcm"].reshape(-1), 2 * _FILE_S * classifier.rate_hz)
+    music = np.resize(read_golden(classifier.bundle)["pcm"].reshape(-1), 2 * _FILE_S * classifier.rate_hz)
     names = []
     for index in range(n):
         start = index * 997 % (_FILE_S * classifier.rate_hz)

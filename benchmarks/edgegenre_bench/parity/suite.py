@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from ai_edge_litert.interpreter import Interpreter
 
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache
@@ -22,7 +21,7 @@ from edgegenre.data.windows import track_windows
 from edgegenre_bench.emulate.emulated_board import Wanted, emulated_logits
 from edgegenre_bench.emulate.qemu import Progress
 from edgegenre_bench.results.result import MODEL
-from edgegenre_export.check.run_models import run_artifact, run_torch
+from edgegenre_export.check.run_models import run_artifact, run_torch, run_waveform
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import log_mel, normalize
@@ -105,7 +104,7 @@ def _implementations(
     """Return every implementation by its name; one answers with a sentence where it cannot run."""
     bundle, top_db = classifier.bundle, classifier.tables.spec.top_db
     files = bundle.manifest["files"]
-    quantization = Interpreter(model_content=bundle.read(MODEL)).get_output_details()[0]["quantization"]
+    quantization = classifier.backend.output_quantization
 
     def from_logits(logits: npt.NDArray[np.int8]) -> _Answers:
         return _Answers(softmax(dequantize(logits, *quantization)), logits)
@@ -126,7 +125,7 @@ def _implementations(
         return (
             "needs audio: give clips"
             if windows.pcm is None
-            else _Answers(_run_waveform(bundle.read(_AUDIO), windows.pcm))
+            else _Answers(run_waveform(_AUDIO, bundle.read(_AUDIO), windows.pcm))
         )
 
     model = bundle.read(MODEL)
@@ -162,19 +161,6 @@ def _micro(
         interpreter.invoke()
         logits.append(interpreter.get_output(0)[0].copy())
     return from_logits(np.stack(logits))
-
-
-def _run_waveform(model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Run a waveform model, float32 [1, window_samples] of full scale 1 to probabilities float32 [1, C]."""
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    answers = []
-    for piece in pcm:
-        interpreter.set_tensor(source, (piece / np.float32(32768)).astype(np.float32)[None])
-        interpreter.invoke()
-        answers.append(interpreter.get_tensor(target)[0])
-    return np.stack(answers)
 
 
 def compare_implementations(

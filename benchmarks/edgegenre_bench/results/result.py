@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.bundle import Bundle
+from edgegenre_runtime.network.golden import golden_key, read_golden
 
 from .device_profiles import device_names
 from .json_schema import check
@@ -27,7 +27,6 @@ __all__ = [
     "bundle_id",
     "check_bundle",
     "describe_bundle",
-    "golden_arrays",
     "golden_report",
     "read_result",
     "replay_golden",
@@ -176,12 +175,6 @@ def describe_bundle(bundle: Bundle, macs: int) -> dict[str, Any]:
     }
 
 
-def golden_arrays(bundle: Bundle) -> dict[str, npt.NDArray[Any]]:
-    """Return the bundle's golden vectors by name."""
-    with np.load(io.BytesIO(bundle.read("golden.npz")), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
 def replay_golden(classifier: GenreClassifier) -> dict[str, Any]:
     """Run the bundle's golden pieces here.
 
@@ -191,7 +184,7 @@ def replay_golden(classifier: GenreClassifier) -> dict[str, Any]:
         ``mel_differs``, the cells and frames that differ (0 unless the front-end is broken), ``mel_digest`` of them
         all, ``network_max_lsb``, the largest difference of a logit, and ``outputs``, the logits.
     """
-    golden, made = golden_arrays(classifier.bundle), []
+    golden, made = read_golden(classifier.bundle), []
     for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
         frames = log_mel(pcm, classifier.tables).frames_q9
         made.append((frames, normalize(frames, classifier.tables).cells, classifier.outputs(cells)))
@@ -210,7 +203,7 @@ def golden_report(
         differs += int((frames != expected_frames).sum()) + int((cells != expected_cells).sum())
         digest.update(frames.tobytes() + cells.tobytes())
     outputs = np.stack([logits for _, _, logits in made]).astype(int)
-    largest = int(np.abs(golden["output_" + MODEL.replace(".", "_")] - outputs).max())
+    largest = int(np.abs(golden[golden_key(MODEL)] - outputs).max())
     return {
         "mel_differs": differs,
         "mel_digest": digest.hexdigest(),
@@ -260,13 +253,13 @@ def check_bundle(result: dict[str, Any], bundle: Bundle, where: str) -> None:
             f"{where}: of bundle {result['bundle']['id'][:12]}, but {bundle.root} is {bundle_id(bundle)[:12]}: "
             "measure again with this bundle"
         )
-    golden, expected = result["golden"], golden_arrays(bundle)
+    golden, expected = result["golden"](bundle)
     if golden["mel_differs"]:
         raise DataError(
             f"{where}: the board's front-end gave {golden['mel_differs']} other values than the golden ones"
         )
     claimed = np.array(golden["outputs"])
-    logits = expected["output_" + MODEL.replace(".", "_")].astype(int)
+    logits = expected[golden_key(MODEL)].astype(int)
     if claimed.shape != logits.shape or int(np.abs(claimed - logits).max()) > 1:
         raise DataError(f"{where}: the board's network gave other answers than the bundle's golden ones")
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from edgegenre_export.convert.tflite_micro import measure_micro, micro_files, run_micro
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.model_report import ModelReport
+from edgegenre_runtime.network.golden import golden_key
 from edgegenre_runtime.network.quantization import dequantize
 
-from .golden_vectors import golden_key
 from .run_models import Agreement, compare, is_waveform
 
 __all__ = ["body_of", "compare_waveforms", "micro_target"]
@@ -72,7 +72,7 @@ def micro_target(
     except ExportError as error:
         return {}, {"tflite_micro": {"refused": str(error)}}
     made = run_micro(model, golden["cells"], facts.arena_bytes)
-    difference = np.abs(made.astype(int) - golden[golden_key(_INT8) + "_reference"])
+    difference = np.abs(made.astype(int) - golden[golden_key(_INT8, reference_kernels=True)])
     if difference.max() > 1:
         raise ExportError(
             f"TFLite Micro's logits are up to {difference.max()} steps from those of LiteRT's reference kernels on the "

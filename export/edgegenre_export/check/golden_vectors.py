@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +10,11 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
+from edgegenre_runtime.network.golden import golden_key
 
 from .run_models import is_waveform, run_artifact, run_waveform
 
-__all__ = ["golden_inputs", "golden_key", "golden_outputs", "pack_golden"]
+__all__ = ["golden_inputs", "golden_outputs"]
 
 
 def golden_inputs(pcm: Sequence[npt.NDArray[np.int16]], tables: Tables) -> dict[str, npt.NDArray[Any]]:
@@ -71,17 +71,6 @@ def golden_outputs(
             continue
         outputs[key] = run_artifact(name, model, cells, top_db)
         if name.endswith("int8.tflite"):
-            outputs[key + "_reference"] = run_artifact(name, model, cells, top_db, reference_kernels=True)
+            plain = golden_key(name, reference_kernels=True)
+            outputs[plain] = run_artifact(name, model, cells, top_db, reference_kernels=True)
     return outputs
-
-
-def golden_key(name: str) -> str:
-    """Return where ``golden.npz`` has the output of a model file."""
-    return "output_" + name.replace(".", "_")
-
-
-def pack_golden(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Return ``golden.npz`` (no Python objects in it)."""
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
-    return file.getvalue()

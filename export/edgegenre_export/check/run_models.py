@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import nn
 
 from edgegenre.evaluate.scoring import network_input
-from edgegenre_export.silence import quiet
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
+from edgegenre_runtime.network.interpreters import OnnxModel, TfliteModel
 from edgegenre_runtime.network.quantization import softmax
 
 __all__ = [
@@ -40,14 +38,14 @@ def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> n
 
 
 def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: bool = False) -> npt.NDArray[Any]:
-    """Run a .tflite window by window with LiteRT.
+    """Run a .tflite window by window.
 
     Parameters
     ----------
     model
         Content of the file.
     inputs
-        [N, n_mels, frames] of the model's input dtype.
+        [N, n_mels, frames] or [N, window_samples] of the model's input dtype.
     reference_kernels
         Use the plain reference kernels in place of LiteRT's default (XNNPACK).
 
@@ -56,50 +54,12 @@ def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: boo
     ndarray
         [N, C] of the model's output dtype.
     """
-    return _run_tflite(model, inputs[:, None, :, :, None], reference_kernels)
-
-
-def _run_tflite(model: bytes, inputs: npt.NDArray[Any], reference_kernels: bool) -> npt.NDArray[Any]:
-    """Run a .tflite over inputs [N, …], each with the batch dimension of the model."""
-    resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.BUILTIN
-    with quiet():
-        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=1)
-        interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    outputs = []
-    for window in inputs:
-        interpreter.set_tensor(source, window)
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(target)[0])
-    return np.stack(outputs)
+    return TfliteModel(model, reference_kernels=reference_kernels).run_all(inputs)
 
 
 def run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Run an .onnx window by window with onnxruntime on the CPU.
-
-    Parameters
-    ----------
-    model
-        Content of the file.
-    inputs
-        [N, n_mels, frames] of the model's input dtype.
-
-    Returns
-    -------
-    ndarray
-        [N, C] of the model's output dtype.
-    """
-    return _run_onnx(model, inputs[:, None, None])
-
-
-def _run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Run an .onnx over inputs [N, …], each with the batch dimension of the model."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: window})[0] for window in inputs])
+    """Run an .onnx window by window with onnxruntime on the CPU; parameters and result as of :func:`run_tflite`."""
+    return OnnxModel(model).run_all(inputs)
 
 
 def is_waveform(name: str) -> bool:
@@ -124,8 +84,8 @@ def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDA
     ndarray
         Probabilities, float32 [N, C].
     """
-    inputs = (pcm / np.float32(32768)).astype(np.float32)[:, None]
-    return _run_onnx(model, inputs) if name.endswith(".onnx") else _run_tflite(model, inputs, False)
+    inputs = pcm / np.float32(32768)
+    return run_onnx(model, inputs) if name.endswith(".onnx") else run_tflite(model, inputs)
 
 
 def run_artifact(

@@ -1,15 +1,17 @@
 """The interpreters behind one small interface: ai-edge-litert, else tflite-runtime, else onnxruntime.
 
-Only this file knows them. ``EDGEGENRE_INTERPRETER`` forces one by its name.
+Only this file imports them, and every model of one input and one output that runs anywhere in the project runs
+through :class:`TfliteModel` or :class:`OnnxModel`. ``EDGEGENRE_INTERPRETER`` forces an interpreter by its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +21,7 @@ from edgegenre_runtime.errors import BundleError, UsageError
 
 from .bundle import Bundle
 
-__all__ = ["INTERPRETERS", "Backend", "OnnxBackend", "TfliteBackend", "load_backend", "quiet_stderr"]
+__all__ = ["INTERPRETERS", "Backend", "OnnxModel", "Port", "TfliteModel", "load_backend", "quiet_stderr"]
 
 INTERPRETERS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "onnxruntime": "onnxruntime"}
 """Module by the name of its distribution, best first."""
@@ -28,8 +30,170 @@ _VARIABLE = "EDGEGENRE_INTERPRETER"
 _TFLITE, _ONNX = "model_int8.tflite", "model_int8.onnx"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Port:
+    """The input or the output of a model.
+
+    Attributes
+    ----------
+    shape
+        Its axes, the batch's included.
+    dtype
+        Its NumPy dtype.
+    scale, zero_point
+        Its quantization; 0.0 and 0 where it has none or the interpreter does not know it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+class TfliteModel:
+    """A .tflite of one input and one output, loaded into LiteRT or its forerunner.
+
+    Parameters
+    ----------
+    model
+        Content of the file.
+    name
+        The interpreter's distribution; the first one installed if not given.
+    threads
+        Threads of the network.
+    reference_kernels
+        Use TFLite's plain reference kernels in place of the default (XNNPACK).
+    n_samples
+        Length of the input's last axis, for a model of PCM that leaves it open.
+
+    Attributes
+    ----------
+    input, output
+        What the model takes and gives.
+    ops
+        Its operators in the order they run; ``DELEGATE`` stands for those that XNNPACK has taken over.
+
+    Raises
+    ------
+    UsageError
+        If no interpreter for .tflite files is installed.
+    ValueError, RuntimeError
+        If the interpreter refuses the model.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        name: str | None = None,
+        threads: int = 1,
+        reference_kernels: bool = False,
+        n_samples: int | None = None,
+    ) -> None:
+        self.name = name or _first_installed([name for name in INTERPRETERS if name != "onnxruntime"])
+        module = importlib.import_module(f"{INTERPRETERS[self.name]}.interpreter")
+        kernels: dict[str, Any] = {}
+        if reference_kernels:
+            kernels["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_REF
+        with quiet_stderr():
+            self._interpreter = module.Interpreter(model_content=model, num_threads=threads, **kernels)
+            source = self._interpreter.get_input_details()[0]
+            is_open = source["shape_signature"][-1] < 1 or source["shape"][-1] == 1
+            if n_samples is not None and is_open:
+                self._interpreter.resize_tensor_input(source["index"], [*source["shape"][:-1], n_samples])
+            self._interpreter.allocate_tensors()
+        source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+        self._input, self._output = source["index"], target["index"]
+        self.input, self.output = _tflite_port(source), _tflite_port(target)
+        self.ops = tuple(op["op_name"] for op in self._interpreter._get_ops_details())
+
+    def run(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run once: the input, of :attr:`input`'s shape and dtype, to a copy of the output."""
+        self._interpreter.set_tensor(self._input, values)
+        self.invoke()
+        result: npt.NDArray[Any] = self._interpreter.get_tensor(self._output)
+        return result
+
+    def invoke(self) -> None:
+        """Run once more on the input that is there."""
+        self._interpreter.invoke()
+
+    def run_all(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run over inputs [N, ...], one at a time; returns the outputs [N, ...] without their batch axis."""
+        return np.stack([self.run(values.reshape(self.input.shape))[0] for values in inputs])
+
+
+def _tflite_port(detail: dict[str, Any]) -> Port:
+    scale, zero_point = detail["quantization"]
+    return Port(tuple(map(int, detail["shape"])), np.dtype(detail["dtype"]), float(scale), int(zero_point))
+
+
+class OnnxModel:
+    """An .onnx of one input and one output, loaded into onnxruntime on the CPU.
+
+    Parameters
+    ----------
+    model
+        Content of the file.
+    threads
+        Threads of the network.
+
+    Attributes
+    ----------
+    input, output
+        What the model takes and gives; the scales are those of its metadata, where the export has written them.
+
+    Raises
+    ------
+    UsageError
+        If onnxruntime is not installed.
+    Exception
+        onnxruntime's own, if it refuses the model.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+        runtime: Any = importlib.import_module(INTERPRETERS[_first_installed([self.name])])
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
+        self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        self._input = source.name
+        about = self._session.get_modelmeta().custom_metadata_map
+        self.input = _onnx_port(source, about.get("input_scale_db"), about.get("input_zero_point"))
+        self.output = _onnx_port(target, about.get("output_scale"), about.get("output_zero_point"))
+
+    def run(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run once: the input, of :attr:`input`'s shape and dtype, to the output."""
+        result: npt.NDArray[Any] = self._session.run(None, {self._input: values})[0]
+        return result
+
+    def run_all(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run over inputs [N, ...], one at a time; returns the outputs [N, ...] without their batch axis."""
+        return np.stack([self.run(values.reshape(self.input.shape))[0] for values in inputs])
+
+
+def _onnx_port(value: Any, scale: str | None, zero_point: str | None) -> Port:
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+    shape = tuple(size if isinstance(size, int) else 1 for size in value.shape)
+    return Port(shape, dtype, float(scale or 0), int(zero_point or 0))
+
+
+def _first_installed(names: Sequence[str]) -> str:
+    for name in names:
+        if importlib.util.find_spec(INTERPRETERS[name]) is not None:
+            return name
+    missing = names[0] if len(names) == 1 else "no interpreter"
+    raise UsageError(f"{missing} is not installed: run  pip install {names[0]}")
+
+
 class Backend(Protocol):
-    """A network ready to run.
+    """An int8 network ready to run.
 
     Attributes
     ----------
@@ -49,6 +213,25 @@ class Backend(Protocol):
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
+
+
+class _ModelBackend:
+    """A model of int8 cells to int8 logits as a :class:`Backend`."""
+
+    def __init__(self, model: TfliteModel | OnnxModel, name: str, axes: slice) -> None:
+        source, target = model.input, model.output
+        if source.dtype != np.int8 or target.dtype != np.int8:
+            raise ValueError("not an int8 network")
+        self._model, self.name = model, name
+        self.input_shape = source.shape[axes]
+        self.output_shape = target.shape
+        self.input_quantization = (source.scale, source.zero_point)
+        self.output_quantization = (target.scale, target.zero_point)
+
+    def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
+        result: npt.NDArray[np.int8] = self._model.run(cells.reshape(self._model.input.shape))[0]
+        return result
 
 
 def load_backend(bundle: Bundle, threads: int) -> Backend:
@@ -71,70 +254,19 @@ def load_backend(bundle: Bundle, threads: int) -> Backend:
     wanted = os.environ.get(_VARIABLE, "")
     if wanted and wanted not in INTERPRETERS:
         raise UsageError(f"{_VARIABLE} is {wanted!r}; allowed are {', '.join(INTERPRETERS)}, or nothing")
-    for name in [wanted] if wanted else INTERPRETERS:
-        if importlib.util.find_spec(INTERPRETERS[name]) is None:
-            continue
-        file = _ONNX if name == "onnxruntime" else _TFLITE
-        if file not in bundle.manifest["files"]:
-            raise BundleError(f"{bundle.root}: has no {file}, which {name} runs: export it with --int8")
-        model = bundle.read(file)
-        kind = OnnxBackend if name == "onnxruntime" else TfliteBackend
-        try:
-            return kind(name, model, threads)
-        except (ValueError, RuntimeError, KeyError) as error:
-            raise BundleError(f"{bundle.root}: {file} cannot be loaded: export the bundle again") from error
-    raise UsageError(f"{wanted or 'no interpreter'} is not installed: run  pip install {wanted or 'ai-edge-litert'}")
-
-
-class TfliteBackend:
-    """LiteRT or its forerunner; see :class:`Backend`."""
-
-    def __init__(self, name: str, model: bytes, threads: int) -> None:
-        interpreter = importlib.import_module(f"{INTERPRETERS[name]}.interpreter").Interpreter
-        with quiet_stderr():
-            self.interpreter = interpreter(model_content=model, num_threads=threads)
-            self.interpreter.allocate_tensors()
-        source, target = self.interpreter.get_input_details()[0], self.interpreter.get_output_details()[0]
-        if source["dtype"] is not np.int8 or target["dtype"] is not np.int8:
-            raise ValueError("not an int8 network")
-        self._input, self._output = source["index"], target["index"]
-        self.input_shape, self.output_shape = tuple(source["shape"][1:3]), tuple(target["shape"])
-        self.input_quantization, self.output_quantization = source["quantization"], target["quantization"]
-        ops = {op["op_name"] for op in self.interpreter._get_ops_details()}
-        self.name = f"{name}, {'XNNPACK' if 'DELEGATE' in ops else 'no XNNPACK'}"
-
-    def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
-        self.interpreter.set_tensor(self._input, cells[None, :, :, None])
-        self.interpreter.invoke()
-        result: npt.NDArray[np.int8] = self.interpreter.get_tensor(self._output)[0]
-        return result
-
-
-class OnnxBackend:
-    """onnxruntime on the CPU; see :class:`Backend`."""
-
-    def __init__(self, name: str, model: bytes, threads: int) -> None:
-        runtime: Any = importlib.import_module(INTERPRETERS[name])
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
-        self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        if source.type != "tensor(int8)" or target.type != "tensor(int8)":
-            raise ValueError("not an int8 network")
-        self._input = source.name
-        self.input_shape, self.output_shape = tuple(source.shape[2:4]), tuple(target.shape)
-        quantization = self._session.get_modelmeta().custom_metadata_map
-        self.input_quantization = (float(quantization["input_scale_db"]), int(quantization["input_zero_point"]))
-        self.output_quantization = (float(quantization["output_scale"]), int(quantization["output_zero_point"]))
-        self.name = name
-
-    def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-        """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
-        result: npt.NDArray[np.int8] = self._session.run(None, {self._input: cells[None, None]})[0][0]
-        return result
+    name = _first_installed([wanted] if wanted else list(INTERPRETERS))
+    file = _ONNX if name == "onnxruntime" else _TFLITE
+    if file not in bundle.manifest["files"]:
+        raise BundleError(f"{bundle.root}: has no {file}, which {name} runs: export it with --int8")
+    content = bundle.read(file)
+    try:
+        if name == "onnxruntime":
+            return _ModelBackend(OnnxModel(content, threads=threads), name, slice(2, 4))
+        model = TfliteModel(content, name=name, threads=threads)
+        kernels = "XNNPACK" if "DELEGATE" in model.ops else "no XNNPACK"
+        return _ModelBackend(model, f"{name}, {kernels}", slice(1, 3))
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise BundleError(f"{bundle.root}: {file} cannot be loaded: export the bundle again") from error
 
 
 @contextlib.contextmanager

@@ -8,8 +8,6 @@ windows through every ``.tflite`` with LiteRT. Integer outputs may differ by one
 from __future__ import annotations
 
 import dataclasses
-import io
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,11 @@ from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 
 from .bundle import Bundle, read_bundle
-from .interpreters import quiet_stderr
+from .golden import golden_key, read_golden
+from .interpreters import TfliteModel
 
 __all__ = ["Check", "format_checks", "verify"]
 
-_GOLDEN = "golden.npz"
 _INT_STEPS = 1
 _FLOAT_LOGITS = 1e-3
 _WAVEFORM_PROBABILITY = 0.05  # what a step of an int8 logit can be worth
@@ -54,10 +52,10 @@ def verify(path: Path) -> Iterator[Check]:
     """
     bundle = read_bundle(path)
     yield from _hashes(bundle)
-    golden = _golden(bundle)
+    golden = read_golden(bundle)
     yield from _front_end(bundle.tables, golden)
     for name in sorted(bundle.manifest["files"]):
-        key = "output_" + name.replace(".", "_")
+        key = golden_key(name)
         if name.endswith(".tflite") and key in golden:
             yield _network(bundle, name, golden, golden[key])
 
@@ -82,25 +80,6 @@ def _hashes(bundle: Bundle) -> Iterator[Check]:
             changed.append(name)
     found = f"changed: {', '.join(changed)}" if changed else f"SHA-256 of {len(names)} files"
     yield Check("files", not changed, found)
-
-
-def _golden(bundle: Bundle) -> _Arrays:
-    try:
-        with np.load(io.BytesIO(bundle.read(_GOLDEN)), allow_pickle=False) as archive:
-            golden = {name: archive[name] for name in archive.files}
-        spec = bundle.tables.spec
-        n = len(golden["pcm"])
-        shapes = {
-            "pcm": (n, spec.window_samples),
-            "frames_q9": (n, spec.n_mels, spec.frames_per_window),
-            "cells": (n, spec.n_mels, spec.frames_per_window),
-            "is_silence": (n,),
-        }
-        if not n or any(golden[name].shape != shape for name, shape in shapes.items()):
-            raise ValueError("odd shapes")
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"bundle {bundle.root}: {_GOLDEN} holds no golden vectors: export again") from error
-    return golden
 
 
 def _front_end(tables: Tables, golden: _Arrays) -> Iterator[Check]:
@@ -142,27 +121,13 @@ def _network(bundle: Bundle, name: str, golden: _Arrays, expected: npt.NDArray[A
     return Check(name, bool(difference <= limit and same_top), found + ("" if same_top else ", another answer"))
 
 
-def _run(model: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:
+def _run(content: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:
     """Run a .tflite over the golden windows: PCM, int8 cells, int16 steps or dB above the floor, as it takes them."""
-    from ai_edge_litert.interpreter import Interpreter  # here: start-up counts
-
-    with quiet_stderr():
-        interpreter = Interpreter(model_content=model, num_threads=1)
-        interpreter.allocate_tensors()
-    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    outputs = []
-    for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
-        steps = cells.astype(np.int16) - CELL_ZERO_POINT
-        values: npt.NDArray[Any]
-        if given["dtype"] is np.int8:
-            values = cells
-        elif given["dtype"] is np.int16:
-            values = steps
-        elif int(np.prod(given["shape"])) == len(pcm):
-            values = pcm / np.float32(32768)
-        else:
-            values = cells_to_db(cells, bundle.tables.spec.top_db)
-        interpreter.set_tensor(given["index"], values.reshape(given["shape"]).astype(given["dtype"]))
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(made["index"])[0])
-    return np.stack(outputs)
+    model, top_db = TfliteModel(content), bundle.tables.spec.top_db
+    inputs: npt.NDArray[Any] = golden["cells"]
+    if model.input.dtype == np.int16:
+        inputs = golden["cells"].astype(np.int16) - CELL_ZERO_POINT
+    elif model.input.dtype == np.float32:
+        takes_pcm = int(np.prod(model.input.shape)) == bundle.tables.spec.window_samples
+        inputs = golden["pcm"] / np.float32(32768) if takes_pcm else cells_to_db(golden["cells"], top_db)
+    return model.run_all(inputs)

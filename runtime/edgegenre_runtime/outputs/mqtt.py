@@ -13,7 +13,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from edgegenre_runtime.errors import MissingExtraError, UsageError
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.extras import import_extra
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
 
@@ -152,15 +153,11 @@ class MqttOutput:
 
     def __init__(self, url: str, source: str, on_event: Callable[[Event], None]) -> None:
         self._broker, self._source, self._on_event = parse_url(url), source, on_event
-        try:
-            import paho.mqtt.client as paho
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as error:
-            raise MissingExtraError("paho-mqtt", "mqtt") from error
+        paho = import_extra("paho.mqtt.client", "mqtt", "paho-mqtt")
         self._where = f"MQTT broker {self._broker.host}:{self._broker.port}"
         self._last_message = ""
         self._microphone = "off"
-        client = paho.Client(CallbackAPIVersion.VERSION2)
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
         if self._broker.user:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.is_encrypted:

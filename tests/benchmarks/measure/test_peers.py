@@ -12,10 +12,10 @@ from edgegenre.checkpoint import to_module
 from edgegenre_bench.measure.peer_timings import _time, matching_checkpoint, write_peer_files
 from edgegenre_bench.measure.peers import LIBROSA, OURS, build_peers
 from edgegenre_bench.measure.timing import Timing
-from edgegenre_bench.results.result import golden_arrays
 from edgegenre_export.silence import quiet
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import SpecError
+from edgegenre_runtime.network.golden import read_golden
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def peers(classifier, tmp_path_factory):
         with torch.inference_mode():
             return network(torch.from_numpy(values)).numpy()
 
-    pcm = golden_arrays(classifier.bundle)["pcm"][0]
+    pcm = read_golden(classifier.bundle)["pcm"][0]
     return build_peers(classifier, pcm, folder, ("librosa", "onnxruntime"), by_torch, folder / "waves.tflite")
 
 

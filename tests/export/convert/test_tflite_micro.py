@@ -12,7 +12,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgegenre.models import ModelConfig, build
 from edgegenre_export.check.derived_targets import micro_target
-from edgegenre_export.check.golden_vectors import golden_key
 from edgegenre_export.check.int8_check import inspect_tflite
 from edgegenre_export.check.run_models import run_tflite
 from edgegenre_export.convert.join_models import pack_tflite
@@ -21,6 +20,7 @@ from edgegenre_export.convert.to_tflite import float_tflite, int8_tflite
 from edgegenre_export.quantize.calibration_data import toy_calibration
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import released
+from edgegenre_runtime.network.golden import golden_key
 
 TABLES = released("wide9s")
 
@@ -107,7 +107,7 @@ def test_a_model_that_micro_lacks_an_operator_for_gets_no_array_but_a_reason(mod
 def test_other_answers_than_the_reference_kernels_stop_the_export(model):
     cells = np.zeros((2, 128, 128), dtype=np.int8)
     reference = run_tflite(model, cells, reference_kernels=True)
-    golden = {"cells": cells, golden_key("model_int8.tflite") + "_reference": reference}
+    golden = {"cells": cells, golden_key("model_int8.tflite", reference_kernels=True): reference}
     files, about = micro_target({"model_int8.tflite": model}, golden)
     assert set(files) == {"c/model_int8.c", "c/model_int8.h"}
     assert about["tflite_micro"]["model_bytes"] == len(model)

@@ -193,7 +193,7 @@ def test_file_size_limit_leaves_the_old_bundle(bundle: Path) -> None:
     script = (
         "import resource, sys; from pathlib import Path\n"
         "from edgegenre_runtime.network.bundle import write_bundle\n"
-        "from edgegenre_runtime.frontend import BundleError, released\n"
+        "from edgegenre_runtime.errors import BundleError; from edgegenre_runtime.frontend import released\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "try:\n"
         "    write_bundle(Path(sys.argv[1]), {'model_int8.tflite': bytes(20_000)},"

@@ -13,7 +13,10 @@ from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
-from edgegenre_runtime.network.interpreters import INTERPRETERS
+from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.interpreters import INTERPRETERS, OnnxModel, Port, TfliteModel
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -96,3 +99,16 @@ def test_one_that_is_named_and_missing_is_refused(monkeypatch):
     monkeypatch.setitem(INTERPRETERS, "tflite-runtime", "no_such_interpreter")
     with pytest.raises(UsageError, match="pip install tflite-runtime"):
         GenreClassifier.load()
+
+
+def test_a_loaded_model_says_what_it_takes_and_gives(windows):
+    bundle = read_bundle(default_bundle())
+    tflite, onnx = TfliteModel(bundle.read("model_int8.tflite")), OnnxModel(bundle.read("model_int8.onnx"))
+    assert tflite.input == Port((1, 128, 128, 1), np.dtype(np.int8), cell_scale_db(80), CELL_ZERO_POINT)
+    assert onnx.input == Port((1, 1, 128, 128), np.dtype(np.int8), cell_scale_db(80), CELL_ZERO_POINT)
+    for model in (tflite, onnx):
+        assert (model.output.shape, model.output.dtype, model.output.scale > 0) == ((1, 10), np.int8, True)
+        one = model.run(windows[0].reshape(model.input.shape))[0]
+        assert np.array_equal(model.run_all(windows[:3])[0], one)
+    assert "DELEGATE" in tflite.ops
+    assert "DELEGATE" not in TfliteModel(bundle.read("model_int8.tflite"), reference_kernels=True).ops
