@@ -33,7 +33,7 @@ demo: $(STAMP)
 	$(BIN)/edgegenre-run --bundle demo/bundle "$(or $(AUDIO),demo/piece.wav)"
 
 test: $(STAMP) $(LIBRARY)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(STAMP) $(LIBRARY)
 	$(BIN)/python -m pytest -m slow
