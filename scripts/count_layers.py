@@ -3,7 +3,7 @@
     python scripts/count_layers.py runtime/edgegenre_runtime/default/model_int8.tflite cortex-a72
 
 Prints Markdown: each size of image, its operators and what they add. An operator's own share is a difference, and
-XNNPACK joins neighbours (a PAD goes into the convolution behind it), so that sizes are told and not operators.
+XNNPACK fuses neighbors (a PAD goes into the convolution behind it), so the rows are image sizes, not operators.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_instructions_fall_with_the_work(tmp_path: Path, textures_export) -> None:
     """Counted on the emulated board, where it is set up; a count of one model repeats exactly."""
-    from edgegenre_bench.emulate.network_instructions import count_network, is_at_hand
+    from edgegenre_bench.emulate.network_instructions import count_network, is_ready
 
-    if not is_at_hand():
+    if not is_ready():
         pytest.skip("needs qemu-aarch64, cc and the userland of `edgegenre bench instructions`")
     model = textures_export.path / "model_int8.tflite"
     wide = count_network(model)

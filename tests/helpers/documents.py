@@ -3,7 +3,7 @@
 
 def emulated_like(measured):
     """Return a result of kind ``emulated`` with round figures, of the bundle that a measured one is of."""
-    kept = ("format", "format_version", "made_at", "command", "bundle", "golden")
+    kept = ("format", "format_version", "created_at", "command", "bundle", "golden")
     peers = [
         {"name": "edgegenre, int8", "mel": 1e6, "network": 1e7, "window": 1.1e7, "audio_s": 9.0},
         {"name": "librosa", "mel": 1e7, "network": 1e8, "window": 1.1e8, "audio_s": 9.0},

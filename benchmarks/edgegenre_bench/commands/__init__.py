@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from . import bench
+from .emulate import emulate
+from .frontend import frontend, instructions, matrix
+from .parity import parity
+from .results import check, compare, report
+from .run import run
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
-    app.add_typer(bench.app, name="bench")
+    bench = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+    for command in (run, emulate, parity, compare, report, check, frontend, matrix, instructions):
+        bench.command(command.__name__)(command)
+    app.add_typer(bench, name="bench")

@@ -11,7 +11,7 @@ from edgegenre.commands.common import command_line, needs, progress_bar
 from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import UsageError
 
-from .board import say
+from .options import show_progress
 
 __all__ = ["parity"]
 
@@ -24,12 +24,14 @@ def parity(
     emulate: Annotated[list[str] | None, typer.Option(help="Device to emulate too; may be repeated.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one if not given.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one if not given.")] = None,
-    least: Annotated[float, typer.Option(help="Exit with 1 below this share of equal answers.")] = 0.9,
+    min_agreement: Annotated[
+        float, typer.Option("--least", help="Exit with 1 below this share of equal answers.")
+    ] = 0.9,
     out: Annotated[Path | None, typer.Option(help="Result of the suite to write, JSON.")] = None,
 ) -> None:
     """Compare every implementation with TFLite int8 (--data, --suite), or clips with the float network.
 
-    Given clips, the float network hears librosa's features of them.
+    Given clips, the float network takes librosa's features of them.
 
     Example: `edgegenre bench parity --data work/gtzan.npz`
 
@@ -43,21 +45,21 @@ def parity(
     else:
         with needs("all"):
             shares = _suite(clips or [], data, part, emulate or [], bundle, checkpoint, out)
-    if min(shares) < least:
+    if min(shares) < min_agreement:
         raise typer.Exit(1)
 
 
 def _clips(clips: list[Path], bundle: Path | None, checkpoint: Path | None) -> list[float]:
     """Compare clips with the float network on librosa; returns the share of clips that agree."""
     from edgegenre.checkpoint import default_checkpoint, load_checkpoint
-    from edgegenre_bench.measure.librosa_path import compare_clips, format_parity
+    from edgegenre_bench.measure.librosa_path import clip_parities, format_parity
     from edgegenre_runtime import GenreClassifier
 
     files = audio_files(clips)
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
     with progress_bar("clips") as show:
         done = iter(range(1, len(files) + 1))
-        rows = compare_clips(GenreClassifier.load(bundle), loaded, files, lambda: show(next(done), len(files)))
+        rows = clip_parities(GenreClassifier.load(bundle), loaded, files, lambda: show(next(done), len(files)))
     typer.echo(format_parity(rows))
     return [sum(row.agrees for row in rows) / len(rows)]
 
@@ -71,12 +73,12 @@ def _suite(
     checkpoint: Path | None,
     out: Path | None,
 ) -> list[float]:
-    """Run the suite; returns the share of clips that agree, an implementation each."""
+    """Run the suite; returns the share of clips that agree, one per implementation."""
     from edgegenre.data.feature_cache import load_cache
-    from edgegenre_bench.emulate.emulated_board import Wanted
+    from edgegenre_bench.emulate.emulated_board import EmulationJob
     from edgegenre_bench.measure.peer_timings import matching_checkpoint
-    from edgegenre_bench.measure.this_machine import head
-    from edgegenre_bench.parity.suite import compare_implementations, windows_of_cache, windows_of_clips
+    from edgegenre_bench.measure.this_machine import result_header
+    from edgegenre_bench.parity.suite import run_suite, windows_of_cache, windows_of_clips
     from edgegenre_bench.results.parity_table import format_table
     from edgegenre_bench.results.result import write_result
     from edgegenre_runtime import GenreClassifier
@@ -87,9 +89,9 @@ def _suite(
         windows, name = windows_of_clips(audio_files(clips), classifier), "audio"
     else:
         windows, name = windows_of_cache(load_cache(data, classifier.tables), part, classifier), f"{data.name} {part}"
-    rows = compare_implementations(windows, classifier, loaded, [Wanted(device, bundle) for device in emulate], say)
+    rows = run_suite(windows, classifier, loaded, [EmulationJob(device, bundle) for device in emulate], show_progress)
     typer.echo(format_table(rows, len(windows.names), len(windows.cells), name))
     if out is not None:
-        counts = {"data": name, "n_windows": len(windows.cells), "n_clips": len(windows.names), "rows": rows}
-        write_result(head(classifier, "parity", "", command_line()) | counts, out)
+        figures = {"data": name, "n_windows": len(windows.cells), "n_clips": len(windows.names), "rows": rows}
+        write_result(result_header(classifier, "parity", "", command_line()) | figures, out)
     return [row["clips_agree"] / len(windows.names) for row in rows if not row["why_not"]]

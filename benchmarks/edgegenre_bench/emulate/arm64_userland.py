@@ -14,7 +14,17 @@ from pathlib import Path
 
 from edgegenre_runtime.errors import DataError, UsageError
 
-__all__ = ["PACKAGES", "PEERS", "WHEELS", "call", "fetch_packages", "fetch_wheels", "guest_python", "pinned", "unpack"]
+__all__ = [
+    "PACKAGES",
+    "PEERS",
+    "WHEELS",
+    "fetch_packages",
+    "fetch_wheels",
+    "guest_python",
+    "pinned",
+    "run_tool",
+    "unpack",
+]
 
 PACKAGES = ("python3", "libstdc++6", "libportaudio2", "libasound2-plugins")  # the wheels bring all other libraries
 WHEELS = ("ai-edge-litert", "numpy", "scipy", "sounddevice", "soundfile", "soxr")
@@ -22,7 +32,7 @@ PEERS = ("librosa", "onnxruntime")
 _PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
 
 
-def call(command: Sequence[str], what: str, env: Mapping[str, str] | None = None, timeout_s: float = 600.0) -> str:
+def run_tool(command: Sequence[str], what: str, env: Mapping[str, str] | None = None, timeout_s: float = 600.0) -> str:
     """Run a command of this machine; returns its output, or raises :class:`DataError` with its last line."""
     try:
         done = subprocess.run(  # noqa: S603
@@ -31,7 +41,7 @@ def call(command: Sequence[str], what: str, env: Mapping[str, str] | None = None
     except subprocess.TimeoutExpired:
         raise DataError(f"{what}: not finished after {timeout_s:g} s") from None
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["it said nothing"]
+        lines = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["no output"]
         raise DataError(f"{what} (exit code {done.returncode}): {lines[-1].strip()}")
     return done.stdout
 
@@ -59,8 +69,8 @@ def fetch_packages(state: Path) -> None:
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
     hint = "arm64 packages cannot be fetched (apt's sources must be Debian's, and the network up)"
-    call([*apt, "-oAPT::Update::Error-Mode=any", "update"], hint)
-    call([*apt, "-y", "--no-install-recommends", "--download-only", "install", *PACKAGES], hint)
+    run_tool([*apt, "-oAPT::Update::Error-Mode=any", "update"], hint)
+    run_tool([*apt, "-y", "--no-install-recommends", "--download-only", "install", *PACKAGES], hint)
 
 
 def unpack(debs: Sequence[Path], root: Path) -> None:
@@ -70,7 +80,7 @@ def unpack(debs: Sequence[Path], root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     fresh.mkdir()
     for deb in debs:
-        call(["dpkg-deb", "--extract", str(deb), str(fresh)], f"{deb.name} cannot be unpacked")
+        run_tool(["dpkg-deb", "--extract", str(deb), str(fresh)], f"{deb.name} cannot be unpacked")
     fresh.rename(root)
 
 
@@ -91,5 +101,7 @@ def fetch_wheels(site: Path, version: str, requirements: Sequence[str]) -> None:
     abis = ("--abi", f"cp{version.replace('.', '')}", "--abi", "abi3", "--abi", "none")
     platforms = [word for name in _PLATFORMS for word in ("--platform", name)]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    call([*pip, "--target", str(fresh), *tags, *abis, *platforms, *requirements], "aarch64 wheels cannot be fetched")
+    run_tool(
+        [*pip, "--target", str(fresh), *tags, *abis, *platforms, *requirements], "aarch64 wheels cannot be fetched"
+    )
     fresh.rename(site)

@@ -24,7 +24,7 @@ from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import normalize, released
-from edgegenre_runtime.frontend.c_tables import table_blob
+from edgegenre_runtime.frontend.c_tables import c_header, table_blob
 from edgegenre_runtime.frontend.numpy_reference import MelStream
 from edgegenre_runtime.inspect.markdown import markdown_table
 
@@ -204,6 +204,8 @@ def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS
             raw.write_bytes(music.astype("<i2").tobytes())
             header = f'#define N_NOISE {_N_NOISE}u\n#define N_MUSIC {len(music)}u\n#define MUSIC_FILE "{raw}"\n'
             (Path(name) / "pcm.h").write_text(header, encoding="utf-8")
+            tables = c_header(released("seed3s"), "seed3s")
+            (Path(name) / "tables_seed3s.h").write_text(tables, encoding="utf-8")
             rows.append(_run_target(target, Path(name), expected))
     return rows
 

@@ -5,23 +5,20 @@ Microcontrollers run the front-end alone, in :mod:`.firmware`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import platform
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import edgegenre_runtime
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
-from edgegenre_bench.measure.this_machine import head
+from edgegenre_bench.measure.this_machine import result_header
+from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.device_profiles import Device, load_device
 from edgegenre_bench.results.result import golden_report
 from edgegenre_runtime import GenreClassifier
@@ -30,24 +27,23 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import read_golden
 
-from . import guest_board
-from .arm64_userland import call
+from .arm64_userland import run_tool
 from .estimate import estimate, limit
 from .firmware import count_firmware
-from .frontend_instructions import LIBRARY, between_marks, counter, cross_compile
-from .qemu import Progress, Userland, prepare, prepare_peers, run
+from .guest import board as guest_board
+from .instruction_counter import count_regions, counter_plugin, guest_folder
+from .qemu import Userland, prepare, prepare_peers, run_python
 
-__all__ = ["Wanted", "emulate_board", "emulated_logits", "has_parity"]
+__all__ = ["EmulationJob", "emulate_board", "emulated_logits", "has_parity"]
 
 _TIMEOUT_S = 3600
-_PACKAGE = Path(__file__).parents[1]
 _GOLDEN = "golden"
 Music = Mapping[str, "npt.NDArray[np.int16]"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be emulated.
+class EmulationJob:
+    """What to emulate.
 
     Attributes
     ----------
@@ -58,7 +54,7 @@ class Wanted:
     clips
         Audio files for parity, each a window or longer; toy music if there are none.
     windows
-        Least windows for parity; they overlap as much as it takes.
+        Fewest windows for parity; they overlap as much as it takes.
     repeats
         Counting runs, each a process of its own.
     peer_files
@@ -79,7 +75,7 @@ class Wanted:
     cache: Path | None = None
 
 
-def emulate_board(wanted: Wanted, command: str = "", say: Progress = lambda line: None) -> dict[str, Any]:
+def emulate_board(job: EmulationJob, command: str = "", progress: Progress = no_progress) -> dict[str, Any]:
     """Emulate a board; returns a result of kind ``emulated``, see :mod:`edgegenre_bench.results.result`.
 
     Raises
@@ -89,43 +85,43 @@ def emulate_board(wanted: Wanted, command: str = "", say: Progress = lambda line
     DataError
         If the userland cannot be set up, or the guest fails.
     """
-    device = load_device(wanted.device)
-    if not device.emulator_cpu or wanted.repeats < 1:
-        raise UsageError(f"{wanted.device} is not emulated, or {wanted.repeats} runs are too few: see devices/*.toml")
-    path = (default_bundle() if wanted.bundle is None else wanted.bundle).resolve()
+    device = load_device(job.device)
+    if not device.emulator_cpu or job.repeats < 1:
+        raise UsageError(f"{job.device} is not emulated, or {job.repeats} runs are too few: see devices/*.toml")
+    path = (default_bundle() if job.bundle is None else job.bundle).resolve()
     classifier = GenreClassifier.load(path)
-    result = head(classifier, "emulated", wanted.device, command)
+    result = result_header(classifier, "emulated", job.device, command)
     if device.kind == "microcontroller":
-        return result | count_firmware(device, classifier, result["bundle"]["macs"], say)
-    music = _music(wanted.clips, classifier)
-    userland = prepare(wanted.cache, say)
-    with _guest_folder() as folder:
+        return result | count_firmware(device, classifier, result["bundle"]["macs"], progress)
+    music = _music(job.clips, classifier)
+    userland = prepare(job.cache, progress)
+    with guest_folder() as folder:
         pcm: dict[str, Any] = dict(music)
         pcm |= {f"{_GOLDEN}{i}": one for i, one in enumerate(read_golden(classifier.bundle)["pcm"])}
         np.savez(folder / "pcm.npz", **pcm)
-        job = _job(path, folder, wanted)
-        job["hop_frames"] = _hop_for(wanted.windows, music, classifier)
-        say(f"parity of {len(music)} clips on an emulated {device.emulator_cpu}, this takes a while")
-        answers = _run_guest(userland, device, folder, job | {"is_parity": True})
-        parity = _parity(answers, music, classifier, job["hop_frames"])
-        parity["music"] = f"{len(music)} clips" if wanted.clips else "toy music"
+        guest_job = _guest_job(path, folder, job)
+        guest_job["hop_frames"] = _hop_for(job.windows, music, classifier)
+        progress(f"parity of {len(music)} clips on an emulated {device.emulator_cpu}, this takes a while")
+        answers = _run_guest(userland, device, folder, guest_job | {"is_parity": True})
+        parity = _parity(answers, music, classifier, guest_job["hop_frames"])
+        parity["music"] = f"{len(music)} clips" if job.clips else "toy music"
         result["golden"] = _golden(answers, classifier)
-        counted = [_count(userland, device, folder, job, wanted, say) for _ in range(wanted.repeats)]
+        counted = [_count(userland, device, folder, guest_job, job, progress) for _ in range(job.repeats)]
     return result | {"parity": parity} | _counts(counted, device, result, classifier)
 
 
-def emulated_logits(wanted: Wanted, cells: npt.NDArray[np.int8], say: Progress) -> npt.NDArray[np.int8]:
+def emulated_logits(job: EmulationJob, cells: npt.NDArray[np.int8], progress: Progress) -> npt.NDArray[np.int8]:
     """Run a bundle's network on an emulated board, int8 [N, n_mels, frames] to logits int8 [N, C]; errors as above."""
-    device = load_device(wanted.device)
+    device = load_device(job.device)
     if device.kind == "microcontroller" or not device.emulator_cpu:
-        raise UsageError(f"{wanted.device} is not emulated with a network: choose another device")
-    userland = prepare(wanted.cache, say)
-    with _guest_folder() as folder:
+        raise UsageError(f"{job.device} is not emulated with a network: choose another device")
+    userland = prepare(job.cache, progress)
+    with guest_folder() as folder:
         np.save(folder / "cells.npy", cells)
-        path = (default_bundle() if wanted.bundle is None else wanted.bundle).resolve()
-        job = _job(path, folder, wanted) | {"cells": str(folder / "cells.npy")}
-        say(f"{len(cells)} windows on an emulated {device.emulator_cpu}, this takes a while")
-        logits: npt.NDArray[np.int8] = _run_guest(userland, device, folder, job)["logits"]
+        path = (default_bundle() if job.bundle is None else job.bundle).resolve()
+        guest_job = _guest_job(path, folder, job) | {"cells": str(folder / "cells.npy")}
+        progress(f"{len(cells)} windows on an emulated {device.emulator_cpu}, this takes a while")
+        logits: npt.NDArray[np.int8] = _run_guest(userland, device, folder, guest_job)["logits"]
     return logits
 
 
@@ -156,19 +152,7 @@ def _hop_for(windows: int, music: Music, classifier: GenreClassifier) -> int:
     raise UsageError(f"the music is too short for {windows} windows: give more clips")
 
 
-@contextlib.contextmanager
-def _guest_folder() -> Iterator[Path]:
-    """Make a folder with the runtime, the benches and the C implementation for aarch64, to be imported by the guest."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cross_compile(folder / LIBRARY)
-        ignored = shutil.ignore_patterns("lib", "default", "__pycache__", "plans", "devices", "c")
-        for package in (Path(edgegenre_runtime.__file__).parent, _PACKAGE):
-            shutil.copytree(package, folder / package.name, ignore=ignored, dirs_exist_ok=True)
-        yield folder
-
-
-def _job(bundle: Path, folder: Path, wanted: Wanted) -> dict[str, Any]:
+def _guest_job(bundle: Path, folder: Path, job: EmulationJob) -> dict[str, Any]:
     return {
         "bundle": str(bundle),
         "pcm": str(folder / "pcm.npz"),
@@ -177,22 +161,27 @@ def _job(bundle: Path, folder: Path, wanted: Wanted) -> dict[str, Any]:
         "is_counted": False,
         "peers": "",
         "libraries": [],
-        "yamnet": str(wanted.yamnet.resolve()) if wanted.yamnet is not None else "",
+        "yamnet": str(job.yamnet.resolve()) if job.yamnet is not None else "",
     }
 
 
 def _run_guest(
-    userland: Userland, device: Device, folder: Path, job: dict[str, Any], options: Sequence[str] = (), more: str = ""
+    userland: Userland,
+    device: Device,
+    folder: Path,
+    guest_job: dict[str, Any],
+    options: Sequence[str] = (),
+    more: str = "",
 ) -> dict[str, npt.NDArray[Any]]:
     """Run the guest on a job and return the arrays that it wrote; ``more`` is a folder to import from, last."""
-    answer, told = folder / "answer.npz", folder / "job.json"
+    answer, job_file = folder / "answer.npz", folder / "job.json"
     answer.unlink(missing_ok=True)  # what a folder holds moves the guest's allocations, and with them some counts
-    told.write_text(json.dumps(job), encoding="utf-8")
+    job_file.write_text(json.dumps(guest_job), encoding="utf-8")
     environment = {"NUMBA_CACHE_DIR": str(userland.cache / "numba")}
     if more:
         environment["PYTHONPATH"] = f"{folder}:{userland.site}:{more}"
-    argv: list[str | Path] = ["-m", "edgegenre_bench.emulate.guest_board", told, answer]
-    run(
+    argv: list[str | Path] = ["-m", "edgegenre_bench.emulate.guest.board", job_file, answer]
+    run_python(
         userland,
         device.emulator_cpu,
         argv,
@@ -203,10 +192,10 @@ def _run_guest(
     )
     with np.load(answer, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    about = json.loads(str(arrays["about"]))
-    if about["path"] != "neon" or not about["has_delegate"]:
+    facts = json.loads(str(arrays["facts"]))
+    if facts["path"] != "neon" or not facts["has_delegate"]:
         raise DataError(
-            f"the emulated board ran {about['path']} code, XNNPACK: {about['has_delegate']}; not what it is"
+            f"the emulated board ran {facts['path']} code, XNNPACK: {facts['has_delegate']}; unlike the board"
         )
     return arrays
 
@@ -245,20 +234,20 @@ def _golden(answers: Mapping[str, npt.NDArray[Any]], classifier: GenreClassifier
 
 
 def _count(
-    userland: Userland, device: Device, folder: Path, job: dict[str, Any], wanted: Wanted, say: Progress
+    userland: Userland, device: Device, folder: Path, guest_job: dict[str, Any], job: EmulationJob, progress: Progress
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Count every region once, in a process of its own; returns the counts, and name and audio of each peer."""
-    more, job = "", job | {"is_counted": True}
-    if wanted.peer_files is not None:
-        more = str(prepare_peers(userland, say))
-        job |= {"peers": str(wanted.peer_files), "libraries": ["librosa", "onnxruntime"]}
-    say(f"counting on an emulated {device.emulator_cpu}")
+    more, guest_job = "", guest_job | {"is_counted": True}
+    if job.peer_files is not None:
+        more = str(prepare_peers(userland, progress))
+        guest_job |= {"peers": str(job.peer_files), "libraries": ["librosa", "onnxruntime"]}
+    progress(f"counting on an emulated {device.emulator_cpu}")
     counts = folder / "counts.txt"
     counts.unlink(missing_ok=True)
-    plugin = ("-plugin", f"{counter(userland.cache)},out={counts}")
-    about = json.loads(str(_run_guest(userland, device, folder, job, plugin, more)["about"]))
-    n_regions = len(guest_board.STAGES) + 3 * len(about["peers"])
-    return between_marks(counts.read_text("utf-8"), n_regions), about["peers"]
+    plugin = ("-plugin", f"{counter_plugin(userland.cache)},out={counts}")
+    facts = json.loads(str(_run_guest(userland, device, folder, guest_job, plugin, more)["facts"]))
+    n_regions = len(guest_board.STAGES) + 3 * len(facts["peers"])
+    return count_regions(counts.read_text("utf-8"), n_regions), facts["peers"]
 
 
 def _counts(
@@ -269,13 +258,13 @@ def _counts(
 ) -> dict[str, Any]:
     """Return what a result holds of the counting runs: means, spreads, peers, the limit and the estimate."""
     spec, table = classifier.tables.spec, np.array([counts for counts, _ in runs])
-    heard_s = guest_board.STREAM_HOPS * (spec.frames_per_window // 2) * spec.hop_samples / spec.sample_rate_hz
+    streamed_s = guest_board.STREAM_HOPS * (spec.frames_per_window // 2) * spec.hop_samples / spec.sample_rate_hz
     rows = []
     for index, stage in enumerate(guest_board.STAGES):
         n, spread = table[:, index].mean(), float(table[:, index].max() / table[:, index].min() - 1)
         is_stream = stage == "stream"
         name = "stream_second" if is_stream else stage
-        count = round(n / heard_s) if is_stream else round(n)
+        count = round(n / streamed_s) if is_stream else round(n)
         rows.append({"stage": name, "instructions": count, "spread": spread, "runs": len(runs)})
     peers = []
     for index, peer in enumerate(runs[0][1]):
@@ -287,7 +276,7 @@ def _counts(
     by_stage = {row["stage"]: row["instructions"] for row in rows}
     return {
         "emulator": {
-            "program": call(["qemu-aarch64", "--version"], "qemu-aarch64 does not start").splitlines()[0],
+            "program": run_tool(["qemu-aarch64", "--version"], "qemu-aarch64 does not start").splitlines()[0],
             "cpu": device.emulator_cpu,
             "note": device.emulator_note,
             "host": platform.machine(),

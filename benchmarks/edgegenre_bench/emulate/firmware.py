@@ -7,16 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from edgegenre_bench.progress import Progress
 from edgegenre_bench.results.device_profiles import Device
 from edgegenre_export.package.c_sources import c_files
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 
-from .arm64_userland import call
+from .arm64_userland import run_tool
 from .build_matrix import TARGETS, Target, music_of, run_matrix
 from .estimate import estimate, limit
-from .frontend_instructions import counter
-from .qemu import Progress, cache_folder
+from .instruction_counter import counter_plugin
+from .qemu import cache_folder
 
 __all__ = ["count_firmware"]
 
@@ -25,7 +26,7 @@ _MUSIC_S = 3.0
 _NETWORK = "the network is not run here; its least instructions are taken, which no kernel reaches"
 
 
-def count_firmware(device: Device, classifier: GenreClassifier, macs: int, say: Progress) -> dict[str, Any]:
+def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progress: Progress) -> dict[str, Any]:
     """Run the front-end of a bundle on a microcontroller's processor.
 
     Returns
@@ -41,7 +42,7 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, say: 
         If it cannot be built or run.
     """
     (target,) = (t for t in TARGETS if t.is_firmware and t.name.startswith(device.emulator_cpu))
-    say(f"the C front-end as firmware on an emulated {device.emulator_cpu}")
+    progress(f"the C front-end as firmware on an emulated {device.emulator_cpu}")
     row = run_matrix(music_of((), _MUSIC_S), [target])[1]
     if row.outcome.startswith("not installed"):
         raise UsageError(
@@ -56,7 +57,7 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, say: 
     half = mel * 0.5 + bound["instructions"]  # what half a window brings: half the frames, and a run of the network
     return {
         "emulator": {
-            "program": call(["qemu-system-arm", "--version"], "qemu-system-arm does not start").splitlines()[0],
+            "program": run_tool(["qemu-system-arm", "--version"], "qemu-system-arm does not start").splitlines()[0],
             "cpu": device.emulator_cpu,
             "note": device.emulator_note,
             "host": platform.machine(),
@@ -88,11 +89,11 @@ def _instructions(target: Target, classifier: GenreClassifier, n_windows: int) -
         shape = [f"-DN_WINDOWS={n_windows}", f"-DHOP_SAMPLES={spec.hop_samples}", f"-DFRAMES={spec.frames_per_window}"]
         program, counts = folder / "cost.elf", folder / "counts.txt"
         build = [*target.compile, "-std=c99", f"-I{folder}", *shape, *sources, "-o", str(program)]
-        call([word for word in build if word != "-fstack-usage"], "the firmware that is counted cannot be built")
+        run_tool([word for word in build if word != "-fstack-usage"], "the firmware that is counted cannot be built")
         cache = cache_folder()
         cache.mkdir(parents=True, exist_ok=True)
-        plugin = ["-plugin", f"{counter(cache)},out={counts}"]
-        call([target.run[0], *plugin, *target.run[1:], str(program)], "the firmware that is counted failed")
+        plugin = ["-plugin", f"{counter_plugin(cache)},out={counts}"]
+        run_tool([target.run[0], *plugin, *target.run[1:], str(program)], "the firmware that is counted failed")
         totals = [line.split()[1] for line in counts.read_text("utf-8").splitlines() if line.startswith("total")]
     if not totals:
         raise DataError(f"{target.run[0]} did not say how many instructions it ran")

@@ -7,11 +7,8 @@ instructions a core starts per cycle. They do repeat, and they compare code on a
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import platform
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,35 +16,18 @@ import librosa
 import numpy as np
 import scipy.signal
 
-import edgegenre_runtime
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
-from edgegenre_bench.measure import frontend_pipelines as guest
-from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
+from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, released
 from edgegenre_runtime.inspect.markdown import markdown_table
 
-from .arm64_userland import call
-from .qemu import CPUS, Progress, Userland, check_tools, prepare, run
+from .guest.frontend import REGIONS
+from .instruction_counter import count_regions, counter_plugin, guest_folder
+from .qemu import CPUS, Userland, prepare, run_python
 
-__all__ = [
-    "LIBRARY",
-    "LIBRARY_FLAGS",
-    "InstructionCount",
-    "as_json",
-    "between_marks",
-    "count_all",
-    "counter",
-    "cross_compile",
-    "format_instructions",
-]
-
-_PACKAGE = Path(__file__).parents[1]
-_SOURCES = c_folder()
-LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
-LIBRARY_FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default")
-"""As in hatch_build.py, so that the library counted is the one in the aarch64 wheel."""
+__all__ = ["InstructionCount", "count_all", "format_instructions", "to_json"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,35 +62,6 @@ class InstructionCount:
         return max(self.counts) / min(self.counts) - 1
 
 
-def cross_compile(out: Path) -> None:
-    """Compile the C implementation for aarch64, as the wheel's build does.
-
-    Raises
-    ------
-    UsageError
-        If the cross compiler or the sources are missing (they are in a source checkout alone).
-    """
-    check_tools("aarch64-linux-gnu-gcc")
-    sources = [c_include(_SOURCES), *map(str, c_sources(_SOURCES))]
-    if not sources:
-        raise UsageError(f"counting instructions needs the C sources in {_SOURCES}: run it in a checkout")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    command = ["aarch64-linux-gnu-gcc", *LIBRARY_FLAGS, *sources, "-o", str(out)]
-    call(command, "the C front-end cannot be compiled for aarch64")
-
-
-def counter(cache: Path) -> Path:
-    """Return the QEMU plugin that counts, compiled into ``cache`` by cc and named by the hash of its source."""
-    source = _PACKAGE / "c" / "count_instructions.c"
-    built = cache / f"count_{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.so"
-    if not built.exists():
-        check_tools("cc")
-        command = ["cc", "-O2", "-shared", "-fPIC", str(source), "-o", f"{built}.part"]
-        call(command, "the instruction counter cannot be compiled")
-        Path(f"{built}.part").replace(built)
-    return built
-
-
 def _write_job(path: Path, spec: FrontendSpec) -> None:
     """Write one window of seeded toy music, and the float tables of the scipy pipeline."""
     pcm = render(sorted(STYLES)[0], seed=1, seconds=(spec.window_samples + 1) / spec.sample_rate_hz)
@@ -121,39 +72,31 @@ def _write_job(path: Path, spec: FrontendSpec) -> None:
     np.savez(path, pcm=pcm[: spec.window_samples], hann=hann, weights=np.ascontiguousarray(weights.T, np.float32))
 
 
-def between_marks(lines: str, n: int = len(guest.BRACKETS) - 1) -> list[int]:
-    """Return the instructions of the ``n`` regions between marks, less those of the marks themselves."""
-    marks = [line.split() for line in lines.splitlines()]
-    at = {int(tag): int(count) for tag, count in marks if tag != "total"}  # the last mark of a tag counts
-    between = [at[2 * i + 1] - at[2 * i] for i in range(n + 1)]
-    return [count - between[0] for count in between[1:]]
-
-
 def _count_once(userland: Userland, cpu: str, folder: Path) -> tuple[str, list[int]]:
     """Run the guest once; returns the code that the C implementation chose, and the count of each pipeline."""
     counts, answer = folder / "counts.txt", folder / "answer.json"
     for path in (counts, answer):  # what a folder holds moves the guest's allocations, and with them some counts
         path.unlink(missing_ok=True)
-    run(
+    run_python(
         userland,
         cpu,
-        [guest.__file__, folder / "job.npz", answer],
+        ["-m", "edgegenre_bench.emulate.guest.frontend", folder / "job.npz", answer],
         path=[folder],
-        qemu_options=("-plugin", f"{counter(userland.cache)},out={counts}"),
+        qemu_options=("-plugin", f"{counter_plugin(userland.cache)},out={counts}"),
     )
-    told = json.loads(answer.read_text("utf-8"))
-    if not told["is_same"]:
+    facts = json.loads(answer.read_text("utf-8"))
+    if not facts["is_same"]:
         raise DataError(
             f"on the emulated {cpu} the C implementation gives other bits than NumPy: run  edgegenre bench matrix"
         )
-    return told["path"], between_marks(counts.read_text("utf-8"))
+    return facts["path"], count_regions(counts.read_text("utf-8"), len(REGIONS))
 
 
 def count_all(
     cpus: Sequence[str],
     cache: Path | None = None,
     repeats: int = 2,
-    progress: Progress = lambda line: None,
+    progress: Progress = no_progress,
 ) -> list[InstructionCount]:
     """Count every pipeline on every processor.
 
@@ -180,18 +123,13 @@ def count_all(
         raise UsageError(f"{repeats} runs on {', '.join(unknown or cpus)}: allowed are 1 or more on {', '.join(CPUS)}")
     spec = released("seed3s").spec
     rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        cross_compile(folder / LIBRARY)
+    with guest_folder() as folder:
         userland = prepare(cache, progress)
-        package = Path(edgegenre_runtime.__file__).parent
-        ignore = shutil.ignore_patterns("lib", "default", "__pycache__")
-        shutil.copytree(package, folder / "edgegenre_runtime", ignore=ignore, dirs_exist_ok=True)
         _write_job(folder / "job.npz", spec)
         for cpu in cpus:
             progress(f"counting on an emulated {cpu}, {repeats} runs")
             runs = [_count_once(userland, cpu, folder) for _ in range(repeats)]
-            for index, pipeline in enumerate(guest.BRACKETS[1:]):
+            for index, pipeline in enumerate(REGIONS):
                 name = f"{pipeline} ({runs[0][0]})" if index == 0 else pipeline
                 rows.append(InstructionCount(cpu, name, tuple(counts[index] for _, counts in runs), spec.window_s))
     return rows
@@ -210,7 +148,7 @@ def format_instructions(rows: Sequence[InstructionCount]) -> str:
     return f"Instructions on an emulated CPU (QEMU) to make log-mel frames; these are not times.\n\n{table}"
 
 
-def as_json(rows: Sequence[InstructionCount]) -> str:
+def to_json(rows: Sequence[InstructionCount]) -> str:
     """Return the counts as JSON, with what they are and where they were taken."""
     described = [{**dataclasses.asdict(row), "per_second": row.per_second, "spread": row.spread} for row in rows]
     return json.dumps(

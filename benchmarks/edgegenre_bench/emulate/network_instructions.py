@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
+from edgegenre_bench.progress import no_progress
 from edgegenre_runtime.errors import DataError
 
-from . import guest_network as network_guest
-from .frontend_instructions import counter
-from .qemu import cache_folder, prepare, run
+from .instruction_counter import count_regions, counter_plugin, guest_folder
+from .qemu import cache_folder, prepare, run_python
 
-__all__ = ["count_network", "is_at_hand"]
+__all__ = ["count_network", "is_ready"]
 
 
-def is_at_hand(cache: Path | None = None) -> bool:
+def is_ready(cache: Path | None = None) -> bool:
     """Return whether QEMU, a C compiler and the emulated userland are here, so that counting fetches nothing."""
     folder = cache_folder(cache)
     return all(shutil.which(tool) for tool in ("qemu-aarch64", "cc")) and (folder / "site.stamp").exists()
@@ -41,21 +40,19 @@ def count_network(model: Path, cpu: str = "cortex-a76", cache: Path | None = Non
     DataError
         If the userland cannot be set up, or XNNPACK does not run the network in it.
     """
-    userland = prepare(cache, lambda line: None)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    userland = prepare(cache, no_progress)
+    with guest_folder(has_library=False) as folder:
         shutil.copy(model, folder / "model.tflite")
         counts, answer = folder / "counts.txt", folder / "answer.json"
-        run(
+        run_python(
             userland,
             cpu,
-            [network_guest.__file__, folder / "model.tflite", answer],
+            ["-m", "edgegenre_bench.emulate.guest.network", folder / "model.tflite", answer],
             path=[folder],
-            qemu_options=("-plugin", f"{counter(userland.cache)},out={counts}"),
+            qemu_options=("-plugin", f"{counter_plugin(userland.cache)},out={counts}"),
         )
-        marks = (line.split() for line in counts.read_text("utf-8").splitlines())
-        at = {int(tag): int(count) for tag, count in marks if tag != "total"}
+        (instructions,) = count_regions(counts.read_text("utf-8"), 1)
         ops = json.loads(answer.read_text("utf-8"))["ops"]
     if "DELEGATE" not in ops and "int8x16" not in model.name:
         raise DataError(f"{model.name} ran without XNNPACK on the emulated {cpu}: its count would mean nothing")
-    return (at[3] - at[2]) - (at[1] - at[0])
+    return instructions

@@ -20,14 +20,25 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_runtime.errors import DataError, UsageError
 
-from .arm64_userland import PACKAGES, PEERS, WHEELS, call, fetch_packages, fetch_wheels, guest_python, pinned, unpack
+from .arm64_userland import (
+    PACKAGES,
+    PEERS,
+    WHEELS,
+    fetch_packages,
+    fetch_wheels,
+    guest_python,
+    pinned,
+    run_tool,
+    unpack,
+)
 
-__all__ = ["CPUS", "Progress", "Userland", "cache_folder", "check_tools", "prepare", "prepare_peers", "run"]
+__all__ = ["CPUS", "Userland", "cache_folder", "check_tools", "prepare", "prepare_peers", "run_python"]
 
 _TIMEOUT_S = 600
 _V80 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
@@ -39,8 +50,6 @@ CPUS: Mapping[str, tuple[str, str]] = {
     "cortex-a76": ("0xd0b", _V82),
 }
 """Part number and Linux's feature list by QEMU's name: Pi Zero 2 W and 3 (a53), Pi 4 (a72), Pi 5 (a76)."""
-
-Progress = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,8 +90,8 @@ def check_tools(*more: str) -> None:
             raise UsageError(f"emulated boards need {tool}: on Debian run  apt-get install {packages[tool]}")
 
 
-def prepare(cache: Path | None = None, progress: Progress = lambda line: None) -> Userland:
-    """Set the userland up, or take it as it is where that was done before; about 15 s and 400 MB.
+def prepare(cache: Path | None = None, progress: Progress = no_progress) -> Userland:
+    """Set the userland up, or reuse what an earlier run has set up; about 15 s and 400 MB.
 
     Parameters
     ----------
@@ -106,32 +115,32 @@ def prepare(cache: Path | None = None, progress: Progress = lambda line: None) -
             if _is_due(folder, "packages", " ".join(PACKAGES)):
                 progress(f"arm64 packages into {folder} (first time only)")
                 fetch_packages(folder / "apt")
-                _done(folder, "packages", " ".join(PACKAGES))
+                _write_stamp(folder, "packages", " ".join(PACKAGES))
             debs = sorted((folder / "apt" / "archives").glob("*.deb"))
             names = "\n".join(deb.name for deb in debs)
             if _is_due(folder, "root", names):
                 progress(f"unpacking {len(debs)} packages")
                 unpack(debs, folder / "root")
-                _done(folder, "root", names)
+                _write_stamp(folder, "root", names)
             userland = Userland(folder, guest_python(folder / "root"))
             pins = " ".join((userland.python.name, *map(pinned, WHEELS)))
             if _is_due(folder, "site", pins):
                 progress(f"aarch64 wheels: {pins.partition(' ')[2]}")
                 fetch_wheels(userland.site, userland.python.name.removeprefix("python"), pins.split()[1:])
-                _done(folder, "site", pins)
+                _write_stamp(folder, "site", pins)
             for cpu in CPUS:
-                _describe_cpu(folder, cpu)
+                _write_cpu_files(folder, cpu)
             if _is_due(folder, "tried", pins):
                 progress("first start of the guest's Python")
                 imports = "import ctypes, json, numpy, scipy.fft, soundfile, soxr, ai_edge_litert.interpreter"
-                run(userland, "cortex-a72", ["-c", imports], environment={"PYTHONDONTWRITEBYTECODE": ""})
-                _done(folder, "tried", pins)
+                run_python(userland, "cortex-a72", ["-c", imports], environment={"PYTHONDONTWRITEBYTECODE": ""})
+                _write_stamp(folder, "tried", pins)
     except OSError as error:
         raise DataError(f"{folder}: cannot set up the emulated board there ({error.strerror})") from error
     return userland
 
 
-def prepare_peers(userland: Userland, progress: Progress = lambda line: None) -> Path:
+def prepare_peers(userland: Userland, progress: Progress = no_progress) -> Path:
     """Fetch the aarch64 wheels of what people would use instead, about 600 MB, or take them as they are.
 
     Returns
@@ -145,11 +154,11 @@ def prepare_peers(userland: Userland, progress: Progress = lambda line: None) ->
         if _is_due(userland.cache, "peers", pins):
             progress(f"aarch64 wheels of the peers: {pins.partition(' ')[2]}")
             fetch_wheels(folder, userland.python.name.removeprefix("python"), pins.split()[1:])
-            _done(userland.cache, "peers", pins)
+            _write_stamp(userland.cache, "peers", pins)
     return folder
 
 
-def run(
+def run_python(
     userland: Userland,
     cpu: str,
     argv: Sequence[str | Path],
@@ -202,7 +211,7 @@ def run(
     emulator = ("qemu-aarch64", "-seed", "1", "-cpu", cpu, "-L", str(userland.cache / "cpu" / cpu), *qemu_options)
     steady = ("setarch", "-R") if shutil.which("setarch") else ()  # the same addresses in every run, where it is there
     command = [*steady, *emulator, str(userland.python), *map(str, argv)]
-    return call(command, f"the program on the emulated {cpu} failed", env=guest, timeout_s=timeout_s)
+    return run_tool(command, f"the program on the emulated {cpu} failed", env=guest, timeout_s=timeout_s)
 
 
 @contextlib.contextmanager
@@ -215,16 +224,16 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _is_due(folder: Path, step: str, made_of: str) -> bool:
+def _is_due(folder: Path, step: str, content: str) -> bool:
     stamp = folder / f"{step}.stamp"
-    return not stamp.is_file() or stamp.read_text("utf-8") != made_of
+    return not stamp.is_file() or stamp.read_text("utf-8") != content
 
 
-def _done(folder: Path, step: str, made_of: str) -> None:
-    (folder / f"{step}.stamp").write_text(made_of, encoding="utf-8")
+def _write_stamp(folder: Path, step: str, content: str) -> None:
+    (folder / f"{step}.stamp").write_text(content, encoding="utf-8")
 
 
-def _describe_cpu(folder: Path, cpu: str) -> None:
+def _write_cpu_files(folder: Path, cpu: str) -> None:
     """Make what the guest takes for ``/``: the userland, and four cores of this processor in /proc and /sys."""
     root, system = folder / "cpu" / cpu, folder / "cpu" / cpu / "sys" / "devices" / "system" / "cpu"
     part, features = CPUS[cpu]

@@ -53,8 +53,8 @@ def run_child(job: dict[str, Any]) -> dict[str, Any]:
         command, capture_output=True, text=True, check=False, env=environment, timeout=_TIMEOUT_S
     )
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise DataError(f"a process that measures failed (exit code {done.returncode}): {lines[-1]}")
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        raise DataError(f"a measuring process failed (exit code {done.returncode}): {lines[-1]}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

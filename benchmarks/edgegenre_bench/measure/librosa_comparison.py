@@ -17,11 +17,11 @@ from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import db_to_cells
 from edgegenre_runtime.inspect.markdown import markdown_table
 
-from .frontend_pipelines import scipy_log_mel
 from .librosa_path import librosa_windows
+from .scipy_mel import scipy_log_mel
 from .timing import time_in_turn
 
-__all__ = ["FrontendCost", "FrontendDifference", "compare_cells", "format_frontend", "time_all"]
+__all__ = ["FrontendCost", "FrontendDifference", "cell_differences", "format_frontend", "time_all"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class FrontendCost:
     repeats: int
 
 
-def compare_cells(clip: Path, tables: Tables) -> FrontendDifference:
+def cell_differences(clip: Path, tables: Tables) -> FrontendDifference:
     """Compare every half-overlapping window of a clip."""
     spec = tables.spec
     pcm = np.concatenate(list(file_blocks(clip, spec.sample_rate_hz)))

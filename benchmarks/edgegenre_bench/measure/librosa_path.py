@@ -19,7 +19,7 @@ from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.network.classifier import GenreClassifier
 
-__all__ = ["ClipParity", "compare_clips", "format_parity", "librosa_windows"]
+__all__ = ["ClipParity", "clip_parities", "format_parity", "librosa_windows"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _float_probabilities(network: nn.Module, windows: npt.NDArray[np.float64]) -
         return np.asarray(torch.softmax(logits, dim=1).mean(dim=0).numpy())
 
 
-def compare_clips(
+def clip_parities(
     classifier: GenreClassifier,
     checkpoint: Checkpoint,
     clips: Sequence[Path],

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgegenre_runtime.frontend import MelStream, Tables
 
-__all__ = ["describe_machine", "largest_rss_mb", "machine_state", "versions"]
+__all__ = ["largest_rss_mb", "machine_facts", "machine_state", "software_versions"]
 
 _CPU = Path("/sys/devices/system/cpu")
 _DISTRIBUTIONS = ("ai-edge-litert", "edgegenre", "numpy", "soundfile", "soxr")
@@ -31,7 +31,7 @@ def _found(pattern: str, text: str | None) -> str | None:
     return match[1].strip() if match else None
 
 
-def describe_machine() -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
     """Return model, processor, cores, memory and system, JSON-ready; what cannot be read is None."""
     cpuinfo = _text(Path("/proc/cpuinfo"))
     ram_kb = _found(r"^MemTotal:\s*(\d+) kB", _text(Path("/proc/meminfo")))
@@ -62,7 +62,7 @@ def machine_state() -> dict[str, Any]:
 
 
 def _throttled() -> str | None:
-    """Return the firmware's word of a Raspberry Pi (``0x0`` is none since boot), or the count of Intel's kernel."""
+    """Return the flags of a Raspberry Pi's firmware (``0x0`` is none since boot), or the count of Intel's kernel."""
     tool = shutil.which("vcgencmd")
     if tool is not None:
         done = subprocess.run([tool, "get_throttled"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
@@ -71,8 +71,8 @@ def _throttled() -> str | None:
     return " ".join(text for text in counts if text) or None
 
 
-def versions(tables: Tables) -> dict[str, str]:
-    """Return the versions of what runs, and the code that the front-end chose."""
+def software_versions(tables: Tables) -> dict[str, str]:
+    """Return the versions of the libraries that run, and the instruction set that the front-end chose."""
     found = {"frontend": MelStream(tables).path}
     for name in _DISTRIBUTIONS:
         try:
@@ -85,7 +85,7 @@ def versions(tables: Tables) -> dict[str, str]:
 def largest_rss_mb() -> float:
     """Return the largest resident memory that this process had, in MB (10**6 bytes).
 
-    Linux's own count begins anew with each program; ``getrusage`` would hand down the parent's.
+    Linux's own count starts at zero with each program; ``getrusage`` would inherit the parent's.
     """
     kib = _found(r"^VmHWM:\s*(\d+) kB", _text(Path("/proc/self/status")))
     if kib is None:

@@ -1,4 +1,4 @@
-"""The peers timed on this machine, turn by turn with this project; needs every extra."""
+"""The peers timed on this machine, in turn with this project; needs every extra."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgegenre_runtime.frontend import FrontendSpec
 from .peers import Peer, build_peers
 from .timing import time_in_turn
 
-__all__ = ["files_for", "matching_checkpoint", "peers_beside", "write_peer_files"]
+__all__ = ["matching_checkpoint", "peer_timer", "write_files_of_bundle", "write_peer_files"]
 
 _WARM_UP, _REPEATS = 5, 61
 _PARTS = ("mel", "network", "window")
@@ -39,23 +39,23 @@ def write_peer_files(folder: Path, checkpoint: Checkpoint, spec: FrontendSpec) -
 
 
 def matching_checkpoint(path: Path | None, classifier: GenreClassifier) -> Checkpoint:
-    """Load a bundle's checkpoint, the shipped one if no path is given; raises :class:`SpecError` if it is another's."""
+    """Load a bundle's checkpoint, the shipped one if ``path`` is None; raises :class:`SpecError` on a mismatch."""
     checkpoint = load_checkpoint(default_checkpoint() if path is None else path)
     if checkpoint.spec_hash != classifier.tables.spec_hash or checkpoint.labels != classifier.labels:
         raise SpecError("the checkpoint and the bundle were made with different front-ends or classes: give a pair")
     return checkpoint
 
 
-def files_for(folder: Path, bundle: Path | None, checkpoint: Path | None) -> None:
+def write_files_of_bundle(folder: Path, bundle: Path | None, checkpoint: Path | None) -> None:
     """Write the peers' files of a bundle and its checkpoint (the shipped ones if None) into ``folder``."""
     classifier = GenreClassifier.load(bundle)
     write_peer_files(folder, matching_checkpoint(checkpoint, classifier), classifier.tables.spec)
 
 
-def peers_beside(
+def peer_timer(
     checkpoint: Path | None = None, yamnet: Path | None = None
 ) -> Callable[[GenreClassifier], list[dict[str, Any]]]:
-    """Return what times all peers beside a bundle, for :func:`.this_machine.measure_board`.
+    """Return a function that times all peers in turn with a bundle, for :func:`.this_machine.measure_machine`.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def peers_beside(
         YAMNet's ``.tflite``.
     """
 
-    def measure(classifier: GenreClassifier) -> list[dict[str, Any]]:
+    def time_peers(classifier: GenreClassifier) -> list[dict[str, Any]]:
         loaded = matching_checkpoint(checkpoint, classifier)
         network, pcm = to_module(loaded).eval()(classifier.bundle)["pcm"][0]
         torch.set_num_threads(1)
@@ -79,13 +79,13 @@ def peers_beside(
             peers = build_peers(classifier, pcm, Path(name), ("librosa", "onnxruntime"), by_torch, yamnet)
         return _time(peers)
 
-    return measure
+    return time_peers
 
 
 def _time(peers: Sequence[Peer]) -> list[dict[str, Any]]:
     named = {(f"{peer.name}\n{part}", 1): getattr(peer, part) for peer in peers for part in _PARTS}
     timed = time_in_turn({key: run for key, run in named.items() if run is not None}, _WARM_UP, _REPEATS)
-    fastest = {timing.stage: timing.least_ms for timing in timed}
+    fastest = {timing.stage: timing.min_ms for timing in timed}
     return [
         {
             "name": peer.name,

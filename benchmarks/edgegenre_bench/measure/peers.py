@@ -120,7 +120,7 @@ def _librosa_mel(pcm: npt.NDArray[np.int16], spec: FrontendSpec) -> Callable[[],
 
 
 def _scipy_mel(pcm: npt.NDArray[np.int16], folder: Path, spec: FrontendSpec) -> Callable[[], _Floats]:
-    from .frontend_pipelines import scipy_log_mel
+    from .scipy_mel import scipy_log_mel
 
     with np.load(folder / "mel.npz") as arrays:
         hann, weights = arrays["hann"], arrays["weights"]

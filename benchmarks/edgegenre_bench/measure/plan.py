@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
-from edgegenre_bench.results.json_schema import check
+from edgegenre_bench.results.schema import validate_packaged
 from edgegenre_bench.results.toml_reader import read_toml
-from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.errors import UsageError
 
 __all__ = ["Growth", "Plan", "load_plan", "plan_names"]
 
 _FOLDER = Path(__file__).parents[1] / "plans"
-_SHAPE: dict[str, Any] = {
-    "warm_up": int,
-    "repeats": int,
-    "threads": [int],
-    "stream_s": int,
-    "cold_starts": int,
-    "max_tracks": int,
-    "growth": {"lengths_s": [int], "files": [int], "hops_frames": [int]},
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +32,7 @@ class Plan:
     name
         Stem of its file.
     warm_up, repeats
-        Runs of each stage that are thrown away, and that are kept.
+        Runs of each stage that are discarded, and that are measured.
     threads
         Threads of the network, one measurement each.
     stream_s
@@ -71,13 +61,10 @@ def plan_names() -> list[str]:
 
 
 def load_plan(name: str) -> Plan:
-    """Read a plan; raises :class:`UsageError` for an unknown name, :class:`DataError` for a file that is wrong."""
+    """Read a plan; raises :class:`UsageError` for an unknown name, :class:`DataError` for a file out of shape."""
     if name not in plan_names():
         raise UsageError(f"plan {name!r} is unknown; there are: {', '.join(plan_names())}")
     content = read_toml(_FOLDER / f"{name}.toml")
-    check(content, _SHAPE, f"{name}.toml")
+    validate_packaged(content, "plan", f"{name}.toml")
     growth = Growth(**{key: tuple(values) for key, values in content.pop("growth").items()})
-    plan = Plan(name, **(content | {"threads": tuple(content["threads"])}), growth=growth)
-    if min(plan.repeats, plan.cold_starts, plan.stream_s, plan.max_tracks, *plan.threads) < 1 or plan.warm_up < 0:
-        raise DataError(f"{name}.toml: repeats, cold_starts, stream_s, max_tracks and threads must be at least 1")
-    return plan
+    return Plan(name, **(content | {"threads": tuple(content["threads"])}), growth=growth)

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.device_profiles import detect_device, load_device
-from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, describe_bundle, replay_golden
+from edgegenre_bench.results.result import FORMAT_VERSION, MODEL, bundle_facts, replay_golden
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Clip, log_mel, normalize
@@ -24,31 +25,30 @@ from edgegenre_runtime.network.golden import read_golden
 
 from .accuracy import measure_accuracy
 from .fresh_process import run_child
-from .machine import describe_machine, machine_state, versions
+from .machine import machine_facts, machine_state, software_versions
 from .plan import Plan
 from .timing import time_in_turn, yardstick
 
-__all__ = ["Say", "head", "measure_board"]
+__all__ = ["measure_machine", "result_header"]
 
-Say = Callable[[str], None]
 _FILE_S = 10
 
 
-def head(classifier: GenreClassifier, kind: str, device: str, command: str) -> dict[str, Any]:
-    """Return what every result begins with; see :mod:`edgegenre_bench.results.result`."""
+def result_header(classifier: GenreClassifier, kind: str, device: str, command: str) -> dict[str, Any]:
+    """Return the keys that every result has; see :mod:`edgegenre_bench.results.result`."""
     return {
         "format": "edgegenre-bench",
         "format_version": FORMAT_VERSION,
         "kind": kind,
         "device": device,
-        "made_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": command,
-        "bundle": describe_bundle(classifier.bundle, inspect_tflite(classifier.bundle.read(MODEL)).n_macs),
+        "bundle": bundle_facts(classifier.bundle, inspect_tflite(classifier.bundle.read(MODEL)).n_macs),
         "golden": replay_golden(classifier),
     }
 
 
-def measure_board(
+def measure_machine(
     plan: Plan,
     *,
     bundle: Path | None = None,
@@ -57,7 +57,7 @@ def measure_board(
     part: str = "test",
     command: str = "",
     peers: Callable[[GenreClassifier], list[dict[str, Any]]] | None = None,
-    say: Say = lambda line: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Run a plan.
 
@@ -70,12 +70,12 @@ def measure_board(
     device
         Name of the profile; found by itself if empty.
     data, part
-        Evaluation set, see :func:`.accuracy.measure_accuracy`; none, no accuracy.
+        Evaluation set, see :func:`.accuracy.measure_accuracy`; without one there is no accuracy.
     command
         What the user typed.
     peers
-        Measures what people would use instead, in this process.
-    say
+        Times the peers in this process, after the rest.
+    progress
         Called with a line before each part.
 
     Returns
@@ -88,27 +88,27 @@ def measure_board(
     UsageError
         If the device is unknown, or of another architecture than this machine.
     """
-    machine, device = describe_machine(), device or detect_device()
+    machine, device = machine_facts(), device or detect_device()
     if device and (claimed := load_device(device).architecture) != machine["architecture"]:
         raise UsageError(f"{device} is {claimed}, this machine {machine['architecture']}: leave --device out")
     path = (default_bundle() if bundle is None else bundle).resolve()
     classifier = GenreClassifier.load(path)
     before = machine_state()
-    say(f"stages: {plan.warm_up + plan.repeats} rounds with {', '.join(map(str, plan.threads))} threads")
+    progress(f"stages: {plan.warm_up + plan.repeats} rounds with {', '.join(map(str, plan.threads))} threads")
     stages = _stages(classifier, path, plan)
-    say("fresh processes: cold start and memory")
+    progress("fresh processes: cold start and memory")
     cold, rss_mb = _cold_start(path, plan, classifier)
-    growth, stream = _growth(path, plan, classifier, say)
+    growth, stream = _growth(path, plan, classifier, progress)
     accuracy = None
     if data is not None:
-        say(f"accuracy on {data}")
+        progress(f"accuracy on {data}")
         accuracy = measure_accuracy(classifier, data, part, plan.max_tracks)
     if peers is not None:
-        say("peers, turn by turn with this")
-    return head(classifier, "measured", device, command) | {
+        progress("peers, in turn with this project")
+    return result_header(classifier, "measured", device, command) | {
         "plan": plan.name,
         "machine": machine,
-        "versions": versions(classifier.tables),
+        "versions": software_versions(classifier.tables),
         "before": before,
         "stages": stages,
         "windows_per_s": next(1e3 / row["p50_ms"] for row in stages if row["stage"] == "end_to_end"),
@@ -131,16 +131,18 @@ def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[
         ("mel", 1): lambda: normalize(log_mel(pcm, tables).frames_q9, tables),
     }
     for threads in plan.threads:
-        one = GenreClassifier.load(bundle, threads)
-        pipelines["network", threads] = lambda one=one: one.probabilities(cells)  # type: ignore[misc]
-        pipelines["end_to_end", threads] = lambda one=one: one.predict_clip(clip)  # type: ignore[misc]
+        loaded = GenreClassifier.load(bundle, threads)
+        pipelines["network", threads] = lambda loaded=loaded: loaded.probabilities(cells)  # type: ignore[misc]
+        pipelines["end_to_end", threads] = lambda loaded=loaded: loaded.predict_clip(clip)  # type: ignore[misc]
     return [asdict(timing) for timing in time_in_turn(pipelines, plan.warm_up, plan.repeats)]
 
 
 def _cells(pcm: npt.NDArray[np.int16], classifier: GenreClassifier) -> npt.NDArray[np.int8]:
     window = normalize(log_mel(pcm, classifier.tables).frames_q9, classifier.tables)
     if window.is_silence:
-        raise DataError(f"{classifier.bundle.root}: its first golden piece is silence, which says nothing of a network")
+        raise DataError(
+            f"{classifier.bundle.root}: its first golden piece is silence, on which a network cannot be timed"
+        )
     return window.cells
 
 
@@ -154,13 +156,13 @@ def _cold_start(bundle: Path, plan: Plan, classifier: GenreClassifier) -> tuple[
 
 
 def _growth(
-    bundle: Path, plan: Plan, classifier: GenreClassifier, say: Say
+    bundle: Path, plan: Plan, classifier: GenreClassifier, progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Measure time and memory against length, window hop and files, each in a fresh process, and the plain stream."""
     half, rows = classifier.tables.spec.frames_per_window // 2, []
 
     def listen(axis: str, value: int, audio_s: int, hop_frames: int) -> dict[str, Any]:
-        say(f"growth: {audio_s} s of audio, a window every {hop_frames} frames")
+        progress(f"growth: {audio_s} s of audio, a window every {hop_frames} frames")
         done = run_child({"bundle": str(bundle), "audio_s": audio_s, "hop_frames": hop_frames})
         return _row(axis, value, audio_s, done)
 
@@ -169,7 +171,7 @@ def _growth(
     with tempfile.TemporaryDirectory() as folder:
         files = _write_files(Path(folder), classifier, max(plan.growth.files, default=0))
         for n in plan.growth.files:
-            say(f"growth: {n} files of {_FILE_S} s")
+            progress(f"growth: {n} files of {_FILE_S} s")
             done = run_child({"bundle": str(bundle), "files": files[:n]})
             rows.append(_row("files", n, n * _FILE_S, done))
     plain = listen("stream", plan.stream_s, plan.stream_s, half)

@@ -1,4 +1,4 @@
-"""Time of callables, turn by turn in one process, so that what slows the machine slows all of them."""
+"""Time of callables, run in turn in one process, so that what slows the machine slows all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Timing:
         Threads of the network.
     repeats
         Runs measured.
-    least_ms
+    min_ms
         Time of the fastest run in ms: what the code needs where nothing else disturbs it.
     p50_ms, p90_ms, p99_ms
         Quantiles of the time of a run in ms (of few runs, p99 is the largest).
@@ -33,7 +33,7 @@ class Timing:
     stage: str
     threads: int
     repeats: int
-    least_ms: float
+    min_ms: float
     p50_ms: float
     p90_ms: float
     p99_ms: float
@@ -76,9 +76,9 @@ def time_in_turn(
 
 
 def yardstick() -> Callable[[], object]:
-    """Return a fixed piece of NumPy work (128 FFTs of 2048 in float64) that other times can be told in.
+    """Return a fixed piece of NumPy work (128 FFTs of 2048 in float64) that other times are divided by.
 
-    The ratio to it changes less from run to run than milliseconds do, for a busy or hot machine slows both.
+    The ratio to it changes less from run to run than milliseconds do, since a busy or hot machine slows both.
     """
     samples = np.random.default_rng(0).normal(size=(128, 2048))
     return lambda: np.fft.rfft(samples)

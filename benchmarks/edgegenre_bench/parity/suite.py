@@ -1,7 +1,7 @@
 """The parity suite: one trained network by every implementation that a bundle has, over the same windows.
 
-TFLite int8 by XNNPACK, as a device runs it, is what the others are held to: its reference kernels, TFLite Micro, ONNX
-int8 and float, float torch, the waveform model, and emulated ARM.
+The others are compared with TFLite int8 by XNNPACK, as a device runs it: its reference kernels, TFLite Micro, ONNX int8
+and float, float torch, the waveform model, and emulated ARM.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import onnx
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows
-from edgegenre_bench.emulate.emulated_board import Wanted, emulated_logits
-from edgegenre_bench.emulate.qemu import Progress
+from edgegenre_bench.emulate.emulated_board import EmulationJob, emulated_logits
+from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
 from edgegenre_export.check.run_models import run_artifact, run_torch, run_waveform
 from edgegenre_runtime import GenreClassifier
@@ -27,7 +27,7 @@ from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.quantization import dequantize, softmax
 
-__all__ = ["Windows", "compare_implementations", "windows_of_cache", "windows_of_clips"]
+__all__ = ["Windows", "run_suite", "windows_of_cache", "windows_of_clips"]
 
 _AUDIO = "model_audio.tflite"
 
@@ -99,7 +99,7 @@ def windows_of_clips(files: Sequence[Path], classifier: GenreClassifier) -> Wind
 
 
 def _implementations(
-    classifier: GenreClassifier, checkpoint: Checkpoint, emulated: Sequence[Wanted], say: Progress
+    classifier: GenreClassifier, checkpoint: Checkpoint, emulated: Sequence[EmulationJob], progress: Progress
 ) -> dict[str, Callable[[Windows], _Answers | str]]:
     """Return every implementation by its name; one answers with a sentence where it cannot run."""
     bundle, top_db = classifier.bundle, classifier.tables.spec.top_db
@@ -113,11 +113,11 @@ def _implementations(
         if name not in files:
             return f"the bundle has no {name}"
         model = bundle.read(name)
-        made = run_artifact(name, model, windows.cells, top_db)
+        outputs = run_artifact(name, model, windows.cells, top_db)
         if "int8" in name:
-            about = {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}
-            made = dequantize(made, float(about["output_scale"]), int(about["output_zero_point"]))
-        return _Answers(softmax(made))
+            metadata = {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}
+            outputs = dequantize(outputs, float(metadata["output_scale"]), int(metadata["output_zero_point"]))
+        return _Answers(softmax(outputs))
 
     def by_waveform(windows: Windows) -> _Answers | str:
         if _AUDIO not in files:
@@ -140,9 +140,9 @@ def _implementations(
         "torch float": lambda w: _Answers(softmax(run_torch(to_module(checkpoint), w.cells, top_db))),
         "waveform model": by_waveform,
     }
-    for wanted in emulated:
-        implementations[f"emulated {wanted.device}, TFLite int8"] = lambda w, wanted=wanted: from_logits(  # type: ignore[misc]
-            emulated_logits(wanted, w.cells, say)
+    for job in emulated:
+        implementations[f"emulated {job.device}, TFLite int8"] = lambda w, job=job: from_logits(  # type: ignore[misc]
+            emulated_logits(job, w.cells, progress)
         )
     return implementations
 
@@ -163,19 +163,19 @@ def _micro(
     return from_logits(np.stack(logits))
 
 
-def compare_implementations(
+def run_suite(
     windows: Windows,
     classifier: GenreClassifier,
     checkpoint: Checkpoint,
-    emulated: Sequence[Wanted] = (),
-    say: Progress = lambda line: None,
+    emulated: Sequence[EmulationJob] = (),
+    progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
-    """Run every implementation over all windows and hold it to TFLite int8 by XNNPACK.
+    """Run every implementation over all windows and compare it with TFLite int8 by XNNPACK.
 
     Returns
     -------
     list of dict
-        A row an implementation: ``implementation``, ``why_not`` (a sentence, where it could not run),
+        A row per implementation: ``implementation``, ``why_not`` (a sentence, where it could not run),
         ``windows_agree`` (share of
         windows with the same top class), ``clips_agree`` (clips with the same, by the mean of their windows),
         ``changed`` (names of the others), ``max_lsb`` (of a logit; None where the scale is another),
@@ -183,14 +183,14 @@ def compare_implementations(
     """
     reference: _Answers | None = None
     rows = []
-    for name, run in _implementations(classifier, checkpoint, emulated, say).items():
-        say(f"{name}: {len(windows.cells)} windows")
+    for name, run in _implementations(classifier, checkpoint, emulated, progress).items():
+        progress(f"{name}: {len(windows.cells)} windows")
         answers = run(windows)
         if isinstance(answers, str):
             rows.append(_row(name, answers))
             continue
         reference = reference or answers
-        rows.append(_row(name) | _held_to(reference, answers, windows))
+        rows.append(_row(name) | _agreement(reference, answers, windows))
     return rows
 
 
@@ -214,7 +214,7 @@ def _by_clip(answers: _Answers, windows: Windows) -> npt.NDArray[np.int64]:
     return np.asarray(sums.argmax(axis=1))
 
 
-def _held_to(reference: _Answers, answers: _Answers, windows: Windows) -> dict[str, Any]:
+def _agreement(reference: _Answers, answers: _Answers, windows: Windows) -> dict[str, Any]:
     clips = _by_clip(answers, windows)
     changed = np.flatnonzero(clips != _by_clip(reference, windows))
     lsb = None

@@ -5,34 +5,15 @@ from __future__ import annotations
 import dataclasses
 import platform
 from pathlib import Path
-from typing import Any
 
-from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.errors import UsageError
 
-from .json_schema import check
+from .schema import validate_packaged
 from .toml_reader import read_toml
 
-__all__ = ["KINDS", "Budget", "Device", "detect_device", "device_names", "devices_folder", "load_device"]
+__all__ = ["Budget", "Device", "detect_device", "device_names", "devices_folder", "load_device"]
 
-KINDS = ("linux", "microcontroller", "phone")
 _MODEL_FILE = Path("/proc/device-tree/model")
-_SHAPE: dict[str, Any] = {
-    "title": str,
-    "detect": [str],
-    "kind": str,
-    "cpu": {
-        "name": str,
-        "architecture": str,
-        "cores": int,
-        "clock_mhz": float,
-        "ram_mb": float,
-        "source": str,
-    },
-    "emulator": {"cpu": str, "note": str},
-    "int8": {"instruction": str, "macs_per_instruction": int, "source": str},
-    "estimate": {"instructions_per_cycle": float, "source": str},
-    "budget": {"window_p99_ms": float, "rss_mb": float, "model_kb": float, "real_time_factor": float, "source": str},
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,7 +51,7 @@ class Device:
     detect
         How ``/proc/device-tree/model`` begins on it.
     kind
-        One of :data:`KINDS`.
+        ``linux``, ``microcontroller`` or ``phone``.
     cpu_name, architecture
         Its processor, and what ``platform.machine()`` says there.
     cores
@@ -131,17 +112,15 @@ def load_device(name: str) -> Device:
     UsageError
         If there is none of this name.
     DataError
-        If the file does not have the shape of a profile, or a figure is out of range.
+        If the file cannot be read, or does not fit ``schemas/device.schema.json``.
     """
     if name not in device_names():
         raise UsageError(f"device {name!r} is unknown; there are: {', '.join(device_names())}")
     path = devices_folder() / f"{name}.toml"
     content = read_toml(path)
-    check(content, _SHAPE, path.name)
+    validate_packaged(content, "device", path.name)
     cpu, budget = content["cpu"], Budget(**{k: v for k, v in content["budget"].items() if k != "source"})
-    if content["kind"] not in KINDS:
-        raise DataError(f"{path.name}.kind: {content['kind']!r} is unknown; there are: {', '.join(KINDS)}")
-    device = Device(
+    return Device(
         name=name,
         title=content["title"],
         detect=tuple(content["detect"]),
@@ -158,10 +137,6 @@ def load_device(name: str) -> Device:
         instructions_per_cycle=content["estimate"]["instructions_per_cycle"],
         budget=budget,
     )
-    figures = (device.cores, device.clock_mhz, device.ram_mb, device.macs_per_instruction)
-    if min(*figures, device.instructions_per_cycle, *dataclasses.astuple(budget)) <= 0:
-        raise DataError(f"{path.name}: every figure must be above 0")
-    return device
 
 
 def detect_device() -> str:

@@ -1,4 +1,4 @@
-"""The result of a bench: one JSON document, its shape, and what it must be to be believed. See docs/benchmarks.md."""
+"""The result of a bench: one JSON document, its shape, and what makes it valid. See docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.golden import golden_key, read_golden
 
 from .device_profiles import device_names
-from .json_schema import check
+from .schema import validate
 
 __all__ = [
     "FORMAT_VERSION",
     "MODEL",
+    "bundle_facts",
     "bundle_id",
     "check_bundle",
-    "describe_bundle",
     "golden_report",
     "read_result",
     "replay_golden",
@@ -35,123 +35,10 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 2
+"""The shape of a result is ``schemas/result.schema.json``."""
 MODEL = "model_int8.tflite"
 
-_TIMING = {
-    "stage": str,
-    "threads": int,
-    "repeats": int,
-    "least_ms": float,
-    "p50_ms": float,
-    "p90_ms": float,
-    "p99_ms": float,
-}
-_STATE = {
-    "governor": (str, None),
-    "clock_mhz": (float, None),
-    "temperature_c": (float, None),
-    "throttled": (str, None),
-    "load_1min": (float, None),
-}
-_BUNDLE = {
-    "id": str,
-    "model": str,
-    "recipe": str,
-    "spec": str,
-    "spec_hash": str,
-    "window_s": float,
-    "macs": int,
-    "files": {str: int},
-}
-_ACCURACY = {
-    "data": str,
-    "data_id": str,
-    "part": str,
-    "n_tracks": int,
-    "n_windows": int,
-    "track_accuracy": float,
-    "track_accuracy_95": [float],
-    "window_accuracy": float,
-    "wall_s": float,
-}
-_PEER = {"name": str, "mel": float, "network": float, "window": float, "audio_s": float}
-_MEASURED: dict[str, Any] = {
-    "plan": str,
-    "machine": {
-        "architecture": str,
-        "model": (str, None),
-        "cpu": (str, None),
-        "cores": int,
-        "ram_mb": (float, None),
-        "system": str,
-        "python": str,
-    },
-    "versions": {str: str},
-    "before": _STATE,
-    "after": _STATE,
-    "stages": [_TIMING],
-    "windows_per_s": float,
-    "stream": {"audio_s": float, "wall_s": float, "real_time_factor": float},
-    "cold_start": {"processes": int, "imports_ms": float, "load_ms": float, "first_answer_ms": float},
-    "rss_mb": float,
-    "accuracy": (_ACCURACY, None),
-    "peers_ms": [_PEER],
-    "growth": [{"axis": str, "value": int, "audio_s": float, "wall_s": float, "rss_mb": float}],
-}
-_EMULATED: dict[str, Any] = {
-    "emulator": {"program": str, "cpu": str, "note": str, "host": str},
-    "parity": {
-        "windows": int,
-        "clips": int,
-        "music": str,
-        "frontend_differs": int,
-        "network_max_lsb": int,
-        "top1_differs": int,
-        "has_network": bool,
-    },
-    "counts": [{"stage": str, "instructions": int, "spread": float, "runs": int}],
-    "peers_instructions": [_PEER],
-    "limit": {
-        "macs": int,
-        "macs_per_instruction": int,
-        "instructions": int,
-        "counted_over_limit": (float, None),
-    },
-    "estimate": {
-        "instructions_per_cycle": float,
-        "clock_mhz": float,
-        "window_ms": float,
-        "real_time_factor": float,
-        "note": str,
-    },
-}
-_PARITY: dict[str, Any] = {
-    "data": str,
-    "n_windows": int,
-    "n_clips": int,
-    "rows": [
-        {
-            "implementation": str,
-            "why_not": str,
-            "windows_agree": float,
-            "clips_agree": int,
-            "changed": [str],
-            "max_lsb": (int, None),
-            "max_probability_difference": float,
-            "clips_right": (int, None),
-        }
-    ],
-}
-_COMMON: dict[str, Any] = {
-    "format": str,
-    "format_version": int,
-    "kind": str,
-    "device": str,
-    "made_at": str,
-    "command": str,
-    "bundle": _BUNDLE,
-    "golden": {"mel_differs": int, "mel_digest": str, "network_max_lsb": int, "outputs": [[int]]},
-}
+_KINDS = ("emulated", "measured", "parity")
 
 
 def bundle_id(bundle: Bundle) -> str:
@@ -160,7 +47,7 @@ def bundle_id(bundle: Bundle) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def describe_bundle(bundle: Bundle, macs: int) -> dict[str, Any]:
+def bundle_facts(bundle: Bundle, macs: int) -> dict[str, Any]:
     """Return what a result says of its bundle; ``macs`` are the multiply-adds of a window."""
     manifest = bundle.manifest
     return {
@@ -184,25 +71,25 @@ def replay_golden(classifier: GenreClassifier) -> dict[str, Any]:
         ``mel_differs``, the cells and frames that differ (0 unless the front-end is broken), ``mel_digest`` of them
         all, ``network_max_lsb``, the largest difference of a logit, and ``outputs``, the logits.
     """
-    golden, made = read_golden(classifier.bundle), []
+    golden, answers = read_golden(classifier.bundle), []
     for pcm, cells in zip(golden["pcm"], golden["cells"], strict=True):
         frames = log_mel(pcm, classifier.tables).frames_q9
-        made.append((frames, normalize(frames, classifier.tables).cells, classifier.outputs(cells)))
-    return golden_report(golden, made)
+        answers.append((frames, normalize(frames, classifier.tables).cells, classifier.outputs(cells)))
+    return golden_report(golden, answers)
 
 
 def golden_report(
     golden: Mapping[str, npt.NDArray[Any]],
-    made: Sequence[tuple[npt.NDArray[np.int16], npt.NDArray[np.int8], npt.NDArray[np.int8]]],
+    answers: Sequence[tuple[npt.NDArray[np.int16], npt.NDArray[np.int8], npt.NDArray[np.int8]]],
 ) -> dict[str, Any]:
-    """Return what :func:`replay_golden` does, of frames, cells and logits made elsewhere, one triple a piece."""
+    """Return what :func:`replay_golden` does, for answers from elsewhere: frames, cells and logits per piece."""
     digest, differs = hashlib.sha256(), 0
     for (frames, cells, _), expected_frames, expected_cells in zip(
-        made, golden["frames_q9"], golden["cells"], strict=True
+        answers, golden["frames_q9"], golden["cells"], strict=True
     ):
         differs += int((frames != expected_frames).sum()) + int((cells != expected_cells).sum())
         digest.update(frames.tobytes() + cells.tobytes())
-    outputs = np.stack([logits for _, _, logits in made]).astype(int)
+    outputs = np.stack([logits for _, _, logits in answers]).astype(int)
     largest = int(np.abs(golden[golden_key(MODEL)] - outputs).max())
     return {
         "mel_differs": differs,
@@ -226,23 +113,24 @@ def read_result(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a result of  edgegenre bench  (it is not JSON)") from error
-    _check_shape(result, path.name)
+    _check(result, path.name)
     return dict(result)
 
 
-def _check_shape(result: Any, where: str) -> None:
+def _check(result: Any, where: str) -> None:
     if not isinstance(result, dict) or result.get("format") != "edgegenre-bench":
         raise DataError(f"{where}: not a result of  edgegenre bench")
     if result.get("format_version") != FORMAT_VERSION:
         raise DataError(f"{where}: of format {result.get('format_version')!r}; this edgegenre reads {FORMAT_VERSION}")
-    kinds = {"measured": _MEASURED, "emulated": _EMULATED, "parity": _PARITY}
-    if result.get("kind") not in kinds:
-        raise DataError(f"{where}.kind: must be one of {', '.join(sorted(kinds))}")
-    check(result, _COMMON | kinds[result["kind"]], where)
+    if result.get("kind") not in _KINDS:
+        raise DataError(f"{where}.kind: must be one of {', '.join(_KINDS)}")
+    validate(result, "result", where, definition=result["kind"])
     if result["device"] not in ("", *device_names()):
         raise DataError(f"{where}.device: {result['device']!r} is unknown; there are: {', '.join(device_names())}")
+    if len({len(row) for row in result["golden"]["outputs"]}) != 1:
+        raise DataError(f"{where}.golden.outputs: its rows differ in length")
     for row in result.get("stages", ()):
-        if not 0 < row["least_ms"] <= row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"]:
+        if not row["min_ms"] <= row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"]:
             raise DataError(f"{where}.stages: {row['stage']} has quantiles that are not in order")
 
 
@@ -253,7 +141,7 @@ def check_bundle(result: dict[str, Any], bundle: Bundle, where: str) -> None:
             f"{where}: of bundle {result['bundle']['id'][:12]}, but {bundle.root} is {bundle_id(bundle)[:12]}: "
             "measure again with this bundle"
         )
-    golden, expected = result["golden"](bundle)
+    golden, expected = result["golden"], read_golden(bundle)
     if golden["mel_differs"]:
         raise DataError(
             f"{where}: the board's front-end gave {golden['mel_differs']} other values than the golden ones"
@@ -265,10 +153,12 @@ def check_bundle(result: dict[str, Any], bundle: Bundle, where: str) -> None:
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:
-    """Check a result and write it, whole or not at all."""
-    _check_shape(result, path.name)
+    """Write a result, whole or not at all; raises :class:`ValueError` if a number in it is not finite.
+
+    It is not validated: a board has no JSON Schema library, and :func:`read_result` refuses what is out of shape.
+    """
     with written_beside(path) as handle:
-        handle.write((json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+        handle.write((json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def stage_of(result: dict[str, Any], stage: str, threads: int = 1) -> dict[str, Any] | None:

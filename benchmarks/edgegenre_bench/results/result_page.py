@@ -10,7 +10,7 @@ from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_ma
 from edgegenre_runtime.atomic_write import written_beside
 
 from .budget import spent_on
-from .svg import bars, lines
+from .plots import growth_png, stages_png
 
 __all__ = ["format_result", "write_page"]
 
@@ -19,13 +19,13 @@ _Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _stage_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    yard = next(row["least_ms"] for row in result["stages"] if row["stage"] == "yardstick")
+    yardstick_ms = next(row["min_ms"] for row in result["stages"] if row["stage"] == "yardstick")
     return [
         (
             row["stage"].replace("_", " "),
             str(row["threads"]),
-            *(f"{row[key]:.3f}" for key in ("least_ms", "p50_ms", "p90_ms", "p99_ms")),
-            f"{row['least_ms'] / yard:.2f}",
+            *(f"{row[key]:.3f}" for key in ("min_ms", "p50_ms", "p90_ms", "p99_ms")),
+            f"{row['min_ms'] / yardstick_ms:.2f}",
         )
         for row in result["stages"]
     ]
@@ -34,12 +34,12 @@ def _stage_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
 def _tables(result: dict[str, Any]) -> list[_Table]:
     stream, cold = result["stream"], result["cold_start"]
     facts: list[tuple[str, ...]] = [
-        ("windows a second, one thread", f"{result['windows_per_s']:.1f}"),
+        ("windows per second, one thread", f"{result['windows_per_s']:.1f}"),
         ("real-time factor, listening", f"{stream['real_time_factor']:.5f} over {stream['audio_s']:.0f} s"),
         ("cold start to the first answer", f"{cold['first_answer_ms']:.0f} ms, median of {cold['processes']}"),
         ("imports, then loading the bundle", f"{cold['imports_ms']:.0f} ms, {cold['load_ms']:.0f} ms"),
         ("largest resident memory", f"{result['rss_mb']:.1f} MB"),
-        ("multiply-adds a window", f"{result['bundle']['macs'] / 1e6:.1f} million"),
+        ("multiply-adds per window", f"{result['bundle']['macs'] / 1e6:.1f} million"),
     ]
     files = result["bundle"]["files"]
     facts += [(name, f"{files[name] / 1e3:.1f} kB") for name in files if name.startswith("model_")]
@@ -56,7 +56,7 @@ def _tables(result: dict[str, Any]) -> list[_Table]:
         facts.append((f"accuracy on {accuracy['data']}, {accuracy['part']}", words))
     states = [(key, *(_word(result[when][key]) for when in ("before", "after"))) for key in result["before"]]
     stages: _Table = (
-        f"Time a window of {result['bundle']['window_s']:.2f} s, ms; the yardstick is fixed NumPy work",
+        f"Time per window of {result['bundle']['window_s']:.2f} s, ms; the yardstick is fixed NumPy work",
         ("stage", "threads", "fastest", "p50", "p90", "p99", "fastest in yardsticks"),
         _stage_rows(result),
     )
@@ -93,19 +93,19 @@ def _peer_tables(result: dict[str, Any]) -> list[_Table]:
         for row in result["peers_ms"]
     ]
     title = "What people would use instead, turn by turn in the same process, fastest of all rounds in ms, one thread"
-    return [(title, ("pipeline", "mel", "network", "window", "a second of audio", "times ours"), rows)]
+    return [(title, ("pipeline", "mel", "network", "window", "per second of audio", "times edgegenre's"), rows)]
 
 
 def format_result(result: dict[str, Any]) -> str:
     """Return a measured result as aligned text."""
     machine = result["machine"]
-    lines_ = [f"{machine['model'] or machine['cpu']}, {machine['cores']} cores, {machine['architecture']}, "]
-    lines_[0] += f"front-end {result['versions']['frontend']}, bundle {result['bundle']['id'][:12]}"
+    lines = [f"{machine['model'] or machine['cpu']}, {machine['cores']} cores, {machine['architecture']}, "]
+    lines[0] += f"front-end {result['versions']['frontend']}, bundle {result['bundle']['id'][:12]}"
     for title, heads, rows in _tables(result):
         widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-        lines_ += ["", f"{title}:"]
-        lines_ += ["  " + _aligned(row, widths) for row in [heads, *rows]]
-    return "\n".join(lines_)
+        lines += ["", f"{title}:"]
+        lines += ["  " + _aligned(row, widths) for row in [heads, *rows]]
+    return "\n".join(lines)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -113,15 +113,14 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _plots(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return each plot's title and SVG."""
+def _plots(result: dict[str, Any]) -> list[Image]:
+    """Return each plot with its title."""
     times = [
         (f"{row['stage'].replace('_', ' ')}, {row['threads']} thr", row["p50_ms"], row["p99_ms"])
         for row in result["stages"]
         if row["stage"] != "yardstick"
     ]
-    title = "Time a window: p50, and p99 as a mark"
-    plots = [(title, bars(title, times, "ms"))]
+    plots = [Image("Time per window: p50, and p99 as a mark", stages_png(times))]
     axes = {
         "length_s": ("length of the audio, s", "Growth with the length of the audio"),
         "files": ("files of 10 s", "Growth with the number of files"),
@@ -134,7 +133,7 @@ def _plots(result: dict[str, Any]) -> list[tuple[str, str]]:
                 "time, s": [(row["value"], max(row["wall_s"], 1e-6)) for row in rows],
                 "memory, MB": [(row["value"], row["rss_mb"]) for row in rows],
             }
-            plots.append((title, lines(title, series, label, "")))
+            plots.append(Image(title, growth_png(series, label)))
     return plots
 
 
@@ -144,10 +143,10 @@ def write_page(result: dict[str, Any], path: Path) -> None:
     facts = {**result["machine"], **result["versions"]}
     blocks: list[Block] = [
         Title(1, escape_marks(title)),
-        Text(f"`{result['command']}`, {escape_marks(result['made_at'])}"),
+        Text(f"`{result['command']}`, {escape_marks(result['created_at'])}"),
         *(block for table in _tables(result) for block in _blocks(table)),
         Title(2, "Plots"),
-        ImageRow([Image(name, svg.encode(), "image/svg+xml") for name, svg in _plots(result)]),
+        ImageRow(_plots(result)),
         *_blocks(("Machine and versions", ("what", "value"), [(key, _word(value)) for key, value in facts.items()])),
     ]
     with written_beside(path) as handle:

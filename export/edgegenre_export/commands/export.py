@@ -142,10 +142,10 @@ def _sweep(job: _Job, out: Path, epochs: int | None) -> None:
 def _counter() -> Callable[[Path], int] | None:
     """Return a counter of instructions if the emulated board of `edgegenre bench instructions` is set up."""
     try:
-        from edgegenre_bench.emulate.network_instructions import count_network, is_at_hand
+        from edgegenre_bench.emulate.network_instructions import count_network, is_ready
     except ModuleNotFoundError:  # the bench extra is not installed
         return None
-    if not is_at_hand():
+    if not is_ready():
         typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
         return None
     return count_network

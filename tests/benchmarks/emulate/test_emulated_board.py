@@ -9,13 +9,13 @@ from documents import emulated_like
 
 from edgegenre.cli import main
 from edgegenre_bench.emulate import emulated_board as emulated
-from edgegenre_bench.emulate import guest_board
-from edgegenre_bench.emulate.emulated_board import Wanted, emulate_board, has_parity
+from edgegenre_bench.emulate.emulated_board import EmulationJob, emulate_board, has_parity
 from edgegenre_bench.emulate.estimate import estimate, limit
+from edgegenre_bench.emulate.guest import board as guest_board
 from edgegenre_bench.emulate.qemu import prepare
 from edgegenre_bench.measure import plan
 from edgegenre_bench.measure import this_machine as board
-from edgegenre_bench.results.compare import compare_results
+from edgegenre_bench.results.comparison import compare_results
 from edgegenre_bench.results.device_profiles import load_device
 from edgegenre_bench.results.result import check_bundle, write_result
 from edgegenre_runtime import GenreClassifier
@@ -31,12 +31,12 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def document():
-    return emulated_like(board.measure_board(TINY))
+    return emulated_like(board.measure_machine(TINY))
 
 
 def test_boards_that_are_not_emulated_are_refused(tmp_path, capsys):
     with pytest.raises(UsageError, match="x86-64 is not emulated"):
-        emulate_board(Wanted("x86-64"))
+        emulate_board(EmulationJob("x86-64"))
     assert main(["bench", "emulate", "--device", "rpi9"]) == 2
     assert "'rpi9' is unknown" in capsys.readouterr().err
 
@@ -101,7 +101,7 @@ def test_firmware_gives_the_references_bits_and_is_counted(device):
     for tool in ("qemu-system-arm", "arm-none-eabi-gcc", "cc"):
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool}")
-    result = emulate_board(Wanted(device))
+    result = emulate_board(EmulationJob(device))
     assert has_parity(result)
     assert result["counts"][0]["instructions"] > 10**6
     assert result["estimate"]["real_time_factor"] < load_device(device).budget.real_time_factor
@@ -118,7 +118,7 @@ def test_an_emulated_pi_agrees_on_200_windows_and_is_counted(classifier, tmp_pat
         if "cannot be fetched" not in str(error):
             raise
         pytest.skip(f"needs the network: {error}")
-    result = emulate_board(Wanted("rpi4", repeats=1))
+    result = emulate_board(EmulationJob("rpi4", repeats=1))
     write_result(result, tmp_path / "r.json")
     assert result["parity"]["windows"] >= 200
     assert has_parity(result)

@@ -19,8 +19,9 @@ from edgegenre.cli import main
 from edgegenre.toy.dataset import render
 from edgegenre_bench.emulate import arm64_userland as steps
 from edgegenre_bench.emulate import frontend_instructions as instructions
+from edgegenre_bench.emulate import instruction_counter as counter
 from edgegenre_bench.emulate import qemu as emulate
-from edgegenre_bench.measure import frontend_pipelines as guest
+from edgegenre_bench.emulate.guest.frontend import REGIONS
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import normalize, released
@@ -94,8 +95,8 @@ def test_a_step_that_is_done_is_not_done_again(no_tools_needed, monkeypatch, tmp
             Path(command[command.index("--target") + 1]).mkdir()
         return ""
 
-    monkeypatch.setattr(steps, "call", call)
-    monkeypatch.setattr(emulate, "call", call)
+    monkeypatch.setattr(steps, "run_tool", call)
+    monkeypatch.setattr(emulate, "run_tool", call)
     said = []
     with pytest.raises(DataError, match="no network"):
         emulate.prepare(tmp_path, said.append)
@@ -112,7 +113,7 @@ def test_a_step_that_is_done_is_not_done_again(no_tools_needed, monkeypatch, tmp
 
 def test_unknown_processors_are_refused(tmp_path):
     with pytest.raises(UsageError, match="cortex-a53, cortex-a72, cortex-a76"):
-        emulate.run(emulate.Userland(tmp_path, tmp_path), "max", [])
+        emulate.run_python(emulate.Userland(tmp_path, tmp_path), "max", [])
     with pytest.raises(UsageError, match="max: allowed"):
         instructions.count_all(["max"], tmp_path)
 
@@ -122,19 +123,19 @@ def test_the_library_counted_is_compiled_as_the_wheels():
     found = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     hook = importlib.util.module_from_spec(found)
     found.loader.exec_module(hook)
-    assert list(instructions.LIBRARY_FLAGS) == hook.FLAGS
-    assert hook.LIBRARY == instructions.LIBRARY
+    assert list(counter.LIBRARY_FLAGS) == hook.FLAGS
+    assert hook.LIBRARY == counter.LIBRARY
 
 
 def test_counts_are_between_marks_and_labelled():
     marks = "".join(f"{tag} {count}\n" for tag, count in enumerate((100, 110, 200, 1210, 2000, 5010, 6000, 8010)))
-    assert instructions.between_marks("0 7\n" + marks) == [1000, 3000, 2000]
-    rows = [instructions.InstructionCount("cortex-a72", name, (1000, 1010), 2.0) for name in guest.BRACKETS[1:]]
+    assert counter.count_regions("0 7\n" + marks, 3) == [1000, 3000, 2000]
+    rows = [instructions.InstructionCount("cortex-a72", name, (1000, 1010), 2.0) for name in REGIONS]
     table = instructions.format_instructions(rows)
     assert "Instructions on an emulated CPU" in table
     assert "1.0000% of 2" in table
     assert "ms" not in table
-    assert json.loads(instructions.as_json(rows))["rows"][0]["per_second"] == 502.5
+    assert json.loads(instructions.to_json(rows))["rows"][0]["per_second"] == 502.5
 
 
 LOOP = """
@@ -156,7 +157,7 @@ def test_the_counter_counts_a_loop_to_the_instruction(tmp_path):
     program = tmp_path / "loop"
     compiler = ["aarch64-linux-gnu-gcc", "-O1", "-fno-inline", "-static"]
     subprocess.run([*compiler, tmp_path / "loop.c", "-o", program], check=True)
-    plugin = f"{instructions.counter(tmp_path)},out={tmp_path / 'counts'}"
+    plugin = f"{counter.counter_plugin(tmp_path)},out={tmp_path / 'counts'}"
     subprocess.run(["qemu-aarch64", "-cpu", "cortex-a53", "-plugin", plugin, program], check=True)
     at = [int(line.split()[1]) for line in (tmp_path / "counts").read_text().splitlines()]
     assert (at[5] - at[4]) - (at[3] - at[2]) == 2 * 100_000
@@ -202,7 +203,7 @@ def test_the_aarch64_wheel_gives_the_bits_of_here(userland, device_site, tmp_pat
     cells = normalize(frames[:, :128], tables).cells
     for cpu in emulate.CPUS:
         argv = ["-c", IN_GUEST, wav, pcm_file, out]
-        told = json.loads(emulate.run(userland, cpu, argv, path=[device_site]))
+        told = json.loads(emulate.run_python(userland, cpu, argv, path=[device_site]))
         assert (told["implementation"], told["path"], told["label"]) == ("c", "neon", label)
         assert told["interpreter"] == "ai-edge-litert, XNNPACK"
         with np.load(out) as there:
@@ -256,7 +257,7 @@ def test_an_emulated_pi_hears_the_genre_of_the_file_and_survives_three_disconnec
     server = SoundServer()
     environment = {name: server.environment[name] for name in ("HOME", "XDG_RUNTIME_DIR")}
     guest = threading.Thread(
-        target=emulate.run,
+        target=emulate.run_python,
         args=(userland, "cortex-a72", ["-c", LISTENING, log]),
         kwargs={"path": [device_site], "environment": environment, "timeout_s": 240},
     )

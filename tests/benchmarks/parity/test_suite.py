@@ -11,7 +11,7 @@ import pytest
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
 from edgegenre_bench.parity import suite
-from edgegenre_bench.parity.suite import compare_implementations, windows_of_clips
+from edgegenre_bench.parity.suite import run_suite, windows_of_clips
 from edgegenre_bench.results.parity_table import format_table
 from edgegenre_bench.results.result import read_result
 from edgegenre_runtime import GenreClassifier
@@ -29,7 +29,7 @@ def windows(classifier, toy_folder):
 
 
 def test_every_implementation_answers_alike(classifier, windows):
-    rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
+    rows = run_suite(windows, classifier, load_checkpoint(default_checkpoint()))
     named = {row["implementation"]: row for row in rows}
     ran = [row for row in rows if not row["why_not"]]
     assert {"TFLite int8, XNNPACK", "TFLite int8, reference kernels", "ONNX int8", "ONNX float", "torch float"} <= {
@@ -48,7 +48,7 @@ def test_every_implementation_answers_alike(classifier, windows):
 def test_an_implementation_that_answers_otherwise_is_named_with_its_clips(classifier, windows, monkeypatch):
     right = suite.run_torch
     monkeypatch.setattr(suite, "run_torch", lambda *args: np.roll(right(*args), 1, axis=1))
-    rows = compare_implementations(windows, classifier, load_checkpoint(default_checkpoint()))
+    rows = run_suite(windows, classifier, load_checkpoint(default_checkpoint()))
     torch_row = next(row for row in rows if row["implementation"] == "torch float")
     assert torch_row["clips_agree"] == 0
     assert torch_row["changed"] == list(windows.names)

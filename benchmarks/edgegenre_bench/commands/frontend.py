@@ -1,4 +1,4 @@
-"""``edgegenre bench …``: what the README's numbers come from."""
+"""``edgegenre bench frontend | matrix | instructions``: the front-end alone."""
 
 from __future__ import annotations
 
@@ -11,24 +11,15 @@ from edgegenre.commands.common import needs, progress_bar
 from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.frontend import released
 
-from . import board, parity
+from .options import show_progress
 
-__all__ = ["app"]
+__all__ = ["frontend", "instructions", "matrix"]
 
-app = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
-app.command("run")(board.run)
-app.command("emulate")(board.emulate)
-app.command("parity")(parity.parity)
-app.command("compare")(board.compare)
-app.command("report")(board.report)
-app.command("check")(board.check)
-
-Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
+_Clips = Annotated[list[Path], typer.Argument(help="Audio files or folders.")]
 
 
-@app.command("frontend")
 def frontend(
-    clips: Clips,
+    clips: _Clips,
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "seed3s",
 ) -> None:
     """Compare the front-end with librosa in float64: cell by cell, and in time, interleaved in one process.
@@ -36,17 +27,16 @@ def frontend(
     Example: `OMP_NUM_THREADS=1 edgegenre bench frontend ../shared/data/gtzan/clips`
     """
     with needs("bench"):
-        from edgegenre_bench.measure.librosa_comparison import compare_cells, format_frontend, time_all
+        from edgegenre_bench.measure.librosa_comparison import cell_differences, format_frontend, time_all
     tables, files = released(spec), audio_files(clips)
     rows = []
     with progress_bar("clips") as show:
         for file in files:
-            rows.append(compare_cells(file, tables))
+            rows.append(cell_differences(file, tables))
             show(len(rows), len(files))
     typer.echo(format_frontend(rows, time_all(tables)))
 
 
-@app.command("matrix")
 def matrix(
     clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders; toy music if not given.")] = None,
     seconds: Annotated[float, typer.Option(help="Seconds of it that are used.", min=0.1)] = 3.0,
@@ -63,7 +53,6 @@ def matrix(
         raise typer.Exit(1)
 
 
-@app.command("instructions")
 def instructions(
     cpu: Annotated[
         list[str] | None, typer.Option(help="Emulated processor, may be repeated: cortex-a53, cortex-a72, cortex-a76.")
@@ -82,7 +71,7 @@ def instructions(
     Example: `edgegenre bench instructions --cpu cortex-a72`
     """
     with needs("bench"):
-        from edgegenre_bench.emulate import frontend_instructions as bench
+        from edgegenre_bench.emulate.frontend_instructions import count_all, format_instructions, to_json
         from edgegenre_bench.emulate.qemu import CPUS
-    rows = bench.count_all(cpu or list(CPUS), cache, repeats, lambda line: typer.echo(line, err=True))
-    typer.echo(bench.as_json(rows) if as_json else bench.format_instructions(rows))
+    rows = count_all(cpu or list(CPUS), cache, repeats, show_progress)
+    typer.echo(to_json(rows) if as_json else format_instructions(rows))

@@ -107,12 +107,12 @@ def _times(base: dict[str, Any], other: dict[str, Any], allowed: Allowed) -> Ite
     yards = [stage_of(result, "yardstick") for result in (base, other)]
     if None in yards:
         raise UsageError("a result has no yardstick among its stages: measure again")
-    yard_a, yard_b = (yard["least_ms"] for yard in yards if yard is not None)
+    yard_a, yard_b = (yard["min_ms"] for yard in yards if yard is not None)
     for a in base["stages"]:
         b = stage_of(other, a["stage"], a["threads"])
         if a["stage"] != "yardstick" and b is not None:
             what = f"{a['stage'].replace('_', ' ')}, {a['threads']} threads"
-            yield _grown(what, a["least_ms"] / yard_a, b["least_ms"] / yard_b, allowed.slower, "yardsticks")
+            yield _grown(what, a["min_ms"] / yard_a, b["min_ms"] / yard_b, allowed.slower, "yardsticks")
 
 
 def _accuracy(base: dict[str, Any], other: dict[str, Any], allowed: Allowed) -> Iterator[Change]:

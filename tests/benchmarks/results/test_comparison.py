@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edgegenre.cli import main
 from edgegenre_bench.measure import plan
 from edgegenre_bench.measure import this_machine as board
-from edgegenre_bench.results.compare import Allowed, compare_results
+from edgegenre_bench.results.comparison import Allowed, compare_results
 from edgegenre_bench.results.result import MODEL, write_result
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import numpy_reference as mel
@@ -27,7 +27,7 @@ def measure(toy_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
 
     def run(name, **options):
-        write_result(board.measure_board(TINY, data=toy_folder, **options), folder / f"{name}.json")
+        write_result(board.measure_machine(TINY, data=toy_folder, **options), folder / f"{name}.json")
         return str(folder / f"{name}.json")
 
     return run
@@ -105,10 +105,10 @@ def test_each_figure_has_its_limit(base):
     assert spoilt(lambda r: r.update(rss_mb=before["rss_mb"] * 1.2)) == ["largest resident memory"]
     assert spoilt(lambda r: r.update(rss_mb=900.0)) == ["largest resident memory", "budget: memory, MB"]
     network = next(i for i, row in enumerate(before["stages"]) if row["stage"] == "network")
-    assert spoilt(lambda r: r["stages"][network].update(least_ms=before["stages"][network]["least_ms"] * 1.3)) == [
+    assert spoilt(lambda r: r["stages"][network].update(min_ms=before["stages"][network]["min_ms"] * 1.3)) == [
         "network, 1 threads"
     ]
-    assert spoilt(lambda r: [row.update(least_ms=row["least_ms"] * 3) for row in r["stages"]]) == []  # a slower machine
+    assert spoilt(lambda r: [row.update(min_ms=row["min_ms"] * 3) for row in r["stages"]]) == []  # a slower machine
 
 
 def test_what_cannot_be_compared_is_refused(base, tmp_path, capsys):

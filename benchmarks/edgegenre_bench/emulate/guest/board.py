@@ -1,6 +1,6 @@
 """What runs inside the emulated board for ``bench emulate``: answers for parity, and stages between marks.
 
-Run as ``python -m edgegenre_bench.emulate.guest_board JOB.json OUT.npz``. It imports numpy, the runtime, and what
+Run as ``python -m edgegenre_bench.emulate.guest.board JOB.json OUT.npz``. It imports numpy, the runtime, and what
 peers need.
 """
 
@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from edgegenre_bench.measure.frontend_pipelines import run_marked
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import Clip, active_implementation, log_mel, native, normalize
 from edgegenre_runtime.network.window_stream import WindowStream
+
+from .marks import run_marked
 
 __all__ = ["STAGES", "clip_answers"]
 
@@ -27,7 +28,7 @@ STAGES = ("mel", "network", "end_to_end", "stream")
 """What is counted first; peers come after it, three regions each (two are empty for a model of PCM)."""
 
 STREAM_HOPS = 4
-"""Half windows that ``stream`` hears."""
+"""Half windows that ``stream`` takes."""
 
 
 def clip_answers(
@@ -42,7 +43,7 @@ def clip_answers(
 
 
 def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Callable[[], object]]:
-    """Return the regions of :data:`STAGES` over one window of PCM; the last hears :data:`STREAM_HOPS` more hops."""
+    """Return the regions of :data:`STAGES` over one window of PCM; the last takes :data:`STREAM_HOPS` more hops."""
     tables, spec = classifier.tables, classifier.tables.spec
     clip, cells = Clip(pcm, spec.sample_rate_hz), normalize(log_mel(pcm, tables).frames_q9, tables).cells
     stream = WindowStream(tables)
@@ -70,13 +71,13 @@ def _peers(classifier: GenreClassifier, pcm: npt.NDArray[np.int16], job: dict[st
 
 
 def _has_delegate(model: bytes) -> bool:
-    """Whether the interpreter runs the network by XNNPACK here; it keeps silent where it does not."""
+    """Whether the interpreter runs the network by XNNPACK here; LiteRT falls back without a warning."""
     interpreter = Interpreter(model_content=model, num_threads=1)
     interpreter.allocate_tensors()
     return any(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())
 
 
-def _about(classifier: GenreClassifier) -> dict[str, Any]:
+def _facts(classifier: GenreClassifier) -> dict[str, Any]:
     return {
         "implementation": active_implementation(),
         "path": native.NativeMelStream(classifier.tables).path,
@@ -90,7 +91,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     if job["cells"]:
         cells = np.load(job["cells"])
         return {
-            "about": np.array(json.dumps(_about(classifier))),
+            "facts": np.array(json.dumps(_facts(classifier))),
             "logits": np.stack(list(map(classifier.outputs, cells))),
         }
     with np.load(job["pcm"]) as clips:
@@ -99,14 +100,14 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
                 frames, cells, logits = clip_answers(classifier, clips[name], job["hop_frames"])
                 answers |= {f"{name}/frames": frames, f"{name}/cells": cells, f"{name}/logits": logits}
         pcm = clips[clips.files[0]][: classifier.tables.spec.window_samples]
-    about = _about(classifier)
+    facts = _facts(classifier)
     if job["is_counted"]:
-        regions, about["peers"] = _stages(classifier, pcm), []
+        regions, facts["peers"] = _stages(classifier, pcm), []
         for peer in _peers(classifier, pcm, job) if job["peers"] else []:
-            about["peers"].append({"name": peer.name, "audio_s": peer.audio_s})
+            facts["peers"].append({"name": peer.name, "audio_s": peer.audio_s})
             regions += [part if part is not None else lambda: None for part in (peer.mel, peer.network, peer.window)]
         run_marked(regions)
-    return answers | {"about": np.array(json.dumps(about))}
+    return answers | {"facts": np.array(json.dumps(facts))}
 
 
 if __name__ == "__main__":
