@@ -13,6 +13,7 @@ import scipy.signal
 import torch
 
 from edgegenre.checkpoint import Checkpoint, default_checkpoint, load_checkpoint, to_module
+from edgegenre_export.convert.to_onnx import float_onnx
 from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import SpecError
@@ -28,9 +29,10 @@ _PARTS = ("mel", "network", "window")
 
 
 def write_peer_files(folder: Path, checkpoint: Checkpoint, spec: FrontendSpec) -> None:
-    """Write what :func:`.peers.build_peers` reads: the network as float32 TFLite, and the tables of scipy's mel."""
+    """Write what :func:`.peers.build_peers` reads: the float32 network as TFLite and ONNX, tables of scipy's mel."""
     network = to_module(checkpoint).eval()
     (folder / "float.tflite").write_bytes(float_tflite(network, spec))
+    (folder / "float.onnx").write_bytes(float_onnx(network, spec, {}))
     weights = librosa.filters.mel(
         sr=spec.sample_rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz, fmax=spec.fmax_hz
     )

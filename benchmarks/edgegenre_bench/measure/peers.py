@@ -63,12 +63,12 @@ def build_peers(
     Parameters
     ----------
     classifier
-        The bundle; its ONNX files are run too.
+        The bundle; its ``model_int8.onnx`` is run too.
     pcm
         int16 [window_samples].
     folder
-        Holds ``float.tflite``, the same network in float32, and ``mel.npz`` with ``hann`` float32 [n_fft] and
-        ``weights`` float32 [n_bins, n_mels] for the mel by scipy.
+        Holds ``float.tflite`` and ``float.onnx``, the same network in float32, and for the mel by scipy ``mel.npz``
+        with ``hann`` float32 [n_fft] and ``weights`` float32 [n_bins, n_mels].
     libraries
         Which of ``librosa`` and ``onnxruntime`` there are.
     network
@@ -94,7 +94,10 @@ def build_peers(
             peers.append(_peer("librosa, torch eager", by_librosa, lambda db: network(db[None, None]), spec))
     if "onnxruntime" in libraries:
         for kind, mel in (("float", by_scipy), ("int8", cells_by_scipy)):
-            run = _onnx(classifier.bundle.read(f"model_{kind}.onnx"))
+            content = (
+                (folder / "float.onnx").read_bytes() if kind == "float" else classifier.bundle.read("model_int8.onnx")
+            )
+            run = _onnx(content)
             peers.append(_peer(f"scipy float32, onnxruntime {kind}", mel, run, spec))
     peers.append(_peer("scipy float32, LiteRT int8", cells_by_scipy, classifier.probabilities, spec))
     return peers if yamnet is None else [*peers, _waveform(yamnet)]

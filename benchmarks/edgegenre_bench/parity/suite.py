@@ -22,6 +22,7 @@ from edgegenre_bench.emulate.emulated_board import EmulationJob, emulated_logits
 from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
 from edgegenre_export.check.run_models import run_artifact, run_torch, run_waveform
+from edgegenre_export.convert.to_onnx import float_onnx
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import log_mel, normalize
@@ -29,7 +30,9 @@ from edgegenre_runtime.network.quantization import dequantize, softmax
 
 __all__ = ["Windows", "run_suite", "windows_of_cache", "windows_of_clips"]
 
-_AUDIO = "model_audio.tflite"
+_AUDIO, _INT8_ONNX = "model_audio.tflite", "model_int8.onnx"
+_MICRO_ARENA_BYTES = 1 << 24
+"""More than any of our networks needs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -109,15 +112,18 @@ def _implementations(
     def from_logits(logits: npt.NDArray[np.int8]) -> _Answers:
         return _Answers(softmax(dequantize(logits, *quantization)), logits)
 
-    def by_onnx(name: str, windows: Windows) -> _Answers | str:
-        if name not in files:
-            return f"the bundle has no {name}"
-        model = bundle.read(name)
-        outputs = run_artifact(name, model, windows.cells, top_db)
-        if "int8" in name:
-            metadata = {entry.key: entry.value for entry in onnx.load_from_string(model).metadata_props}
-            outputs = dequantize(outputs, float(metadata["output_scale"]), int(metadata["output_zero_point"]))
-        return _Answers(softmax(outputs))
+    def by_int8_onnx(windows: Windows) -> _Answers | str:
+        if _INT8_ONNX not in files:
+            return f"the bundle has no {_INT8_ONNX}"
+        content = bundle.read(_INT8_ONNX)
+        metadata = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+        outputs = run_artifact(_INT8_ONNX, content, windows.cells, top_db)
+        logits = dequantize(outputs, float(metadata["output_scale"]), int(metadata["output_zero_point"]))
+        return _Answers(softmax(logits))
+
+    def by_float_onnx(windows: Windows) -> _Answers:
+        content = float_onnx(network, classifier.tables.spec, {})
+        return _Answers(softmax(run_artifact("model_float.onnx", content, windows.cells, top_db)))
 
     def by_waveform(windows: Windows) -> _Answers | str:
         if _AUDIO not in files:
@@ -128,16 +134,16 @@ def _implementations(
             else _Answers(run_waveform(_AUDIO, bundle.read(_AUDIO), windows.pcm))
         )
 
-    model = bundle.read(MODEL)
+    model, network = bundle.read(MODEL), to_module(checkpoint).eval()
     implementations: dict[str, Callable[[Windows], _Answers | str]] = {
         "TFLite int8, XNNPACK": lambda w: from_logits(run_artifact(MODEL, model, w.cells, top_db)),
         "TFLite int8, reference kernels": lambda w: from_logits(
             run_artifact(MODEL, model, w.cells, top_db, reference_kernels=True)
         ),
         "TFLite Micro int8": lambda w: _micro(model, w.cells, from_logits),
-        "ONNX int8": lambda w: by_onnx("model_int8.onnx", w),
-        "ONNX float": lambda w: by_onnx("model_float.onnx", w),
-        "torch float": lambda w: _Answers(softmax(run_torch(to_module(checkpoint), w.cells, top_db))),
+        "ONNX int8": by_int8_onnx,
+        "ONNX float": by_float_onnx,
+        "torch float": lambda w: _Answers(softmax(run_torch(network, w.cells, top_db))),
         "waveform model": by_waveform,
     }
     for job in emulated:
@@ -152,15 +158,10 @@ def _micro(
 ) -> _Answers | str:
     """Run TFLite Micro's interpreter, in whose wheel are its reference kernels."""
     try:
-        from tflite_micro.python.tflite_micro import runtime
+        from edgegenre_export.convert.tflite_micro import run_micro
     except ModuleNotFoundError:
         return "tflite-micro is not installed"
-    interpreter, logits = runtime.Interpreter.from_bytes(model), []
-    for window in cells:
-        interpreter.set_input(window[None, :, :, None], 0)
-        interpreter.invoke()
-        logits.append(interpreter.get_output(0)[0].copy())
-    return from_logits(np.stack(logits))
+    return from_logits(run_micro(model, cells, _MICRO_ARENA_BYTES))
 
 
 def run_suite(

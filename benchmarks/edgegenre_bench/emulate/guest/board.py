@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter
 
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import Clip, active_implementation, log_mel, native, normalize
+from edgegenre_runtime.network.interpreters import TfliteModel
 from edgegenre_runtime.network.window_stream import WindowStream
 
 from .marks import run_marked
@@ -72,9 +72,7 @@ def _peers(classifier: GenreClassifier, pcm: npt.NDArray[np.int16], job: dict[st
 
 def _has_delegate(model: bytes) -> bool:
     """Whether the interpreter runs the network by XNNPACK here; LiteRT falls back without a warning."""
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    return any(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())
+    return "DELEGATE" in TfliteModel(model).ops
 
 
 def _facts(classifier: GenreClassifier) -> dict[str, Any]:
