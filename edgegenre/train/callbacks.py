@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import numpy as np
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from edgegenre.checkpoint import Checkpoint, save_checkpoint
 from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor, track_windows
@@ -20,7 +21,7 @@ from .batches import Batches
 from .lightning_module import TrainModule
 from .loggers import save_history
 from .resume import RunState, restore_optimizer, save_state
-from .weight_average import WeightAverage
+from .weight_average import weight_average
 
 __all__ = ["Keep"]
 
@@ -63,7 +64,7 @@ class Keep(lightning.Callback):
         cache, tracks = batches.cache, batches.cache.tracks_of("valid")
         self.windows = [track_windows(cache, int(track), batches.tables) for track in tracks]
         self.truth = cache.y[tracks].astype(np.int64)
-        self.average: WeightAverage | None = None
+        self.average: AveragedModel | None = None
 
     def is_done(self) -> bool:
         """Return whether all epochs are done or patience is out."""
@@ -74,19 +75,18 @@ class Keep(lightning.Callback):
         """Set up the averaged weights and the optimizer, on the device where training happens."""
         module = _checked(pl_module)
         if self.batches.options.average:
-            self.average = WeightAverage(module.network, self.batches.options.average)
+            self.average = weight_average(module.network, self.batches.options.average)
         if self.state is not None:
             restore_optimizer(trainer.optimizers[0], module.network, self.state.optimizer)
             if self.average is not None:
-                self.average.network.load_state_dict(self.state.average)
+                self.average.load_state_dict(self.state.average)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Let the averaged weights follow."""
         if self.average is not None:
-            module = _checked(pl_module)
-            self.average.update(module.network, module.epoch * int(trainer.num_training_batches) + batch_idx)
+            self.average.update_parameters(_checked(pl_module).network)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Validate and save on the first process; all of them learn whether to go on."""
@@ -100,7 +100,7 @@ class Keep(lightning.Callback):
 
     def _finish_epoch(self, trainer: lightning.Trainer, module: TrainModule, train_loss: float) -> None:
         epoch = module.epoch
-        network = module.network if self.average is None else self.average.network
+        network = module.network if self.average is None else self.average.module
         top_db = self.batches.tables.spec.top_db
         scores = score_windows(torch_predictor(network, top_db), self.windows, self.truth)
         module.network.train()
@@ -127,7 +127,7 @@ class Keep(lightning.Callback):
             best_epoch=self.best_epoch,
             history=self.history,
             network=module.network,
-            average=None if self.average is None else self.average.network,
+            average=self.average,
             optimizer=trainer.optimizers[0],
         )
         self._tell(trainer)

@@ -21,7 +21,7 @@ from edgegenre_runtime.errors import CheckpointError, UsageError
 
 __all__ = ["RunState", "load_state", "restore_optimizer", "save_state"]
 
-_VERSION = 1
+_VERSION = 2
 _SECTIONS = ("network", "average", "optimizer")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import TABLES, tiny_cache
+from torch.optim.swa_utils import AveragedModel
 
 from edgegenre.checkpoint import load_checkpoint
 from edgegenre.cli import main
@@ -18,7 +19,6 @@ from edgegenre.train import Hardware, TrainOptions, train
 from edgegenre.train.batches import Batches
 from edgegenre.train.lightning_module import TrainModule, learning_rate_factor
 from edgegenre.train.loggers import make_logger
-from edgegenre.train.weight_average import WeightAverage
 from edgegenre_runtime.errors import MissingExtraError, UsageError
 
 BIN = Path(sys.executable).parent
@@ -55,17 +55,6 @@ def test_an_epoch_has_every_track_as_often_as_asked():
     options = TrainOptions(batch_size=4, crops_per_track=2)
     batches = Batches(cache, cache.tracks_of("train"), TABLES, options)
     assert sum(batches[i][1] for i in range(3)).sum(dim=0).tolist() == [4, 4, 4]
-
-
-def test_the_average_forgets_the_start_and_follows():
-    network = build(ModelConfig("cnn", 3))
-    average = WeightAverage(network, 0.9)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(1.0)
-    for step in range(200):
-        average.update(network, step)
-    assert all(torch.allclose(p, torch.ones(())) for p in average.network.parameters())
 
 
 def test_the_head_alone_learns_while_the_rest_is_frozen(tmp_path, monkeypatch):
@@ -129,11 +118,11 @@ def test_hardware_outside_what_is_allowed():
 
 
 def test_answers_that_become_nan_stop_with_a_reason(tmp_path, monkeypatch):
-    def spoil(self, network, step):
+    def spoil(self, network):
         with torch.no_grad():
-            self.network.head.bias.fill_(float("nan"))
+            self.module.head.bias.fill_(float("nan"))
 
-    monkeypatch.setattr(WeightAverage, "update", spoil)
+    monkeypatch.setattr(AveragedModel, "update_parameters", spoil)
     options = TrainOptions(epochs=1, crops_per_track=2, batch_size=4, average=0.9)
     with pytest.raises(UsageError, match="NaN in epoch 1"):
         train(tiny_cache(), TABLES, ModelConfig("cnn", 3), options, tmp_path, about={})
