@@ -9,21 +9,22 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
-from torch import nn
 
 from edgegenre_runtime.atomic_write import write_together
 from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
 from edgegenre_runtime.frontend import FrontendSpec
 
 from .models import ModelConfig, build
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["FORMAT_VERSION", "Checkpoint", "default_checkpoint", "load_checkpoint", "save_checkpoint", "to_module"]
 
@@ -131,6 +132,8 @@ def to_module(checkpoint: Checkpoint) -> nn.Module:
     bad = sorted(name for name, array in checkpoint.state.items() if not np.isfinite(array).all())
     if bad:
         raise CheckpointError(f"checkpoint holds NaN or infinite weights in {bad[0]}: train again, this run diverged")
+    import torch
+
     module = build(checkpoint.config)
     try:
         module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()})

@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.frontend import log_mel, released
-
-from .common import needs
+from .common import check_output, needs
 
 __all__ = ["augment"]
 
@@ -27,12 +25,15 @@ def augment(
 
     Example: `edgegenre augment song.mp3 --plot augment.png`
     """
+    from edgegenre.data.clips import read_clip
+    from edgegenre_runtime.frontend import log_mel, released
+
+    check_output(plot)
+    tables = released(spec)
+    pcm = read_clip(file, tables.spec.sample_rate_hz, min_samples=tables.spec.n_fft).pcm
     with needs("train"):
         from edgegenre.augment.plot import draw_panels, feature_panels, waveform_panels
-        from edgegenre.data.clips import read_clip
 
-        tables = released(spec)
-        pcm = read_clip(file, tables.spec.sample_rate_hz, min_samples=tables.spec.n_fft).pcm
         panels = feature_panels(log_mel(pcm, tables).frames_q9, tables, seed)
         if find_spec("audiomentations") is not None:
             panels |= waveform_panels(pcm, tables, seed)

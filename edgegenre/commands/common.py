@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from edgegenre_runtime.errors import MissingExtraError
-from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.errors import DataError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from edgegenre.data.feature_cache import Expansion, FeatureCache
+    from edgegenre_runtime.frontend import Tables
 
-__all__ = ["command_line", "features_of", "needs", "progress_bar"]
+__all__ = [
+    "check_output",
+    "check_run_folder",
+    "command_line",
+    "features_of",
+    "make_folder",
+    "needs",
+    "progress_bar",
+    "require_installed",
+    "write_features",
+]
 
 
 @contextlib.contextmanager
@@ -29,6 +41,52 @@ def needs(extra: str) -> Iterator[None]:
         if name.startswith("edgegenre"):
             raise
         raise MissingExtraError(name, extra) from error
+
+
+def require_installed(extra: str, *modules: str) -> None:
+    """Refuse a command whose extra is not installed, without the seconds that importing it takes.
+
+    Raises
+    ------
+    MissingExtraError
+        The first of ``modules`` that is not there.
+    """
+    for name in modules:
+        if sys.modules.get(name, sys) is None or (name not in sys.modules and find_spec(name) is None):
+            raise MissingExtraError(name, extra)
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that cannot be written because there is no folder for it; raises :class:`DataError`."""
+    if not os.path.isdir(path.parent):
+        raise DataError(f"{path}: cannot write, there is no folder {path.parent}")
+
+
+def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse the folder of a training run that holds another run.
+
+    Raises
+    ------
+    UsageError
+        A run is there, and neither ``resume`` nor ``overwrite`` says what should become of it; or both do.
+    """
+    if resume and overwrite:
+        raise UsageError("--resume continues the run in --out, --overwrite replaces it: choose one")
+    # A process that the first one started for parallel training meets that one's folder.
+    is_there = os.path.exists(run / "best.safetensors") and "LOCAL_RANK" not in os.environ
+    if is_there and not resume and not overwrite:
+        raise UsageError(
+            f"{run}: holds a run already; name another folder with --out, continue it with --resume, or replace it "
+            "with --overwrite"
+        )
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents if they are not there; raises :class:`DataError` if that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot make the folder ({(error.strerror or str(error)).lower()})") from error
 
 
 @contextlib.contextmanager
@@ -78,7 +136,7 @@ def write_features(
 
     dataset = open_dataset(data)
     parts = load_split(split) if split is not None else split_tracks(dataset, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with progress_bar("log-mels") as show:
         report = build_cache(dataset, tables, out, split=parts, strict=strict, expansion=expansion, progress=show)
     split_file = out.with_suffix(".split.json")

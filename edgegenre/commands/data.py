@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.frontend import released
-
-from .common import needs, progress_bar, write_features
+from .common import make_folder, needs, progress_bar, write_features
 from .protocol import protocol, replicas
 
 __all__ = ["app"]
@@ -93,6 +91,8 @@ def prepare(
 
     Example: `edgegenre data prepare music/ --out music.npz --expand 5`
     """
+    from edgegenre_runtime.frontend import released
+
     tables, expansion = released(spec), None
     if expand > 1:
         with needs("augment"):
@@ -113,9 +113,11 @@ def import_logmel(
 
     Example: `edgegenre data import-logmel ../shared/data/gtzan --out gtzan.npz`
     """
+    from edgegenre_runtime.frontend import released
+
     with needs("train"):
         from edgegenre.gtzan.dataset import import_logmel as convert
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with progress_bar("log-mels") as show:
         n_clips = convert(folder, released(spec), out, show)
     typer.echo(f"{out}: {n_clips} clips, {spec}")

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.errors import UsageError
 
-from .common import command_line, needs
+from .common import check_output, command_line, needs
 
 __all__ = ["evaluate"]
 
@@ -41,26 +41,27 @@ def evaluate(
 
     Example: `edgegenre evaluate runs/mine music.npz --part test --report mine.html --robustness --audio clips/`
     """
+    if report is not None:
+        check_output(report)
+    if record and together:
+        raise UsageError("an ensemble's scores are no single checkpoint's: leave out --record")
     with needs("train"):
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
         from edgegenre.evaluate.run import compare, read_label_map, record_metrics
         from edgegenre.evaluate.run import evaluate as run
-    if report is not None and not report.parent.is_dir():
-        raise DataError(f"{report}: cannot write, there is no folder {report.parent}")
-    labels = read_label_map(label_map) if label_map is not None else None
-    result = run(model, features, part, labels, together or ())
-    other = run(against, features, part, labels) if against is not None else None
-    pair = (other, compare(result, other)) if other is not None else None
-    tables: dict[str, list[RobustnessRow]] = {}
-    if robustness or audio is not None:
-        tables = measure_robustness([model, *(together or ())], features if robustness else None, part, audio)
-    if record and together:
-        raise UsageError("an ensemble's scores are no single checkpoint's: leave out --record")
-    if record:
-        record_metrics(model, part, result.summary(), command_line())
-    if report is not None:
-        write_report(report, result, command_line(), pair, tables)
+
+        labels = read_label_map(label_map) if label_map is not None else None
+        result = run(model, features, part, labels, together or ())
+        other = run(against, features, part, labels) if against is not None else None
+        pair = (other, compare(result, other)) if other is not None else None
+        tables: dict[str, list[RobustnessRow]] = {}
+        if robustness or audio is not None:
+            tables = measure_robustness([model, *(together or ())], features if robustness else None, part, audio)
+        if record:
+            record_metrics(model, part, result.summary(), command_line())
+        if report is not None:
+            write_report(report, result, command_line(), pair, tables)
     if as_json:
         document = result.details()
         if tables:

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.errors import DataError
-
-from .common import needs
+from .common import check_output, needs, require_installed
 
 __all__ = ["explain", "features"]
 
@@ -26,14 +24,15 @@ def explain(
 
     Example: `edgegenre explain song.mp3 --out song.png`
     """
+    check_output(out)
     with needs("train"):
         from edgegenre.checkpoint import default_checkpoint, load_checkpoint
         from edgegenre.evaluate.grad_cam import explain as run
         from edgegenre.evaluate.grad_cam import plot_explanation
-    _check_folder(out)
-    loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
-    result = run(loaded, file, genre)
-    plot_explanation(result, file.name, out)
+
+        loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+        result = run(loaded, file, genre)
+        plot_explanation(result, file.name, out)
     typer.echo(f"{out}: {result.label}, probability {result.probability:.3f}")
 
 
@@ -46,14 +45,13 @@ def features(
 
     Example: `edgegenre features song.mp3 --kind chroma --plot chroma.png`
     """
-    with needs("train"):
-        import librosa  # noqa: F401
-
-        from edgegenre.data.descriptors import describe, plot_descriptor
     from edgegenre.data.clips import read_clip
+    from edgegenre.data.descriptors import check_kind, describe, plot_descriptor
 
+    check_kind(kind)
     if plot is not None:
-        _check_folder(plot)
+        check_output(plot)
+    require_installed("train", "librosa", "matplotlib")
     clip = read_clip(file, 22050)
     values = describe(clip, kind)
     typer.echo(
@@ -63,8 +61,3 @@ def features(
     if plot is not None:
         plot_descriptor(values, kind, clip.sample_rate_hz, file.name, plot)
         typer.echo(f"{plot}: plot")
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: cannot write, there is no folder {path.parent}")

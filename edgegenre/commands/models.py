@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.frontend import released
-
 from .common import needs
 
 __all__ = ["models"]
@@ -24,9 +22,12 @@ def models(
 
     Example: `edgegenre models compact mn04 --spec seed3s`
     """
+    from edgegenre.models import MODELS, ModelConfig, build, check_name
+    from edgegenre_runtime.frontend import released
+
+    chosen, shape = [check_name(name) for name in names or MODELS], released(spec).spec
     with needs("train"):
         from edgegenre.evaluate.complexity import format_complexity, measure
-        from edgegenre.models import MODELS, ModelConfig, build
-    shape = released(spec).spec
-    rows = [measure(name, build(ModelConfig(name, classes)), shape) for name in names or MODELS]
+
+        rows = [measure(name, build(ModelConfig(name, classes)), shape) for name in chosen]
     typer.echo(json.dumps([row.to_dict() for row in rows]) if as_json else format_complexity(rows, shape))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgegenre_runtime.frontend import released
-
 from .common import needs
 
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ def protocol(
     """
     from edgegenre.data.feature_cache import load_cache, save_cache
     from edgegenre.gtzan.protocols import assign_protocol, protocol_groups, torn_groups
+    from edgegenre_runtime.frontend import released
 
     result = assign_protocol(load_cache(cache, released(spec)), name, seed=seed, fold=fold, is_grouped=grouped)
     save_cache(result, out)
@@ -60,6 +59,7 @@ def replicas(
     """
     from edgegenre.data.feature_cache import load_cache
     from edgegenre.gtzan.duplicates import REPLICA_CORRELATION, find_replicas, search_replicas
+    from edgegenre_runtime.frontend import released
 
     loaded = load_cache(cache, released(spec))
     pairs = search_replicas(loaded) if search else find_replicas(loaded)
@@ -88,12 +88,13 @@ def baseline(
 
     Example: `edgegenre baseline gtzan.npz --protocol random --seed 0 --grouped`
     """
-    with needs("train"):
-        from edgegenre.evaluate.svm_baseline import run_baseline
     from edgegenre.data.feature_cache import load_cache
     from edgegenre.gtzan.protocols import FOLDS, assign_protocol
+    from edgegenre_runtime.frontend import released
 
     loaded = load_cache(cache, released(spec))
+    with needs("train"):
+        from edgegenre.evaluate.svm_baseline import run_baseline
     tests: list[Metrics] = []
     for fold in range(FOLDS if name == "kfold10" else 1):
         parts = loaded if name == "asis" else assign_protocol(loaded, name, seed=seed, fold=fold, is_grouped=grouped)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgegenre_runtime.frontend import released
-
-from .common import command_line, features_of, needs
+from .common import check_run_folder, command_line, features_of, make_folder, needs, require_installed
 
 if TYPE_CHECKING:
     from edgegenre.models import Network
@@ -71,6 +72,7 @@ def train(
         typer.Option(help="Where curves go beside history.json.", rich_help_panel=_WHERE),
     ] = "tensorboard",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out after its last epoch.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
     split: Annotated[Path | None, typer.Option(help="Split file for a folder or CSV.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
@@ -79,17 +81,13 @@ def train(
 
     Example: `edgegenre train music/ --model cnn --augment light --out runs/mine`
     """
-    with needs("train"):
-        from edgegenre.augment.spectrogram import augment_preset
-        from edgegenre.models import ModelConfig
-        from edgegenre.pretrained import load_weights
-        from edgegenre.train import Hardware, TrainOptions, is_first_process, load_teachers
-        from edgegenre.train import train as run
-        from edgegenre.train.loggers import has_tensorboard
+    from edgegenre.augment.spectrogram import augment_preset
+    from edgegenre.models import ModelConfig, check_name
+    from edgegenre.train import Hardware, TrainOptions
+    from edgegenre_runtime.frontend import released
 
-    def initialize(network: Network) -> None:
-        typer.echo(load_weights(network, weights or "").summary())
-
+    # What is wrong with the arguments is said before torch is imported, which takes seconds.
+    require_installed("train", "torch", "lightning", "safetensors", "matplotlib")
     options = TrainOptions(
         epochs=epochs,
         patience=patience,
@@ -105,20 +103,23 @@ def train(
         average=average,
         teacher_weight=teacher_weight,
         temperature=temperature,
-        precision=_precision(precision),
         seed=seed,
     )
     hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
+    check_name(model)
     out = out if out is not None else Path("runs") / model
     tables = released(spec)
-    own = out / "features.npz"
-    source = own if resume and own.exists() and data.suffix != ".npz" else data
-    cache = features_of(source, tables, own, seed=seed, split=split, strict=strict)
-    if logger == "tensorboard" and not has_tensorboard():
+    weights_file = _check_sources(weights, teacher or ())
+    check_run_folder(out, resume=resume, overwrite=overwrite)
+    own_features = out / "features.npz"
+    features = data if data.suffix == ".npz" else own_features
+    source = own_features if resume and own_features.exists() else data
+    cache = features_of(source, tables, own_features, seed=seed, split=split, strict=strict)
+    make_folder(out)
+    if logger == "tensorboard" and find_spec("tensorboard") is None:
         typer.echo(
             "tensorboard is not installed, curves go to history.json alone: pip install 'edgegenre[train]'", err=True
         )
-    features = data if data.suffix == ".npz" else own
     about = {
         "data": str(data),
         "features": str(features.resolve()),
@@ -126,26 +127,52 @@ def train(
         "weights": weights or "",
         "teachers": [str(path) for path in teacher or ()],
     }
-    result = run(
-        cache,
-        tables,
-        ModelConfig(model, len(cache.labels), dropout),
-        options,
-        out,
-        about=about,
-        hardware=hardware,
-        initialize=initialize if weights is not None else None,
-        teachers=load_teachers(teacher or (), tables, cache.labels),
-        resume=resume,
-        logger=logger,
-        progress_bar=sys.stderr.isatty(),
-        report=typer.echo,
-    )
+    with needs("train"):
+        from edgegenre.train import is_first_process, load_teachers
+        from edgegenre.train import train as run
+
+        result = run(
+            cache,
+            tables,
+            ModelConfig(model, len(cache.labels), dropout),
+            dataclasses.replace(options, precision=_precision(precision)),
+            out,
+            about=about,
+            hardware=hardware,
+            initialize=_initializer(weights_file),
+            teachers=load_teachers(teacher or (), tables, cache.labels),
+            resume=resume,
+            logger=logger,
+            progress_bar=sys.stderr.isatty(),
+            report=typer.echo,
+        )
     if is_first_process():
-        _say(result)
+        _print_result(result)
 
 
-def _say(result: TrainResult) -> None:
+def _check_sources(weights: str | None, teachers: Sequence[Path]) -> Path | None:
+    """Return the file of the weights, if any; raises what finding it and reading the teachers raises."""
+    from edgegenre.checkpoint import load_checkpoint
+    from edgegenre.weight_files import find_weights
+
+    for path in teachers:
+        load_checkpoint(path)
+    return None if weights is None else find_weights(weights)
+
+
+def _initializer(weights_file: Path | None) -> Callable[[Network], None] | None:
+    """Return what puts the weights into a new network and prints what became of them."""
+    if weights_file is None:
+        return None
+    from edgegenre.pretrained import load_weights
+
+    def initialize(network: Network) -> None:
+        typer.echo(load_weights(network, weights_file).summary())
+
+    return initialize
+
+
+def _print_result(result: TrainResult) -> None:
     accuracy = result.valid.summary()
     low, high = accuracy["track_accuracy_95"]
     typer.echo(

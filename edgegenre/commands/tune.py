@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgegenre_runtime.frontend import released
-
-from .common import needs
+from .common import check_output, needs
 
 __all__ = ["tune"]
 
@@ -30,14 +28,18 @@ def tune(
 
     Example: `edgegenre tune music.npz --storage tune.db --trials 30`
     """
-    with needs("tune"):
-        from edgegenre.data.feature_cache import load_cache
-        from edgegenre.models import ModelConfig
-        from edgegenre.train import TrainOptions
-        from edgegenre.train.search import tune as run
+    from edgegenre.data.feature_cache import load_cache
+    from edgegenre.models import ModelConfig, check_name
+    from edgegenre.train import TrainOptions
+    from edgegenre_runtime.frontend import released
+
+    options = TrainOptions(epochs=epochs, patience=patience, batch_size=batch_size, crops_per_track=crops, seed=seed)
+    check_name(model)
+    check_output(storage)
     tables = released(spec)
     cache = load_cache(features, tables)
-    options = TrainOptions(epochs=epochs, patience=patience, batch_size=batch_size, crops_per_track=crops, seed=seed)
+    with needs("tune"):
+        from edgegenre.train.search import tune as run
     best = run(cache, tables, ModelConfig(model, len(cache.labels)), options, storage, trials, typer.echo)
     typer.echo(
         f"{storage}: best of {best.n_finished} trials is {best.number + 1}, validation accuracy "

@@ -16,7 +16,7 @@ from edgegenre_runtime.errors import AudioError, UsageError
 from edgegenre_runtime.frontend import Clip
 from edgegenre_runtime.frontend.spec import TOP_DB
 
-__all__ = ["HOP_SAMPLES", "KINDS", "describe", "plot_descriptor"]
+__all__ = ["HOP_SAMPLES", "KINDS", "check_kind", "describe", "plot_descriptor"]
 
 KINDS = ("chroma", "contrast", "mel", "mfcc", "tempogram", "tonnetz")
 N_FFT = 2048
@@ -30,6 +30,12 @@ _ROWS = {
     "tempogram": "lag in frames",
     "tonnetz": "tonal axis",
 }
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a descriptor that is not in :data:`KINDS`; raises :class:`UsageError`."""
+    if kind not in KINDS:
+        raise UsageError(f"feature {kind!r} is unknown; there are: {', '.join(KINDS)}")
 
 
 def describe(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
@@ -52,8 +58,7 @@ def describe(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
     AudioError
         A clip that is too short or silent.
     """
-    if kind not in KINDS:
-        raise UsageError(f"feature {kind!r} is unknown; there are: {', '.join(KINDS)}")
+    check_kind(kind)
     if clip.pcm.size < N_FFT:
         raise AudioError(f"too short, {clip.pcm.size} samples; {N_FFT} are needed")
     if not clip.pcm.any():

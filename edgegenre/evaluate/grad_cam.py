@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.clips import read_clip
@@ -23,6 +22,10 @@ from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.frontend.decibels import q9_to_db
 
 from .scoring import network_input, window_starts
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 __all__ = ["Explanation", "explain", "grad_cam", "plot_explanation"]
 
@@ -76,13 +79,16 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     tables = released(checkpoint.spec.name)
     if tables.spec_hash != checkpoint.spec_hash:
         raise SpecError("the checkpoint was trained with other front-end tables than this edgegenre's: train it again")
-    network, spec = to_module(checkpoint), tables.spec
+    spec = tables.spec
     frames = log_mel(read_clip(path, spec.sample_rate_hz, min_samples=spec.n_fft).pcm, tables).frames_q9
     T, width = frames.shape[1], spec.frames_per_window
     starts = sorted({*window_starts(T, width), max(T - width, 0)})
     windows = [normalize(crop(frames, start, width), tables) for start in starts]
     if all(window.is_silence for window in windows):
         raise AudioError(f"{path}: is silent, there is nothing to explain")
+    import torch
+
+    network = to_module(checkpoint)
     inputs = network_input(np.stack([window.cells for window in windows]), spec.top_db)
     with torch.no_grad():
         probabilities = torch.softmax(network(inputs), dim=1).mean(dim=0).numpy()
@@ -120,6 +126,9 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArra
     CheckpointError
         No convolution whose output is more than one cell.
     """
+    import torch
+    from torch import nn
+
     seen: list[torch.Tensor] = []
 
     def keep(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:

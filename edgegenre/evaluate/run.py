@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.checkpoint import load_checkpoint, save_checkpoint, to_module
+from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, SpecError, UsageError
@@ -189,7 +190,7 @@ def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
     tables = released(checkpoint.spec.name)
     if tables.spec_hash != checkpoint.spec_hash:
         raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
-    return checkpoint.labels, tables, torch_predictor(to_module(checkpoint), tables.spec.top_db)
+    return checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables)
 
 
 def open_ensemble(models: Sequence[Path]) -> tuple[tuple[str, ...], Tables, Predictor]:
@@ -240,6 +241,19 @@ def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str)
     metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
     weights = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
     save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))
+
+
+def _checkpoint_predictor(checkpoint: Checkpoint, tables: Tables) -> Predictor:
+    """Return a predictor that imports torch and builds the network when it is first called."""
+
+    @functools.cache
+    def built() -> Predictor:
+        return torch_predictor(to_module(checkpoint), tables.spec.top_db)
+
+    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        return built()(cells)
+
+    return predict
 
 
 def _bundle_predictor(classifier: GenreClassifier) -> Predictor:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows, window_starts
@@ -18,12 +16,17 @@ from edgegenre_runtime.frontend.decibels import cells_to_db
 
 from .metrics import wilson_interval
 
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
 __all__ = [
     "Predictor",
     "TrackScores",
     "network_input",
     "score_tracks",
     "score_windows",
+    "torch_predictor",
     "track_windows",
     "window_starts",
 ]
@@ -84,11 +87,15 @@ class TrackScores:
 
 def network_input(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
     """Return int8 [B, M, T] window cells as the network's float32 [B, 1, M, T] in dB above the floor."""
+    import torch
+
     return torch.from_numpy(cells_to_db(cells, top_db)[:, None])
 
 
 def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
     """Return a predictor that runs a network, put into eval mode, on the device where its weights are."""
+    import torch
+
     network.eval()
 
     def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:

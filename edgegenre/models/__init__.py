@@ -4,36 +4,86 @@ Every network takes float32 [B, 1, n_mels, 128] in dB above the window's floor (
 stand for) and returns logits float32 [B, n_classes]. A batch norm behind the first convolution learns the
 input's scale, so that nothing but the cells themselves enters the exported graph; networks with published
 weights have the scale folded into their first layers (:mod:`.input_scale`, :mod:`.mn04`).
+
+Names and configs are known without torch, which a builder imports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from edgegenre_runtime.errors import UsageError
 
-from .channel_widths import layer_widths, set_widths
-from .cnn import Cnn
-from .compact import Compact
-from .config import ModelConfig, Network
-from .efficientnet_lite import EfficientNetLite0
-from .mn04 import Mn04
-from .resnet import ResNet18
-from .vgg import vgg11, vgg16
+from .config import ModelConfig
 
-__all__ = ["MODELS", "ModelConfig", "Network", "build", "layer_widths", "parameter_groups"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .channel_widths import layer_widths
+    from .network import Network
+
+__all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "layer_widths", "parameter_groups"]
+
+
+def _cnn(config: ModelConfig) -> Network:
+    from .cnn import Cnn
+
+    return Cnn(config)
+
+
+def _compact(config: ModelConfig) -> Network:
+    from .compact import Compact
+
+    return Compact(config)
+
+
+def _efficientnet_lite0(config: ModelConfig) -> Network:
+    from .efficientnet_lite import EfficientNetLite0
+
+    return EfficientNetLite0(config)
+
+
+def _mn04(config: ModelConfig) -> Network:
+    from .mn04 import Mn04
+
+    return Mn04(config)
+
+
+def _resnet18(config: ModelConfig) -> Network:
+    from .resnet import ResNet18
+
+    return ResNet18(config)
+
+
+def _vgg11(config: ModelConfig) -> Network:
+    from .vgg import vgg11
+
+    return vgg11(config)
+
+
+def _vgg16(config: ModelConfig) -> Network:
+    from .vgg import vgg16
+
+    return vgg16(config)
+
 
 MODELS: dict[str, Callable[[ModelConfig], Network]] = {
-    "cnn": Cnn,
-    "compact": Compact,
-    "efficientnet_lite0": EfficientNetLite0,
-    "mn04": Mn04,
-    "resnet18": ResNet18,
-    "vgg11": vgg11,
-    "vgg16": vgg16,
+    "cnn": _cnn,
+    "compact": _compact,
+    "efficientnet_lite0": _efficientnet_lite0,
+    "mn04": _mn04,
+    "resnet18": _resnet18,
+    "vgg11": _vgg11,
+    "vgg16": _vgg16,
 }
+
+
+def check_name(name: str) -> str:
+    """Return the name of a network; raises :class:`UsageError` if it is not in the table."""
+    if name not in MODELS:
+        raise UsageError(f"model {name!r} is unknown; there are: {', '.join(sorted(MODELS))}")
+    return name
 
 
 def build(config: ModelConfig) -> Network:
@@ -46,10 +96,10 @@ def build(config: ModelConfig) -> Network:
     CheckpointError
         If the widths of a pruned network are not its layers'.
     """
-    if config.name not in MODELS:
-        raise UsageError(f"model {config.name!r} is unknown; there are: {', '.join(sorted(MODELS))}")
-    network = MODELS[config.name](config)
+    network = MODELS[check_name(config.name)](config)
     if config.widths:
+        from .channel_widths import set_widths
+
         set_widths(network, config.widths)
     return network
 
@@ -61,3 +111,15 @@ def parameter_groups(network: Network) -> list[tuple[str, list[nn.Parameter]]]:
     another task don't give.
     """
     return [(name, list(module.parameters())) for name, module in network.stages()]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Network":
+        from .network import Network
+
+        return Network
+    if name == "layer_widths":
+        from .channel_widths import layer_widths
+
+        return layer_widths
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

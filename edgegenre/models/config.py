@@ -1,17 +1,14 @@
-"""What a network is, and what every network offers beside its forward pass."""
+"""What a network is: the part of a checkpoint that says how to build it. No torch."""
 
 from __future__ import annotations
 
-import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from torch import nn
 
 from edgegenre_runtime.errors import CheckpointError
 
-__all__ = ["ModelConfig", "Network"]
+__all__ = ["ModelConfig"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,17 +55,3 @@ class ModelConfig:
 def _is_width(row: Any) -> bool:
     is_row = isinstance(row, list) and len(row) == 3 and isinstance(row[0], str)
     return is_row and all(type(n) is int and n > 0 for n in row[1:])
-
-
-class Network(nn.Module, abc.ABC):
-    """A network that knows its parts from input to head."""
-
-    @abc.abstractmethod
-    def stages(self) -> Sequence[tuple[str, nn.Module]]:
-        """Return name and module of every part with parameters, input first; the last is the head."""
-
-    def head_prefix(self) -> str:
-        """Return what the keys of the head begin with in the state dict, e.g. ``"fc."``."""
-        head = self.stages()[-1][1]
-        (name,) = (name for name, module in self.named_modules() if module is head)
-        return f"{name}."

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig, Network
+from .config import ModelConfig
 from .input_scale import fold_input_scale
+from .network import Network
 
 __all__ = ["EfficientNetLite0"]
 

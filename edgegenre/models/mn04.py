@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig, Network
+from .config import ModelConfig
 from .mn04_input import KaldiMels
+from .network import Network
 
 __all__ = ["Mn04"]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig, Network
+from .config import ModelConfig
+from .network import Network
 
 __all__ = ["ResNet18"]
 

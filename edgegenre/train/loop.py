@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache
-from edgegenre.evaluate.scoring import score_windows, torch_predictor
+from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor
 from edgegenre.models import ModelConfig, Network, build
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
@@ -30,10 +30,20 @@ from .callbacks import Keep
 from .distill import Teachers
 from .lightning_module import TrainModule
 from .loggers import LoggerName, make_logger, plot_history
-from .options import Hardware, TrainOptions, TrainResult
+from .options import Hardware, TrainOptions
 from .resume import RunState, load_state
 
-__all__ = ["is_first_process", "train"]
+__all__ = ["TrainResult", "is_first_process", "train"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training run left: the best checkpoint, its epoch, and its validation scores."""
+
+    checkpoint: Path
+    best_epoch: int
+    epochs_run: int
+    valid: TrackScores
 
 
 def train(

@@ -1,16 +1,14 @@
-"""How to train, on what, and what is left of it."""
+"""How to train, and on what. No torch: wrong numbers are refused before it is imported."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Literal
 
 from edgegenre.augment.spectrogram import AugmentConfig
-from edgegenre.evaluate.scoring import TrackScores
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["Hardware", "TrainOptions", "TrainResult"]
+__all__ = ["Hardware", "TrainOptions"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,13 +98,3 @@ class Hardware:
     def __post_init__(self) -> None:
         if (self.devices < 1 and self.devices != -1) or self.nodes < 1 or self.workers < 0:
             raise UsageError("devices must be at least 1 (or -1 for all), nodes at least 1, workers at least 0")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TrainResult:
-    """What a training run left: the best checkpoint, its epoch, and its validation scores."""
-
-    checkpoint: Path
-    best_epoch: int
-    epochs_run: int
-    valid: TrackScores

@@ -133,6 +133,47 @@ def test_help_has_an_example(command):
         assert "Example" in done.stdout
 
 
+def test_help_and_wrong_arguments_need_neither_torch_nor_numpy(tmp_path, trained):
+    """Both take seconds to import; one process asks for everything that is refused, one after the other."""
+    (tmp_path / "song.wav").write_bytes(b"")
+    cache, song = trained / "features.npz", tmp_path / "song.wav"
+    refused = [
+        ["train", tmp_path / "none.npz", "--out", tmp_path / "r"],
+        ["train", cache, "--out", tmp_path / "r", "--learning-rate", "2"],
+        ["train", cache, "--out", tmp_path / "r", "--model", "cnnn"],
+        ["train", cache, "--out", tmp_path / "r", "--augment", "heavy"],
+        ["train", cache, "--out", tmp_path / "r", "--teacher", tmp_path / "none"],
+        ["train", cache, "--out", tmp_path / "r", "--weights", tmp_path / "none.pth"],
+        ["train", cache, "--out", tmp_path / "r", "--devices", "0"],
+        ["train", cache, "--out", song / "r"],
+        ["train", cache, "--out", trained],
+        ["tune", tmp_path / "none.npz", "--storage", tmp_path / "t.db"],
+        ["tune", cache, "--storage", tmp_path / "t.db", "--model", "cnnn"],
+        ["tune", cache, "--storage", tmp_path / "none" / "t.db"],
+        ["evaluate", tmp_path / "none", cache],
+        ["evaluate", trained, tmp_path / "none.npz"],
+        ["evaluate", trained, cache, "--part", "tset"],
+        ["evaluate", trained, cache, "--report", tmp_path / "none" / "r.html"],
+        ["explain", song, "--out", tmp_path / "x.png"],
+        ["explain", song, "--out", tmp_path / "x.png", "--genre", "polka"],
+        ["explain", song, "--out", tmp_path / "none" / "x.png"],
+        ["export", trained, "--int8", "--data", tmp_path / "none.npz", "--out", tmp_path / "b"],
+        ["export", tmp_path / "none", "--int8", "--out", tmp_path / "b"],
+        ["models", "cnnn"],
+    ]
+    script = (
+        "import json, sys; from edgegenre.cli import main\n"
+        "print(main(['--help']), 'numpy' in sys.modules, file=sys.stderr)\n"
+        "for arguments in json.loads(sys.argv[1]): print(main(arguments), 'torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps([[str(a) for a in arguments] for arguments in refused])],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    verdicts = [line for line in done.stderr.splitlines() if not line.startswith("edgegenre: ")]
+    assert verdicts == ["0 False", *["2 False"] * len(refused)], done.stderr
+
+
 def test_export_to_a_folder_that_cannot_be_written(capsys, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = edgegenre(capsys, "export", "--int8", "--out", tmp_path / "file" / "b")

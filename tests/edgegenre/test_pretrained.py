@@ -3,16 +3,15 @@
 import hashlib
 import importlib.util
 import io
-import urllib.request
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgegenre import pretrained as weights
 from edgegenre.models import ModelConfig, build
-from edgegenre.pretrained import fetch, load_weights, packaged_weights
-from edgegenre_runtime.errors import CheckpointError, MissingExtraError, UsageError
+from edgegenre.pretrained import load_weights
+from edgegenre.weight_files import packaged_weights
+from edgegenre_runtime.errors import CheckpointError, MissingExtraError
 
 
 def imagenet_state(name="resnet18", seed=1):
@@ -129,59 +128,6 @@ def test_a_hash_in_the_name_is_checked(pth, tmp_path):
 def test_a_missing_file_says_what_is_allowed(tmp_path):
     with pytest.raises(CheckpointError, match=r"safetensors, \.pth or \.pt"):
         load_weights(fresh(), tmp_path / "none.pth")
-
-
-@pytest.mark.parametrize("url", ["http://host/a.pth", "file:///etc/passwd", "https://host/", "ftp://host/a.pth"])
-def test_only_https_is_fetched(url, tmp_path):
-    with pytest.raises(UsageError, match="https"):
-        fetch(url, tmp_path)
-
-
-class Opener:
-    """Stands for urllib's opener: answers with bytes, or fails as the network does."""
-
-    def __init__(self, answer):
-        self.answer, self.calls = answer, []
-
-    def open(self, url, timeout):
-        self.calls.append((url, timeout))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return io.BytesIO(self.answer)
-
-
-@pytest.fixture
-def served(monkeypatch):
-    def serve(answer):
-        opener = Opener(answer)
-        monkeypatch.setattr(urllib.request, "build_opener", lambda *handlers: opener)
-        return opener
-
-    return serve
-
-
-def test_a_url_is_fetched_once(served, pth, tmp_path, monkeypatch):
-    opener = served(pth.read_bytes())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    url = f"https://example.org/models/{pth.name}"
-    for _ in range(2):
-        assert len(load_weights(fresh(), url).used) == 120
-    assert [call[0] for call in opener.calls] == [url]
-    assert [path.name for path in (tmp_path / "edgegenre").iterdir()] == [load_weights(fresh(), url).source.name]
-
-
-@pytest.mark.parametrize("answer", [TimeoutError("timed out"), b"x" * 101])
-def test_a_failed_download_leaves_nothing(served, answer, tmp_path):
-    served(answer)
-    with pytest.raises(CheckpointError, match=r"by hand"):
-        fetch("https://example.org/a.pth", tmp_path, max_bytes=100)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_redirect_away_from_https_is_refused():
-    request = urllib.request.Request("https://example.org/a.pth")
-    with pytest.raises(OSError, match="not https"):
-        weights._HttpsOnly().redirect_request(request, None, 302, "Found", {}, "http://example.org/a.pth")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

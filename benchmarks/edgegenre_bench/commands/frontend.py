@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from edgegenre.commands.common import needs, progress_bar
-from edgegenre_runtime.audio.files import audio_files
-from edgegenre_runtime.frontend import released
 
 from .options import show_progress
 
@@ -26,9 +24,12 @@ def frontend(
 
     Example: `OMP_NUM_THREADS=1 edgegenre bench frontend ../shared/data/gtzan/clips`
     """
+    from edgegenre_runtime.audio.files import audio_files
+    from edgegenre_runtime.frontend import released
+
+    tables, files = released(spec), audio_files(clips)
     with needs("bench"):
         from edgegenre_bench.measure.librosa_comparison import cell_differences, format_frontend, time_all
-    tables, files = released(spec), audio_files(clips)
     rows = []
     with progress_bar("clips") as show:
         for file in files:
@@ -45,6 +46,8 @@ def matrix(
 
     Example: `edgegenre bench matrix`
     """
+    from edgegenre_runtime.audio.files import audio_files
+
     with needs("bench"):
         from edgegenre_bench.emulate.build_matrix import format_matrix, has_failed, music_of, run_matrix
     rows = run_matrix(music_of(audio_files(clips or []), seconds))

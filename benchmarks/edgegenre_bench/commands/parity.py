@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from edgegenre.commands.common import command_line, needs, progress_bar
-from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import UsageError
 
 from .options import show_progress
@@ -54,6 +53,7 @@ def _clips(clips: list[Path], bundle: Path | None, checkpoint: Path | None) -> l
     from edgegenre.checkpoint import default_checkpoint, load_checkpoint
     from edgegenre_bench.measure.librosa_path import clip_parities, format_parity
     from edgegenre_runtime import GenreClassifier
+    from edgegenre_runtime.audio.files import audio_files
 
     files = audio_files(clips)
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
@@ -82,6 +82,7 @@ def _suite(
     from edgegenre_bench.results.parity_table import format_table
     from edgegenre_bench.results.result import write_result
     from edgegenre_runtime import GenreClassifier
+    from edgegenre_runtime.audio.files import audio_files
 
     classifier = GenreClassifier.load(bundle)
     loaded = matching_checkpoint(checkpoint, classifier)

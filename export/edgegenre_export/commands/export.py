@@ -11,13 +11,12 @@ import typer
 
 from edgegenre.commands.common import command_line, needs
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import Tables, released
-from edgegenre_runtime.network.bundle import check_destination
 
 if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
     from edgegenre.data.feature_cache import FeatureCache
     from edgegenre_export import Calibration, ExportResult, GateSet, Recipe
+    from edgegenre_runtime.frontend import Tables
 
 __all__ = ["export"]
 
@@ -53,19 +52,23 @@ def export(
     with needs("export"):
         from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
         from edgegenre_export import find_recipe
+    from edgegenre_runtime.frontend import released
+    from edgegenre_runtime.network.bundle import check_destination
+
     if int8 and recipe not in (None, "int8"):
         raise UsageError(f"--int8 and --recipe {recipe} were given: choose one")
     chosen = _with_epochs(find_recipe(recipe or ("int8" if int8 else "float")), epochs)
     if not sweep:
         check_destination(out)
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
-    to_module(loaded)  # what is wrong with it is told before anything is drawn
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
     if teacher and chosen.tuning is None and not sweep:
         raise UsageError(f"recipe {chosen.name} does not fine-tune, so that a teacher has nobody to teach")
+    with needs("export"):
+        to_module(loaded)  # what is wrong with it is said before anything is drawn
     calibration = _calibration(loaded, tables, cache, source, windows, seed)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
     tracks = _gate_set(tables, cache, source, part) if gate == "on" else None
