@@ -1,13 +1,17 @@
-"""Figures of merit from probabilities: per class, confusion, intervals, calibration, and two models compared."""
+"""Figures of merit from probabilities: per class, confusion, intervals, calibration, and two models compared.
+
+scikit-learn and SciPy are imported when they are used: what is refused before does not wait for them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from .wilson import wilson_interval
 
 __all__ = [
     "ECE_BINS",
@@ -16,11 +20,9 @@ __all__ = [
     "Metrics",
     "calibration",
     "class_scores",
-    "confusion_matrix",
     "mcnemar_exact",
     "measure",
     "uncertain_below",
-    "wilson_interval",
 ]
 
 ECE_BINS = 15
@@ -90,43 +92,38 @@ class Metrics:
 
 def measure(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
     """Return every figure for probabilities float [n, n_classes], n at least 1, against ``truth`` int [n]."""
-    answers = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(truth, answers, len(labels))
-    classes = class_scores(confusion, labels)
-    present = [row for row in classes if row.support]
-    hits, n = int(np.trace(confusion)), len(truth)
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    answers, n = probabilities.argmax(axis=1), len(truth)
+    present = np.unique(truth)
+    weighted_f1, macro_f1 = (
+        float(f1_score(truth, answers, labels=present, average=average, zero_division=0))
+        for average in ("weighted", "macro")
+    )
+    hits = int((answers == truth).sum())
     return Metrics(
         n=n,
         accuracy=hits / n,
         accuracy_95=wilson_interval(hits, n),
-        weighted_f1=sum(row.f1 * row.support for row in present) / n,
-        macro_f1=sum(row.f1 for row in present) / len(present),
-        classes=classes,
-        confusion=confusion,
+        weighted_f1=weighted_f1,
+        macro_f1=macro_f1,
+        classes=class_scores(truth, answers, labels),
+        confusion=confusion_matrix(truth, answers, labels=range(len(labels))).astype(np.int64),
         calibration=calibration(probabilities.max(axis=1), answers == truth),
     )
 
 
-def confusion_matrix(
-    truth: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], n_classes: int
-) -> npt.NDArray[np.int64]:
-    """Count pairs of truth (row) and answer (column), int64 [n_classes, n_classes]."""
-    pairs = np.bincount(truth * n_classes + answers, minlength=n_classes * n_classes)
-    return pairs.reshape(n_classes, n_classes).astype(np.int64)
+def class_scores(
+    truth: npt.NDArray[np.int64], answers: npt.NDArray[np.int64], labels: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    """Return precision, recall, F1 and support of each class, from int [n] indices into ``labels``."""
+    from sklearn.metrics import precision_recall_fscore_support
 
-
-def class_scores(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Return precision, recall, F1 and support of each class from a confusion matrix (rows are the truth)."""
-    rows = []
-    for index, label in enumerate(labels):
-        hits, support, answered = (
-            int(confusion[index, index]),
-            int(confusion[index].sum()),
-            int(confusion[:, index].sum()),
-        )
-        f1 = 2 * hits / (support + answered) if support + answered else 0.0
-        rows.append(ClassScore(label, hits / answered if answered else 0.0, hits / max(support, 1), f1, support))
-    return tuple(rows)
+    columns = precision_recall_fscore_support(truth, answers, labels=range(len(labels)), zero_division=0)
+    return tuple(
+        ClassScore(label, float(precision), float(recall), float(f1), int(support))
+        for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
+    )
 
 
 def calibration(
@@ -160,17 +157,10 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     only_a, only_b
         Items that only the one, and only the other, model has right.
     """
+    from scipy.stats import binomtest
+
     n = only_a + only_b
-    tail = sum(math.comb(n, i) for i in range(min(only_a, only_b) + 1))
-    return min(1.0, float(2 * tail / 2**n))
-
-
-def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's score interval of a share (Wilson 1927); ``z`` is the normal quantile (95 %)."""
-    share = hits / n
-    center = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (center - spread) / (1 + z * z / n), (center + spread) / (1 + z * z / n)
+    return float(binomtest(only_a, n, 0.5).pvalue) if n else 1.0
 
 
 def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:

@@ -14,7 +14,7 @@ from edgegenre.data.windows import track_windows, window_starts
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import cells_to_db
 
-from .metrics import wilson_interval
+from .wilson import wilson_interval
 
 if TYPE_CHECKING:
     import torch

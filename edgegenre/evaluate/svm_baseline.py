@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -94,18 +95,10 @@ def track_statistics(cache: FeatureCache, track: int, kind: str) -> npt.NDArray[
     frames = cache.track(track).astype(np.float64) * DB_PER_Q9
     levels = np.maximum(frames - frames.max(), -TOP_DB)
     if kind == "mfcc":
-        levels = _dct(levels.shape[0])[:_N_MFCC] @ levels
+        levels = scipy.fft.dct(levels, norm="ortho", axis=0)[:_N_MFCC]
     steps = np.diff(levels, axis=1) if levels.shape[1] > 1 else np.zeros_like(levels)
     return np.concatenate([levels.mean(1), levels.std(1), steps.mean(1), steps.std(1)])
 
 
 def _machine(cost: float, gamma: float, n_features: int) -> Pipeline:
     return make_pipeline(StandardScaler(), SVC(C=cost, gamma=gamma / n_features))
-
-
-def _dct(n: int) -> npt.NDArray[np.float64]:
-    """Return the orthonormal DCT-II, float64 [n, n], a row a coefficient."""
-    k, i = np.arange(n)[:, None], np.arange(n)[None]
-    basis: npt.NDArray[np.float64] = np.sqrt(2 / n) * np.cos(np.pi * (2 * i + 1) * k / (2 * n))
-    basis[0] /= np.sqrt(2)
-    return basis

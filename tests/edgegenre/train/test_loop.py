@@ -10,7 +10,6 @@ from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.data.dataset import open_dataset
 from edgegenre.data.feature_cache import build_cache, load_cache
 from edgegenre.data.split import split_tracks
-from edgegenre.evaluate.metrics import wilson_interval
 from edgegenre.evaluate.scoring import score_tracks, torch_predictor, window_starts
 from edgegenre.models import ModelConfig
 from edgegenre.train import TrainOptions, train
@@ -116,8 +115,3 @@ def test_windows_cover_a_track_by_halves():
     assert window_starts(128, 128) == [0]
     assert window_starts(50, 128) == [0]
     assert window_starts(321, 128) == [0, 64, 128, 192]
-
-
-def test_wilson_interval_of_the_textbook():
-    low, high = wilson_interval(81, 263)  # Newcombe 1998, table I: 0.2553 to 0.3662
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
