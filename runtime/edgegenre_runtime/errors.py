@@ -7,6 +7,7 @@
     ├── SpecError                  a front-end specification that is unknown, invalid or does not match
     ├── AudioError                 an audio file or stream that cannot be read
     ├── MicrophoneError            a microphone, or the library that opens it, that is not there, busy or gone
+    ├── OutputError                standard output, where it cannot be written
     ├── DataError                  a data set, manifest, split or feature cache that cannot be used
     ├── CheckpointError            a checkpoint that is missing, damaged or of another version
     ├── BundleError                a bundle that is missing, damaged, of another version or another spec
@@ -29,6 +30,7 @@ __all__ = [
     "GateError",
     "MicrophoneError",
     "MissingExtraError",
+    "OutputError",
     "SpecError",
     "UsageError",
 ]
@@ -54,6 +56,10 @@ class AudioError(EdgeGenreError):
 
 class MicrophoneError(EdgeGenreError):
     """A microphone, or the library that opens it, that is not there, busy or gone."""
+
+
+class OutputError(EdgeGenreError):
+    """Standard output, where it cannot be written."""
 
 
 class DataError(EdgeGenreError):

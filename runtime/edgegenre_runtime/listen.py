@@ -16,10 +16,13 @@ from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import QUEUE_S, Source, listen
-from edgegenre_runtime.live.listen_options import EXIT_LOST
 from edgegenre_runtime.live.output import Output
 from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.system.systemd_notify import Notifier
+
+from .command_line import EXIT_LOST
+from .errors import AudioError, MicrophoneError
+from .outputs.text import print_message
 
 __all__ = ["listen_command"]
 
@@ -61,10 +64,18 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
         on_block=on_block,
         can_skip=options.mic is not None,
     )
-    if ended.error is not None:
-        sys.stderr.write(f"edgegenre-run: {ended.error}\n")
+    if ended.by_signal:
+        return 130 if ended.by_signal == signal.SIGINT else 0
+    if isinstance(ended.error, MicrophoneError):
+        print_message(str(ended.error), sys.stderr)
         return EXIT_LOST
-    return 130 if ended.by_signal == signal.SIGINT else 0
+    if ended.error is not None:
+        raise ended.error
+    if not ended.captured_samples:
+        raise AudioError("standard input ended before any audio came")
+    if not ended.n_results:
+        classifier.summarize((), "standard input")  # raises: too short
+    return 0
 
 
 def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Callable[[Event], None]) -> Source:
@@ -99,7 +110,7 @@ def _outputs(
     if options.log is not None:
         from edgegenre_runtime.outputs.jsonl_log import RotatingLog
 
-        yield lambda: RotatingLog(Path(options.log), source, on_event)
+        yield lambda: RotatingLog(Path(options.log), source)
     if options.http is not None:
         from edgegenre_runtime.outputs.http_page import StatusPage
 

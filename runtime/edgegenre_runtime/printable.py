@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["printable"]
 
-_JOINERS = "\u200c\u200d"  # invisible, harmless, and needed by several scripts and by emoji
+_HARMLESS = "\u00a0\u200c\u200d\u3000"  # spaces in names, and the joiners that several scripts and emoji need
 
 
 def printable(text: str) -> str:
@@ -13,7 +13,7 @@ def printable(text: str) -> str:
     A byte of a file name that is not UTF-8 becomes ``\xe9``, a control or formatting character ``\x1b``, ``\n`` or
     ``\u202e``; everything else, in any script, stays as it is.
     """
-    return "".join(c if c.isprintable() or c in _JOINERS else _escaped(c) for c in text)
+    return "".join(c if c.isprintable() or c in _HARMLESS else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

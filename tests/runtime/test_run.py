@@ -46,7 +46,8 @@ def test_text_line(capsys, classifier, song):
     answer = classifier.predict_file(song)
     assert (code, err) == (0, "")
     assert out.startswith(f"{song}: {answer.label}  [{answer.top3[0][0]} {answer.top3[0][1]:.2f}  ")
-    assert f"({len(answer.windows)} windows, mel " in out
+    heard_s = answer.windows[-1].end_s
+    assert f"({len(answer.windows)} windows, 0.0-{heard_s:.1f} s of 20.0 s, mel " in out
     assert out.count("\n") == 1
 
 
@@ -119,14 +120,16 @@ def test_short_audio_is_repeated_and_says_so(capsys, tmp_path):
     soundfile.write(tmp_path / "short.wav", render("metal", 0, 1.0), RATE_HZ)
     code, out, _ = run(capsys, tmp_path / "short.wav")
     assert code == 0
-    assert "1 window, repeated to fill a window" in out
+    assert "1 window, 0.0-1.0 s of 1.0 s, repeated to fill a window" in out
 
 
 def test_too_short_audio_is_one_clear_line(capsys, tmp_path):
     soundfile.write(tmp_path / "tick.wav", np.ones(100, np.int16), RATE_HZ)
     for flags in ([], ["--json"]):
         code, out, err = run(capsys, *flags, tmp_path / "tick.wav")
-        assert (code, out) == (2, "")
+        assert code == 2
+        events = valid_records(out.splitlines())
+        assert [event["event"] for event in events] == (["error"] if flags else [])
         assert "too short to classify; at least 93 ms" in err
         assert err.count("\n") == 1
 

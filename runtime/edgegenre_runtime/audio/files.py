@@ -1,4 +1,4 @@
-"""Where audio comes from on a device: files and raw PCM streams, read block by block in flat memory."""
+"""Audio files, read block by block in flat memory."""
 
 from __future__ import annotations
 
@@ -11,59 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from edgegenre_runtime.errors import AudioError, EdgeGenreError, UsageError
+from edgegenre_runtime.errors import AudioError, EdgeGenreError
 
+from .pcm_blocks import PcmBlocks
 from .resample import Resampler
 
-__all__ = ["EXTENSIONS", "RAW_FORMATS", "PcmBlocks", "audio_files", "file_blocks", "raw_blocks", "raw_frames"]
+__all__ = ["EXTENSIONS", "audio_files", "file_blocks"]
 
 EXTENSIONS = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".wav")
-RAW_FORMATS = {"f32le": 4, "s16le": 2, "s24le": 3, "s32le": 4, "u8": 1}  # name -> bytes of one sample
 _BLOCK_FRAMES = 16384
 _MP3_SLACK = 0.98  # without a Xing header libsndfile only estimates how many frames an MP3 has
 _OGG_TAIL_BYTES = 65536 + 282  # the largest Ogg page
 _STREAMED_BYTES = 0x7FFF0000  # a header that promises 2 GiB or more was written to a pipe and promises nothing
-
-
-class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
-    """An iterator over int16 mono blocks [m] at one rate that remembers what was wrong with its source.
-
-    Attributes
-    ----------
-    name
-        What the source is called in messages.
-    warnings
-        Complete once the iterator is exhausted: one sentence each on a source that ends early or holds NaN or
-        infinite samples. Empty for a sound source.
-    """
-
-    def __init__(
-        self, name: str, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler, warnings: list[str]
-    ) -> None:
-        self.name = name
-        self.warnings = warnings
-        self._blocks = self._run(frames, resampler)
-
-    def __iter__(self) -> PcmBlocks:
-        return self
-
-    def __next__(self) -> npt.NDArray[np.int16]:
-        return next(self._blocks)
-
-    def _run(self, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler) -> Iterator[npt.NDArray[np.int16]]:
-        n_frames = 0
-        for block in frames:
-            n_frames += len(block)
-            pcm = resampler.push(block)
-            if pcm.size:
-                yield pcm
-        if n_frames == 0:
-            raise AudioError(f"{self.name}: contains no audio")
-        tail = resampler.flush()
-        if tail.size:
-            yield tail
-        if resampler.bad_samples:
-            self.warnings.append(f"{resampler.bad_samples} samples are NaN or infinite and count as 0")
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
@@ -112,34 +71,6 @@ def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
         raise AudioError(f"{path}: {error}") from error
     warnings: list[str] = []
     return PcmBlocks(str(path), _read_sound(handle, sound, warnings), resampler, warnings)
-
-
-def raw_blocks(stream: BinaryIO, rate_hz: int, channels: int, fmt: str, out_rate_hz: int) -> PcmBlocks:
-    """Return int16 mono blocks at ``out_rate_hz`` of headerless interleaved PCM from a binary stream.
-
-    Parameters
-    ----------
-    stream
-        A binary stream such as ``sys.stdin.buffer``; reads may be partial, a frame cut off at the end is
-        dropped.
-    rate_hz, channels
-        What the stream holds.
-    fmt
-        Sample format, one of :data:`RAW_FORMATS`.
-    out_rate_hz
-        Rate of the blocks in Hz.
-
-    Raises
-    ------
-    UsageError
-        An unknown format, or a rate or channel count outside what is allowed.
-    AudioError
-        On iteration: the stream ends without one whole frame.
-    """
-    if fmt not in RAW_FORMATS:
-        raise UsageError(f"raw format {fmt!r} is unknown; allowed are {', '.join(RAW_FORMATS)}")
-    resampler = Resampler(rate_hz, channels, out_rate_hz)
-    return PcmBlocks("raw PCM stream", raw_frames(stream, channels, fmt), resampler, [])
 
 
 def audio_files(paths: Iterable[Path | str]) -> list[Path]:
@@ -227,31 +158,3 @@ def _is_cut(handle: BinaryIO, sound: _ForwardFile) -> bool:
         return len(last_page) < 6 or not last_page[5] & 4  # flag 4: end of stream
     sizes = re.findall(r"(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", sound.extra_info)
     return any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)
-
-
-def raw_frames(stream: BinaryIO, channels: int, fmt: str) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield float32 [n, channels] of headerless interleaved PCM as the bytes come in, whole frames only."""
-    frame_bytes = RAW_FORMATS[fmt] * channels
-    read = getattr(stream, "read1", stream.read)  # read1 returns what a pipe has now, without waiting for more
-    rest = b""
-    while chunk := read(_BLOCK_FRAMES * frame_bytes):
-        rest += chunk
-        n_frames = len(rest) // frame_bytes
-        if n_frames:
-            yield _decode(rest[: n_frames * frame_bytes], fmt).reshape(n_frames, channels)
-            rest = rest[n_frames * frame_bytes :]
-
-
-def _decode(data: bytes, fmt: str) -> npt.NDArray[np.float32]:
-    """Return raw samples as float32 [n] at full scale 1.0."""
-    samples: npt.NDArray[np.float32]
-    if fmt == "f32le":
-        samples = np.frombuffer(data, "<f4").astype(np.float32)
-    elif fmt == "u8":
-        samples = np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
-    else:
-        width = RAW_FORMATS[fmt]
-        left_aligned = np.zeros((len(data) // width, 4), np.uint8)
-        left_aligned[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
-        samples = left_aligned.reshape(-1).view("<i4").astype(np.float32) / np.float32(2**31)
-    return samples

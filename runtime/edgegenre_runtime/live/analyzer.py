@@ -127,12 +127,14 @@ class Analyzer:
         """
         began_s = time.monotonic()
         pcm = self._resample(block)
-        self._level_dbfs = max(self._level_dbfs, self.gate.push(pcm, self._spec.sample_rate_hz))
+        block_dbfs = self.gate.push(pcm, self._spec.sample_rate_hz)
+        self._level_dbfs = max(self._level_dbfs, block_dbfs)
         for item in self._windows.push(pcm):
             if backlog_s > self.every_s:
                 self._skipped += 1
                 continue
             yield self._result_of(item, block, (began_s - block.arrived_s) * 1e3)
+            self._level_dbfs = block_dbfs  # the next answer's audio begins in this block
 
     def finish(self) -> Iterator[LiveResult]:
         """End the stream; yields the answer to one that was too short for any, if there is a frame of it."""
@@ -181,7 +183,6 @@ class Analyzer:
             cells=item.window.cells,
         )
         self._dropped = self._skipped = 0
-        self._level_dbfs = -120.0
         return result
 
     def _label_of(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:

@@ -17,7 +17,7 @@ class Event:
     kind
         One word: ``live`` (samples arrive), ``lost`` (they do not), ``zeros`` (they are all zero), ``sound`` (they are
         no more), ``lossy`` (the rate is too low), ``behind`` (windows are skipped), ``output`` (an output fails
-        or works again), ``statistics`` (on SIGUSR1), ``ended``.
+        or works again), ``statistics`` (on SIGUSR1), ``ended``; ``warning`` and ``error`` of one input.
     message
         One sentence.
     unix_s

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Protocol
 
-from edgegenre_runtime.errors import MicrophoneError
-
 from .analyzer import Analyzer, LiveResult
 from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
+from .guarded_output import GuardedOutput
 from .latency import Latency
 from .output import Output, ServiceNotifier
+from .reported_state import ReportedState
 
 __all__ = ["QUEUE_S", "ListenOutcome", "Source", "listen"]
 
@@ -30,13 +30,22 @@ QUEUE_S = 8.0
 
 _POLL_S = 0.2
 _ZEROS_S = 5.0
+_CAUGHT_UP_S = 10.0  # without a skipped window for so long, it keeps up again
 _LAST_WORK_S = 0.5
 
 
 class Source(Protocol):
-    """What fills the queue in a thread of its own."""
+    """What fills the queue in a thread of its own.
 
-    error: MicrophoneError | None
+    Attributes
+    ----------
+    error
+        Why it ended, where it ended by itself because something failed.
+    captured_samples, lost_samples
+        Counts since the start.
+    """
+
+    error: Exception | None
     captured_samples: int
     lost_samples: int
 
@@ -56,11 +65,15 @@ class ListenOutcome:
     by_signal
         The signal that ended it, or 0.
     error
-        What ended it, if a microphone did.
+        What ended the source, if something failed.
+    captured_samples, n_results
+        Samples of the source, and answers, in all.
     """
 
     by_signal: int
-    error: MicrophoneError | None
+    error: Exception | None
+    captured_samples: int
+    n_results: int
 
 
 class _Loop:
@@ -75,19 +88,14 @@ class _Loop:
         latency: Latency,
         notifier: ServiceNotifier,
     ) -> None:
-        self.source, self.audio_queue, self.analyzer, self.outputs, self.latency = (
-            source,
-            audio_queue,
-            analyzer,
-            outputs,
-            latency,
-        )
-        self.notifier = notifier
+        self.source, self.audio_queue, self.analyzer = source, audio_queue, analyzer
+        self.outputs = [GuardedOutput(output, self.emit) for output in outputs]
+        self.latency, self.notifier = latency, notifier
         self.signal = 0
         self.wants_statistics = False
         self.results = self.dropped = self.skipped = 0
-        self.is_zero = False
-        self.is_behind = False
+        self.zeros, self.behind = ReportedState(), ReportedState()
+        self.skipped_at_s = -_CAUGHT_UP_S  # end of the latest window that followed skipped ones
 
     def emit(self, event: Event) -> None:
         """Hand an event to every output."""
@@ -97,15 +105,13 @@ class _Loop:
             self.notifier.send(f"STATUS={event.message}")
 
     def process(self, block: AudioBlock, backlog_s: float) -> None:
-        """Work on a block; see :meth:`.Analyzer.process`."""
+        """Process a block; see :meth:`.Analyzer.process`."""
         self._deliver(self.analyzer.process(block, backlog_s))
         zero_s = self.analyzer.gate.zero_s
-        if zero_s >= _ZEROS_S and not self.is_zero:
-            self.is_zero = True
+        if zero_s >= _ZEROS_S and self.zeros.update(True):
             message = f"every sample has been zero for {zero_s:.0f} s: is the microphone muted or broken?"
             self.emit(Event("zeros", message))
-        elif self.is_zero and not zero_s:
-            self.is_zero = False
+        elif not zero_s and self.zeros.update(False):
             self.emit(Event("sound", "samples are no longer all zero"))
 
     def _deliver(self, results: Iterable[LiveResult]) -> None:
@@ -118,18 +124,29 @@ class _Loop:
             self.results += 1
             self.dropped += result.dropped_samples
             self.skipped += result.skipped_windows
-            if bool(result.skipped_windows) != self.is_behind:
-                self.is_behind = bool(result.skipped_windows)
-                behind = f"too slow for an answer every {self.analyzer.every_s:.2f} s: windows are skipped"
-                self.emit(Event("behind", behind if self.is_behind else "keeping up again"))
+            self._report_backlog(result)
+
+    def _report_backlog(self, result: LiveResult) -> None:
+        if result.skipped_windows:
+            self.skipped_at_s = result.end_s
+        is_behind = result.end_s - self.skipped_at_s < _CAUGHT_UP_S
+        if self.behind.update(is_behind):
+            behind = f"too slow for an answer every {self.analyzer.every_s:.2f} s: windows are skipped"
+            self.emit(Event("behind", behind if is_behind else "keeping up again"))
 
     def finish(self) -> None:
-        """Work on what is left in the queue, for half a second at most, and end the stream."""
+        """Process what is left in the queue, for half a second at most, and end the stream."""
         deadline_s = time.monotonic() + _LAST_WORK_S
         while time.monotonic() < deadline_s and (block := self.audio_queue.read(0.0)) is not None:
             self.process(block, 0.0)
         if not self.results:
             self._deliver(self.analyzer.finish())
+
+    def close(self) -> None:
+        """Report the counts and close every output."""
+        self.emit(Event("ended", self.describe()))
+        for output in self.outputs:
+            output.close()
 
     def describe(self) -> str:
         """Return the counts and the latency on one line."""
@@ -152,9 +169,10 @@ def listen(
     on_block: Callable[[AudioBlock], None] | None = None,
     can_skip: bool = True,
 ) -> ListenOutcome:
-    """Listen until a signal (SIGTERM, SIGINT) or the source ends it; then write what is left and close the outputs.
+    """Listen until SIGTERM, SIGINT, SIGHUP or the source ends it; then write what is left and close the outputs.
 
-    On SIGUSR1 an event holds counts and percentiles, and so does the last event of all.
+    On SIGUSR1 an event holds counts and percentiles, and so does the last event of all. An output that raises is
+    reported as an event and ends nothing.
 
     Parameters
     ----------
@@ -163,40 +181,34 @@ def listen(
     analyzer
         What makes answers of blocks.
     outputs
-        Where answers and events go; closed at the end.
+        Where answers and events go; closed at the end, whatever happens.
     latency
         Gets the times of each answer.
     events
-        What threads have to say; every event goes to the outputs.
+        Events of other threads; every one goes to the outputs.
     notifier
-        Told when listening begins, goes on and ends.
+        Notified when listening begins, goes on and ends.
     on_block
-        Called with every block besides.
+        Also called with every block.
     can_skip
-        Whether windows are skipped where the work is behind; a source that waits needs none of this.
+        Whether windows are skipped when the processing is behind; a source that waits needs none of this.
     """
     loop = _Loop(source, audio_queue, analyzer, outputs, latency, notifier)
-    with _signals(loop):
+    with _signals(loop), contextlib.ExitStack() as ending:
+        for last in (loop.close, lambda: _emit_pending(loop, events), loop.finish, source.stop):  # in reverse
+            ending.callback(last)
+        ending.callback(notifier.send, "STOPPING=1")
         source.start()
-        loop.notifier.send("READY=1")
-        try:
-            while not loop.signal and not audio_queue.is_ended:
-                block = audio_queue.read(_POLL_S)
-                if block is not None:
-                    if on_block is not None:
-                        on_block(block)
-                    loop.process(block, audio_queue.backlog_s if can_skip else 0.0)
-                _emit_pending(loop, events)
-                loop.notifier.alive()
-        finally:
-            loop.notifier.send("STOPPING=1")
-            source.stop()
-            loop.finish()
+        notifier.send("READY=1")
+        while not loop.signal and not audio_queue.is_ended:
+            block = audio_queue.read(_POLL_S)
+            if block is not None:
+                if on_block is not None:
+                    on_block(block)
+                loop.process(block, audio_queue.backlog_s if can_skip else 0.0)
             _emit_pending(loop, events)
-            loop.emit(Event("ended", loop.describe()))
-            for output in outputs:
-                output.close()
-    return ListenOutcome(loop.signal, source.error)
+            notifier.alive()
+    return ListenOutcome(loop.signal, source.error, source.captured_samples, loop.results)
 
 
 def _emit_pending(loop: _Loop, events: queue.SimpleQueue[Event]) -> None:
@@ -225,6 +237,8 @@ def _signals(loop: _Loop) -> Iterator[None]:
     if hasattr(signal, "SIGUSR1"):
         before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, ask)
         before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, end)
     try:
         yield
     finally:

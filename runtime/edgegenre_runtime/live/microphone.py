@@ -106,10 +106,14 @@ def microphones() -> tuple[MicrophoneInfo, ...]:
     MicrophoneError
         If the PortAudio library is missing or does not start.
     """
-    devices = enumerate(_sounddevice().query_devices())
+    sounddevice = _sounddevice()
+    try:
+        devices = list(sounddevice.query_devices())
+    except sounddevice.PortAudioError as error:
+        raise MicrophoneError(f"PortAudio cannot list the devices ({_reason(error)})") from error
     return tuple(
         MicrophoneInfo(device["name"], index, device["max_input_channels"])
-        for index, device in devices
+        for index, device in enumerate(devices)
         if device["max_input_channels"] > 0
     )
 
@@ -202,13 +206,16 @@ class Microphone:
                 callback=self._callback,
             )
             self._stream.start()
-        except sounddevice.PortAudioError as error:
+        except (sounddevice.PortAudioError, OSError, ValueError) as error:
             raise MicrophoneError(f"microphone {self.info.name!r} does not open ({_reason(error)})") from error
 
     @property
     def is_active(self) -> bool:
         """Whether PortAudio believes that it runs; that samples arrive is another matter."""
-        return bool(self._stream.active)
+        try:
+            return bool(self._stream.active)
+        except _sounddevice().PortAudioError:
+            return False
 
     def close(self) -> None:
         """Stop and let go of the device; never raises, since the device may be gone."""

@@ -11,7 +11,17 @@ __all__ = ["Output", "ServiceNotifier"]
 
 
 class Output(Protocol):
-    """One destination of answers; it is called in the loop's thread and never waits for a network."""
+    """One destination of answers; it is called in the loop's thread and never waits for a network.
+
+    What it raises is reported once as an event, and the loop goes on.
+
+    Attributes
+    ----------
+    name
+        What it is called in messages.
+    """
+
+    name: str
 
     def result(self, result: LiveResult) -> None:
         """Take an answer."""

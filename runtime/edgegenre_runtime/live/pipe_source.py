@@ -1,4 +1,4 @@
-"""Raw PCM from a pipe, such as ``arecord``'s, into the queue: for listening without PortAudio."""
+"""PCM from a pipe, such as ``arecord``'s, into the queue: for listening without PortAudio."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from edgegenre_runtime.audio.files import RAW_FORMATS, raw_frames
-from edgegenre_runtime.audio.resample import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
-from edgegenre_runtime.errors import MicrophoneError, UsageError
+from edgegenre_runtime.audio.raw_pcm import PcmStream, check_raw_format, open_pcm
 
 from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
@@ -46,12 +44,14 @@ class PipeSource:
     descriptor
         Of the pipe.
     rate_hz, channels, fmt
-        What it holds, as in :func:`~.sources.raw_blocks`.
+        What it holds, as in :func:`.raw_pcm.open_pcm`.
     audio_queue, on_event
-        As in :class:`~.watchdog.MicrophoneSource`.
+        As in :class:`~.microphone_source.MicrophoneSource`.
 
     Attributes
     ----------
+    error
+        What was raised in the thread: an AudioError where the pipe holds no PCM.
     captured_samples, lost_samples
         Counts so far; nothing is ever lost here.
 
@@ -61,25 +61,20 @@ class PipeSource:
         A rate, channel count or format that is not allowed.
     """
 
-    error: MicrophoneError | None = None
+    error: Exception | None = None
     lost_samples = 0
 
     def __init__(
         self,
         descriptor: int,
-        rate_hz: int,
-        channels: int,
-        fmt: str,
+        rate_hz: int | None,
+        channels: int | None,
+        fmt: str | None,
         audio_queue: AudioQueue,
         on_event: Callable[[Event], None],
     ) -> None:
-        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-            raise UsageError(f"sample rate {rate_hz} Hz is out of range; allowed are {MIN_RATE_HZ} to {MAX_RATE_HZ}")
-        if not 1 <= channels <= MAX_CHANNELS:
-            raise UsageError(f"{channels} channels are out of range; allowed are 1 to {MAX_CHANNELS}")
-        if fmt not in RAW_FORMATS:
-            raise UsageError(f"raw format {fmt!r} is unknown; allowed are {', '.join(RAW_FORMATS)}")
-        self._rate_hz, self._channels, self._fmt = rate_hz, channels, fmt
+        check_raw_format(rate_hz, channels, fmt)
+        self._format = rate_hz, channels, fmt
         self._queue, self._on_event = audio_queue, on_event
         self._stop = threading.Event()
         self._pipe = _StoppablePipe(descriptor, self._stop)
@@ -88,26 +83,32 @@ class PipeSource:
 
     def start(self) -> None:
         """Begin."""
-        if self._rate_hz < _LOSSY_BELOW_HZ:
-            self._on_event(Event("lossy", lost_band_message(self._rate_hz)))
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread."""
         self._stop.set()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         try:
-            for samples in raw_frames(cast(BinaryIO, self._pipe), self._channels, self._fmt):
-                if not self.captured_samples:
-                    self._on_event(
-                        Event("live", f"listening to the pipe, {self._rate_hz} Hz, {self._channels} channel(s)")
-                    )
-                self.captured_samples += len(samples)
-                block = AudioBlock(samples, self._rate_hz, 0, time.monotonic())
-                while not self._queue.write_waiting(block, _POLL_S):
-                    if self._stop.is_set():
-                        return
+            self._fill_queue(open_pcm(cast(BinaryIO, self._pipe), *self._format))
+        except Exception as error:  # carried to the main loop
+            self.error = error
         finally:
             self._queue.close()
+
+    def _fill_queue(self, pcm: PcmStream) -> None:
+        if pcm.rate_hz < _LOSSY_BELOW_HZ:
+            self._on_event(Event("lossy", lost_band_message(pcm.rate_hz)))
+        for samples in pcm.frames:
+            if not self.captured_samples:
+                self._on_event(Event("live", f"listening to the pipe, {pcm.rate_hz} Hz, {pcm.channels} channel(s)"))
+            self.captured_samples += len(samples)
+            block = AudioBlock(samples, pcm.rate_hz, 0, time.monotonic())
+            while not self._queue.write_waiting(block, _POLL_S):
+                if self._stop.is_set():
+                    return
+        for warning in pcm.warnings:
+            self._on_event(Event("warning", warning))

@@ -61,6 +61,7 @@ class StatusPage:
 
     def __init__(self, address: str, source: str, latency: Latency) -> None:
         host, port = parse_address(address)
+        self.name = f"status page {address}"
         self._source, self._latency = source, latency
         self._result: LiveResult | None = None
         self._event: Event | None = None

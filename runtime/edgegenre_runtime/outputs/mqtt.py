@@ -155,6 +155,7 @@ class MqttOutput:
         self._broker, self._source, self._on_event = parse_url(url), source, on_event
         paho = import_extra("paho.mqtt.client", "mqtt", "paho-mqtt")
         self._where = f"MQTT broker {self._broker.host}:{self._broker.port}"
+        self.name = self._where
         self._last_message = ""
         self._microphone = "off"
         client = paho.Client(paho.CallbackAPIVersion.VERSION2)

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.printable import printable
+
+from .line_writer import stream_writer
 
 __all__ = ["TerminalView"]
 
@@ -18,7 +21,7 @@ _HIDE, _SHOW, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[K"
 
 
 class TerminalView:
-    """Redraws the same lines in place, once an answer.
+    """Redraws the same lines in place, once per answer.
 
     Parameters
     ----------
@@ -28,8 +31,10 @@ class TerminalView:
         Its columns; longer lines are cut.
     """
 
+    name = "terminal"
+
     def __init__(self, stream: TextIO, width: int) -> None:
-        self._stream, self._width = stream, max(width - 1, 20)
+        self._writer, self._width = stream_writer(stream), max(width - 1, 20)
         self._message = "waiting for sound"
         self._dropped = self._skipped = 0
         self._lines: list[str] = []
@@ -46,7 +51,7 @@ class TerminalView:
             *_genre_bars(result),
             "",
             *mel_picture(result.cells),
-            f"{result.end_s:.0f} s heard, {self._dropped} samples lost, {self._skipped} windows skipped",
+            f"{result.end_s:.0f} s of audio, {self._dropped} samples lost, {self._skipped} windows skipped",
         ]
         self._draw()
 
@@ -57,14 +62,13 @@ class TerminalView:
 
     def close(self) -> None:
         """Leave the last picture, and the cursor as it was."""
-        self._stream.write(_SHOW)
-        self._stream.flush()
+        self._writer.write(_SHOW)
 
     def _draw(self) -> None:
         lines = [*self._lines, self._message]
         up = f"\x1b[{self._n_drawn}A" if self._n_drawn else ""
-        self._stream.write(_HIDE + up + "".join(f"\r{line[: self._width]}{_CLEAR_LINE}\n" for line in lines))
-        self._stream.flush()
+        shown = "".join(f"\r{printable(line)[: self._width]}{_CLEAR_LINE}\n" for line in lines)
+        self._writer.write(_HIDE + up + shown)
         self._n_drawn = len(lines)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
-from edgegenre_runtime.live.listen_options import is_live
 
 __all__ = ["install", "unit_text"]
 
@@ -115,8 +114,6 @@ def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
         If the options do not listen to a microphone, hold a password or name a file that the service could not
         write, or the unit cannot be written.
     """
-    if not is_live(options) or options.mic is None:
-        raise UsageError("--install-service writes a unit that listens: add --mic, and what else it shall do")
     if options.mqtt and "@" in options.mqtt and ":" in options.mqtt.rpartition("@")[0].partition("//")[2]:
         raise UsageError(
             f"a unit is readable by everyone, so the password does not go into it: leave it out of the URL and write  "

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import tracemalloc
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgegenre_runtime.audio.files import EXTENSIONS, RAW_FORMATS, audio_files, file_blocks, raw_blocks
-from edgegenre_runtime.errors import AudioError, UsageError
+from edgegenre_runtime.audio.files import EXTENSIONS, audio_files, file_blocks
+from edgegenre_runtime.errors import AudioError
 
 
 def _music(n_samples: int, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -139,52 +137,6 @@ def test_garbage_never_gives_another_error(
     path.write_bytes((b"RIFF" if extension == ".wav" else b"") + data)
     with contextlib.suppress(AudioError):
         _read(path)
-
-
-class _Dripping(io.RawIOBase):
-    """A binary stream that gives a few bytes at a time, as a pipe may."""
-
-    def __init__(self, data: bytes) -> None:
-        self._inner = io.BytesIO(data)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._inner.read(min(size, 7))
-
-
-@pytest.mark.parametrize("fmt", RAW_FORMATS)
-@pytest.mark.parametrize("make", [io.BytesIO, _Dripping])
-def test_raw_formats(fmt: str, make: type) -> None:
-    pcm = (_music(999, channels=2) // 256) * 256
-    scaled = {
-        "f32le": (pcm / 32768).astype("<f4"),
-        "s16le": pcm.astype("<i2"),
-        "s32le": pcm.astype("<i4") * 65536,
-        "u8": (pcm // 256 + 128).astype(np.uint8),
-    }
-    if fmt == "s24le":
-        data = (pcm.astype("<i4") * 256).reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
-    else:
-        data = scaled[fmt].tobytes()
-    blocks = raw_blocks(make(data + b"\x01"), 22050, 2, fmt, 22050)
-    out = np.concatenate(list(blocks))
-    np.testing.assert_array_equal(out, np.rint(pcm.mean(axis=1)))
-
-
-def test_raw_from_a_pipe() -> None:
-    read_end, write_end = os.pipe()
-    os.write(write_end, np.arange(100, dtype="<i2").tobytes())
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as stream:
-        np.testing.assert_array_equal(np.concatenate(list(raw_blocks(stream, 22050, 1, "s16le", 22050))), range(100))
-
-
-def test_bad_raw_streams() -> None:
-    with pytest.raises(UsageError, match="raw format 's16be' is unknown; allowed are f32le, s16le"):
-        raw_blocks(io.BytesIO(), 22050, 1, "s16be", 22050)
-    with pytest.raises(UsageError, match="out of range"):
-        raw_blocks(io.BytesIO(), 22050, 0, "s16le", 22050)
-    with pytest.raises(AudioError, match="contains no audio"):
-        list(raw_blocks(io.BytesIO(b"\x01"), 22050, 1, "s16le", 22050))
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:

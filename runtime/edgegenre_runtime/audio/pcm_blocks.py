@@ -1,0 +1,55 @@
+"""Audio on its way to the front-end: int16 mono blocks at one rate, whatever the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.errors import AudioError
+
+from .resample import Resampler
+
+__all__ = ["PcmBlocks"]
+
+
+class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
+    """An iterator over int16 mono blocks [m] at one rate that remembers what was wrong with its source.
+
+    Attributes
+    ----------
+    name
+        What the source is called in messages.
+    warnings
+        Complete once the iterator is exhausted: one sentence each on a source that ends early or holds NaN or
+        infinite samples. Empty for a sound source.
+    """
+
+    def __init__(
+        self, name: str, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler, warnings: list[str]
+    ) -> None:
+        self.name = name
+        self.warnings = warnings
+        self._blocks = self._run(frames, resampler)
+
+    def __iter__(self) -> PcmBlocks:
+        return self
+
+    def __next__(self) -> npt.NDArray[np.int16]:
+        return next(self._blocks)
+
+    def _run(self, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler) -> Iterator[npt.NDArray[np.int16]]:
+        n_frames = 0
+        for block in frames:
+            n_frames += len(block)
+            pcm = resampler.push(block)
+            if pcm.size:
+                yield pcm
+        if n_frames == 0:
+            raise AudioError(f"{self.name}: contains no audio")
+        tail = resampler.flush()
+        if tail.size:
+            yield tail
+        if resampler.bad_samples:
+            self.warnings.append(f"{resampler.bad_samples} samples are NaN or infinite and count as 0")

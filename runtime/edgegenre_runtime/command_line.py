@@ -1,0 +1,150 @@
+"""The options of ``edgegenre-run``, and which of them belong together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgegenre_runtime.audio.raw_pcm import RAW_FORMATS
+from edgegenre_runtime.errors import OutputError, UsageError
+
+__all__ = ["EXIT_LOST", "PIPE", "Mode", "argument_parser", "mode_of"]
+
+EXIT_LOST = 3
+"""Exit code where the microphone is missing or gone and ``--no-retry`` was given."""
+
+PIPE = "-"
+"""The input that stands for standard input."""
+
+_EXAMPLES = """examples:
+  edgegenre-run song.mp3                     one line: the genre, the top three, the seconds heard, timings
+  edgegenre-run --json album/ > out.jsonl    one JSON line per window
+  edgegenre-run --mic                        listen; on a terminal a live picture, else one line per answer
+  edgegenre-run --mic USB --json --log genre.jsonl --http :8080 --mqtt mqtt://broker.local
+  arecord -t raw -f S16_LE -r 48000 -c 1 | edgegenre-run - --rate 48000 --every 1
+
+exit codes: 0 all classified, or listening ended by SIGTERM or the end of the pipe; 1 a fault of edgegenre-run;
+2 wrong use, an input that could not be read or an output that could not be written; 3 microphone missing or gone,
+with --no-retry; 130 interrupted"""
+
+_LIVE = ("every", "smooth", "no_retry", "mqtt", "http", "log", "save_clips")
+_RAW = ("rate", "channels", "format")
+_NETWORK = ("bundle", "threads")
+
+
+class Mode:
+    """What ``edgegenre-run`` is asked to do."""
+
+    FILES, PIPE, MICROPHONE = "files", "listening to a pipe", "listening to a microphone"
+    DOCTOR, LIST = "--doctor", "--list-mics"
+
+
+_OPTIONS = {
+    Mode.FILES: {"json", *_NETWORK, *_RAW},
+    Mode.PIPE: {"json", *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
+    Mode.MICROPHONE: {"mic", "json", *_NETWORK, *_LIVE, "install_service"},
+    Mode.DOCTOR: {"doctor", *_NETWORK},
+    Mode.LIST: {"list_mics"},
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that does not pass over a standard output that cannot be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        try:
+            (file or sys.stderr).write(message)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"standard output cannot be written ({reason})") from error
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser; options are not abbreviated, so that a new one never changes what an old command means."""
+    parser = _Parser(
+        prog="edgegenre-run",
+        description="Recognize the music genre of audio files, of raw PCM on standard input (-), or of a microphone.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("inputs", nargs="*", metavar="FILE", help="audio file, folder of audio files, or - for standard input")
+    add("--bundle", type=Path, metavar="DIR", help="bundle folder or .zip (default: the one that ships)")
+    add("--json", action="store_true", help="one JSON line per window instead of one text line per file")
+    add("--rate", type=int, metavar="HZ", help="sample rate of raw PCM (default: 22050)")
+    add("--channels", type=int, metavar="N", help="channels of raw PCM (default: 1)")
+    add("--format", choices=sorted(RAW_FORMATS), help="sample format of raw PCM (default: s16le)")
+    add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
+    add("--doctor", action="store_true", help="examine this machine and say whether it keeps up")
+    _add_live_options(parser)
+    add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
+    add("--version", action="version", version=f"%(prog)s {version('edgegenre')}")
+    return parser
+
+
+def _add_live_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("listening", "to a microphone, or to - with --every").add_argument
+    add("--mic", nargs="?", const="", metavar="NAME", help="listen to the microphone with NAME in its name, or any")
+    add("--list-mics", action="store_true", help="list the microphones and the rates that they have")
+    add("--every", type=float, metavar="SECONDS", help="time from one answer to the next (default: 1)")
+    add("--smooth", type=float, metavar="SECONDS", help="time constant of the smoothing, 0 for none (default: 5)")
+    add("--no-retry", action="store_true", help=f"exit with code {EXIT_LOST} where the microphone is missing or gone")
+    add("--mqtt", metavar="URL", help="publish to mqtt://[user[:password]@]host[:port][/topic], mqtts:// for TLS")
+    add("--http", metavar="[HOST]:PORT", help="status page and /metrics; for this machine alone unless HOST is given")
+    add("--log", metavar="FILE", help="append JSON lines to FILE, rotated at 8 MiB")
+    add("--save-clips", metavar="DIR", help="save the audio at each change of genre, 100 clips at most (default: off)")
+    add(
+        "--install-service",
+        nargs="?",
+        const="/etc/systemd/system/edgegenre.service",
+        metavar="FILE",
+        help="write a systemd unit that runs with the other options given (default: %(const)s; - prints it)",
+    )
+
+
+def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
+    """Return one of :class:`Mode`.
+
+    Raises
+    ------
+    UsageError
+        If an option would be ignored, or options contradict each other.
+    """
+    given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
+    given = [name for name in given if name not in ("inputs", "debug")]
+    mode = _mode(options, given)
+    if mode in (Mode.DOCTOR, Mode.LIST, Mode.MICROPHONE) and options.inputs:
+        option = "--mic" if mode == Mode.MICROPHONE else mode
+        raise UsageError(f"{option} takes no FILE, but {options.inputs[0]} was given: give one or the other")
+    for name in given:
+        if name not in _OPTIONS[mode]:
+            raise UsageError(_why_not(name, mode))
+    if mode == Mode.FILES and PIPE not in options.inputs and (raw := [name for name in _RAW if name in given]):
+        raise UsageError(f"{_flag(raw[0])} is for raw PCM on standard input (-); a FILE says itself what it holds")
+    return mode
+
+
+def _mode(options: argparse.Namespace, given: list[str]) -> str:
+    if options.list_mics:
+        return Mode.LIST
+    if options.doctor:
+        return Mode.DOCTOR
+    if options.mic is not None:
+        return Mode.MICROPHONE
+    return Mode.PIPE if options.inputs == [PIPE] and any(name in _LIVE for name in given) else Mode.FILES
+
+
+def _why_not(name: str, mode: str) -> str:
+    if name == "install_service":
+        return "--install-service writes a unit that listens: add --mic, and what else it shall do"
+    if mode == Mode.FILES and name in _LIVE:
+        return f"{_flag(name)} is for listening: add --mic, or - alone for raw PCM on standard input"
+    return f"{_flag(name)} has no effect with {mode}: leave it out"
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,150 @@
+"""MQTT with a real broker that comes, goes and refuses."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from live_results import answer
+
+from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.outputs.mqtt import MqttOutput, discovery, parse_url
+
+
+@contextlib.contextmanager
+def mosquitto(folder, port, *, password=None):
+    lines = [f"listener {port} 127.0.0.1", f"allow_anonymous {'false' if password else 'true'}", "user root"]
+    if password:
+        subprocess.run(["mosquitto_passwd", "-b", "-c", folder / "passwords", "pi", password], check=True)
+        (folder / "passwords").chmod(0o600)
+        lines.append(f"password_file {folder / 'passwords'}")
+    (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    process = subprocess.Popen([program, "-c", folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: is_open(port))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_open(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def wait_until(found, timeout_s=15):
+    deadline = time.monotonic() + timeout_s
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def port():
+    if not shutil.which("mosquitto_sub") or not shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin"):
+        pytest.skip("needs apt-get install mosquitto mosquitto-clients")
+    pytest.importorskip("paho.mqtt.client", reason="needs the extra mqtt")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def retained(port, topic, *arguments, timeout_s=1):
+    """Return what a subscriber that comes now gets, by topic."""
+    command = ["mosquitto_sub", "-p", str(port), "-t", topic, "-v", "-W", str(timeout_s), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def test_mqtt_publishes_discovery_state_and_availability_and_comes_back(port, tmp_path):
+    said = []
+    with mosquitto(tmp_path, port):
+        output = MqttOutput(f"mqtt://127.0.0.1:{port}/edge/kitchen", "mic", said.append)
+        wait_until(lambda: said)
+        output.event(Event("live", "listening"))
+        output.result(answer())
+        time.sleep(0.2)
+        got = retained(port, "#")
+        assert json.loads(got["edge/kitchen/state"])["label"] == "jazz"
+        assert (got["edge/kitchen/availability"], got["edge/kitchen/microphone"]) == ("online", "on")
+        genre = json.loads(got["homeassistant/sensor/edge_kitchen/genre/config"])
+        assert genre["state_topic"] == "edge/kitchen/state"
+        assert genre["availability_topic"] == "edge/kitchen/availability"
+        assert set(discovery("edge/kitchen")) <= set(got)
+    wait_until(lambda: "connection lost" in said[-1].message)
+    output.result(answer("silence"))  # nobody is there: left out
+    with mosquitto(tmp_path, port):
+        wait_until(lambda: said[-1].message.endswith("connected"), 20)
+        output.result(answer("silence"))
+        time.sleep(0.2)
+        assert json.loads(retained(port, "edge/kitchen/state")["edge/kitchen/state"])["confidence"] == 0
+        began = time.monotonic()
+        output.close()
+        assert time.monotonic() - began < 1.5
+        assert retained(port, "edge/kitchen/availability")["edge/kitchen/availability"] == "offline"
+
+
+def test_mqtt_last_will_speaks_for_a_process_that_was_killed(port, tmp_path):
+    code = (
+        "import time; from edgegenre_runtime.outputs.mqtt import MqttOutput;"
+        f"output = MqttOutput('mqtt://127.0.0.1:{port}/a', 'mic', lambda event: print(event.message, flush=True));"
+        "time.sleep(60)"
+    )
+    with mosquitto(tmp_path, port):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline().endswith("connected\n")
+        wait_until(lambda: retained(port, "a/availability").get("a/availability") == "online")
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        wait_until(lambda: retained(port, "a/availability")["a/availability"] == "offline")
+
+
+def test_mqtt_with_a_password(port, tmp_path, monkeypatch):
+    said = []
+    with mosquitto(tmp_path, port, password="s3cret"):
+        wrong = MqttOutput(f"mqtt://pi:wrong@127.0.0.1:{port}", "mic", said.append)
+        wait_until(lambda: said)
+        assert "refuses: " in said[0].message
+        assert "wrong" not in said[0].message
+        wrong.result(answer())
+        wrong.close()
+        monkeypatch.setenv("EDGEGENRE_MQTT_PASSWORD", "s3cret")
+        right = MqttOutput(f"mqtt://pi@127.0.0.1:{port}/b", "mic", said.append)
+        wait_until(lambda: said[-1].message.endswith("connected"))
+        right.result(answer())
+        right.close()
+        assert "b/state" in retained(port, "b/#", "-u", "pi", "-P", "s3cret")
+
+
+def test_a_broker_that_is_down_is_said_once_and_stops_nothing(port):
+    said = []
+    output = MqttOutput(f"mqtt://127.0.0.1:{port}", "mic", said.append)
+    wait_until(lambda: said)
+    output.result(answer())
+    time.sleep(2.5)
+    began = time.monotonic()
+    output.close()
+    assert time.monotonic() - began < 1.5
+    assert [event.message for event in said] == [f"MQTT broker 127.0.0.1:{port} cannot be reached; trying again"]
+
+
+def test_mqtt_urls():
+    broker = parse_url("mqtts://pi:p%40ss@host/a/b")
+    assert (broker.port, broker.is_encrypted, broker.user, broker.password) == (8883, True, "pi", "p@ss")
+    assert broker.topic == "a/b"
+    assert "p@ss" not in repr(broker)
+    assert parse_url("mqtt://host").topic.startswith("edgegenre/")
+    for wrong in ("host", "http://host", "mqtt://", "mqtt://host:99999", "mqtt://host/a/#", "mqtt://[", "mqtt://u:pw@"):
+        with pytest.raises(UsageError, match="--mqtt takes") as caught:
+            parse_url(wrong)
+        assert "pw" not in str(caught.value)
