@@ -1,0 +1,271 @@
+/* AVX2: eight channels in two vectors, four channels each with two partial sums (inputs 0 + 1 and 2 + 3 of a cell).
+ * AVX-512 VNNI adds four products in one instruction; its inputs are unsigned, which the start of a sum makes good. */
+
+#include <immintrin.h>
+
+#define AVX2 static inline __attribute__((always_inline, target("avx2")))
+#define VNNI static inline __attribute__((always_inline, target("avx2,avx512f,avx512vl,avx512bw,avx512vnni")))
+
+typedef struct { __m256i low, high; } avx2_sums;
+typedef __m256i avx2_inputs;
+typedef struct { __m256i low, high; } avx2_cell;
+
+AVX2 __m128i avx2_load128(const void *p) { return _mm_loadu_si128((const __m128i_u *)p); }
+AVX2 __m256i avx2_load256(const void *p) { return _mm256_loadu_si256((const __m256i_u *)p); }
+
+AVX2 avx2_sums avx2_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+{
+    avx2_sums s = {_mm256_cvtepu32_epi64(avx2_load128(bias)), _mm256_cvtepu32_epi64(avx2_load128(bias + 4))};
+    (void)weights;
+    (void)n_cells;
+    return s;
+}
+
+AVX2 __m256i avx2_load(const int8_t *p) { return _mm256_cvtepi8_epi16(avx2_load128(p)); }
+
+AVX2 avx2_cell avx2_load_cell(const int8_t *w)
+{
+    avx2_cell cell = {_mm256_cvtepi8_epi16(avx2_load128(w)), _mm256_cvtepi8_epi16(avx2_load128(w + 16))};
+    return cell;
+}
+
+AVX2 void avx2_dot_quarter(avx2_sums *s, __m256i four, avx2_cell w)
+{
+    s->low = _mm256_add_epi32(s->low, _mm256_madd_epi16(four, w.low));
+    s->high = _mm256_add_epi32(s->high, _mm256_madd_epi16(four, w.high));
+}
+
+/* The quarter must be a constant of the instruction; q is one once this is inlined. */
+AVX2 void avx2_dot(avx2_sums *s, const avx2_inputs *v, const int q, avx2_cell w)
+{
+    if (q == 0) avx2_dot_quarter(s, _mm256_permute4x64_epi64(*v, 0x00), w);
+    if (q == 1) avx2_dot_quarter(s, _mm256_permute4x64_epi64(*v, 0x55), w);
+    if (q == 2) avx2_dot_quarter(s, _mm256_permute4x64_epi64(*v, 0xAA), w);
+    if (q == 3) avx2_dot_quarter(s, _mm256_permute4x64_epi64(*v, 0xFF), w);
+}
+
+AVX2 void avx2_dot_pair(avx2_sums *s, const avx2_inputs *v, const int q, avx2_cell w0, avx2_cell w1)
+{
+    avx2_dot(s, v, q, w0);
+    avx2_dot(s, v, q + 1, w1);
+}
+
+typedef struct { __m256 scale, most; __m256i zero, least; } avx2_rule;
+
+AVX2 avx2_rule avx2_rule_of(const net_row *row, int32_t channel)
+{
+    avx2_rule rule = {_mm256_castsi256_ps(avx2_load256(row->scales + channel)),
+                      _mm256_set1_ps((float)(row->high - row->zero)), _mm256_set1_epi16((int16_t)row->zero),
+                      _mm256_set1_epi8((int8_t)row->low)};
+    return rule;
+}
+
+/* Eight sums in steps, without the zero point: what is too large is clipped here, too small by the packing. */
+AVX2 __m256i avx2_round(__m256i sums, const avx2_rule *rule)
+{
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), rule->scale), rule->most));
+}
+
+/* Four vectors of eight steps as bytes, in order. */
+AVX2 __m256i avx2_narrow(__m256i a, __m256i b, __m256i c, __m256i d, const avx2_rule *rule)
+{
+    __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), rule->zero);
+    __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), rule->zero);
+    __m256i bytes = _mm256_max_epi8(_mm256_packs_epi16(ab, cd), rule->least);
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+AVX2 void avx2_store_cells(const net_row *row, int8_t *out, const __m256i *sums, const int n, int32_t channel)
+{
+    const avx2_rule rule = avx2_rule_of(row, channel);
+    UNROLL
+    for (int i = 0; i < n; i += 4) {
+        __m256i a = avx2_round(sums[i], &rule), b = n > 1 ? avx2_round(sums[i + 1], &rule) : a;
+        __m256i c = n > 1 ? avx2_round(sums[i + 2], &rule) : a, d = n > 1 ? avx2_round(sums[i + 3], &rule) : a;
+        __m256i bytes = avx2_narrow(a, b, c, d, &rule);
+        __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
+        _mm_storel_epi64((__m128i_u *)(out + i * row->depth), low);
+        if (n == 1) return;
+        _mm_storeh_pi((__m64 *)(void *)(out + (i + 1) * row->depth), _mm_castsi128_ps(low));
+        _mm_storel_epi64((__m128i_u *)(out + (i + 2) * row->depth), high);
+        _mm_storeh_pi((__m64 *)(void *)(out + (i + 3) * row->depth), _mm_castsi128_ps(high));
+    }
+}
+
+AVX2 void avx2_store(const net_row *row, int8_t *out, const avx2_sums *s, const int n, int32_t channel)
+{
+    __m256i sums[4];
+    UNROLL
+    for (int i = 0; i < n; i++) /* the partial sums meet: channels 0 1 4 5 2 3 6 7 */
+        sums[i] = _mm256_permute4x64_epi64(_mm256_hadd_epi32(s[i].low, s[i].high), 0xD8);
+    avx2_store_cells(row, out, sums, n, channel);
+}
+
+/* VNNI */
+
+typedef __m256i vnni_sums;
+typedef const int8_t *vnni_inputs;
+typedef __m256i vnni_cell;
+
+/* The bias less 128 times the weights: inputs are taken as input + 128. */
+VNNI __m256i vnni_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+{
+    __m256i sum = _mm256_setzero_si256();
+    for (int32_t i = 0; i < n_cells; i++)
+        sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8((char)128), avx2_load256(weights + i * CELL_BYTES));
+    return _mm256_sub_epi32(avx2_load256(bias), sum);
+}
+
+VNNI vnni_inputs vnni_load(const int8_t *p) { return p; }
+VNNI __m256i vnni_load_cell(const int8_t *w) { return avx2_load256(w); }
+
+VNNI void vnni_dot(__m256i *s, const vnni_inputs *v, const int q, __m256i w)
+{
+    int32_t four;
+    memcpy(&four, *v + 4 * q, sizeof four);
+    *s = _mm256_dpbusd_epi32(*s, _mm256_xor_si256(_mm256_set1_epi32(four), _mm256_set1_epi8((char)128)), w);
+}
+
+VNNI void vnni_dot_pair(__m256i *s, const vnni_inputs *v, const int q, __m256i w0, __m256i w1)
+{
+    vnni_dot(s, v, q, w0);
+    vnni_dot(s, v, q + 1, w1);
+}
+
+VNNI void vnni_store(const net_row *row, int8_t *out, const __m256i *s, const int n, int32_t channel)
+{
+    avx2_store_cells(row, out, s, n, channel);
+}
+
+/* Depthwise: sixteen channels, two taps at a time. The weights of a pair of taps are interleaved channel by channel. */
+
+typedef struct { __m256i low, high; } avx2_wide;
+
+AVX2 avx2_wide avx2_pair(__m128i first, __m128i second)
+{
+    avx2_wide pair = {_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second)),
+                      _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second))};
+    return pair;
+}
+
+/* Sixteen channels from c on, or twice eight: of two cells side by side where the depth is eight and the stride one. */
+AVX2 __m128i avx2_weights16(const int8_t *w, const int is_twice_8)
+{
+    const __m128i low = _mm_loadl_epi64((const __m128i_u *)w);
+    return is_twice_8 ? _mm_unpacklo_epi64(low, low) : avx2_load128(w);
+}
+
+AVX2 void avx2_depthwise_block(const net_row *row, int32_t c, const int R, const int C, const int is_twice_8)
+{
+    const int32_t D = row->depth, advance = is_twice_8 ? 2 : 1;
+    const int n_taps = R * C;
+    const int32_t half = is_twice_8 ? 0 : 8;
+    avx2_wide W[13];
+    const int8_t *p[5];
+    UNROLL
+    for (int t = 0; t < n_taps; t += 2) {
+        __m128i second = t + 1 < n_taps ? avx2_weights16(row->weights + (t + 1) * D + c, is_twice_8) : _mm_setzero_si128();
+        W[t / 2] = avx2_pair(avx2_weights16(row->weights + t * D + c, is_twice_8), second);
+    }
+    UNROLL
+    for (int i = 0; i < R; i++) p[i] = row->rows[i] + c;
+    const avx2_rule rule = avx2_rule_of(row, c), other = avx2_rule_of(row, c + half);
+    const __m256i bias0 = avx2_load256(row->bias + c), bias1 = avx2_load256(row->bias + c + half);
+    int8_t *out = row->out + c;
+    for (int32_t x = 0; x < row->n; x += advance, out += advance * D) {
+        __m256i a = bias0, b = bias1;
+        UNROLL
+        for (int t = 0; t < n_taps; t += 2) {
+            const __m128i u = avx2_load128(p[t / C] + t % C * D);
+            const __m128i v = t + 1 < n_taps ? avx2_load128(p[(t + 1) / C] + (t + 1) % C * D) : u;
+            const avx2_wide in = avx2_pair(u, v);
+            a = _mm256_add_epi32(a, _mm256_madd_epi16(in.low, W[t / 2].low));
+            b = _mm256_add_epi32(b, _mm256_madd_epi16(in.high, W[t / 2].high));
+        }
+        a = avx2_round(a, &rule);
+        b = avx2_round(b, &other);
+        const __m128i bytes = _mm256_castsi256_si128(avx2_narrow(a, b, a, b, &rule));
+        _mm_storeu_si128((__m128i_u *)out, bytes);
+        UNROLL
+        for (int i = 0; i < R; i++) p[i] += advance * row->step;
+    }
+}
+
+__attribute__((target("avx2"))) static void avx2_depthwise_3x3(const net_row *row, int32_t c)
+{
+    avx2_depthwise_block(row, c, 3, 3, 0);
+}
+
+__attribute__((target("avx2"))) static void avx2_depthwise_5x5(const net_row *row, int32_t c)
+{
+    avx2_depthwise_block(row, c, 5, 5, 0);
+}
+
+__attribute__((target("avx2"))) static void avx2_depthwise_twice_8(const net_row *row)
+{
+    if (row->kernel_rows == 3) avx2_depthwise_block(row, 0, 3, 3, 1);
+    else avx2_depthwise_block(row, 0, 5, 5, 1);
+}
+
+/* Eight channels of any kernel. */
+__attribute__((target("avx2"))) static void avx2_depthwise_any(const net_row *row, int32_t c)
+{
+    const int32_t D = row->depth;
+    const avx2_rule rule = avx2_rule_of(row, c);
+    for (int32_t x = 0; x < row->n; x++) {
+        const int8_t *w = row->weights + c;
+        __m256i a = avx2_load256(row->bias + c);
+        for (int32_t i = 0; i < row->kernel_rows; i++) {
+            const int8_t *p = row->rows[i] + x * row->step + c;
+            for (int32_t k = 0; k < row->kernel_columns; k++, p += D, w += D)
+                a = _mm256_add_epi32(a, _mm256_mullo_epi32(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)p)),
+                                                           _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)w))));
+        }
+        a = avx2_round(a, &rule);
+        _mm_storel_epi64((__m128i_u *)(row->out + x * D + c), _mm256_castsi256_si128(avx2_narrow(a, a, a, a, &rule)));
+    }
+}
+
+__attribute__((target("avx2"))) static void avx2_depthwise(const net_row *row)
+{
+    const int is_square = row->kernel_rows == row->kernel_columns;
+    const int is_3x3 = is_square && row->kernel_rows == 3, is_5x5 = is_square && row->kernel_rows == 5;
+    int32_t c = 0;
+    if (row->depth == 8 && row->step == 8 && row->n % 2 == 0 && (is_3x3 || is_5x5)) {
+        avx2_depthwise_twice_8(row);
+        return;
+    }
+    if (is_3x3) for (; c + 16 <= row->depth; c += 16) avx2_depthwise_3x3(row, c);
+    if (is_5x5) for (; c + 16 <= row->depth; c += 16) avx2_depthwise_5x5(row, c);
+    if (c < row->depth && c >= 8 && (is_3x3 || is_5x5)) { /* eight are left: sixteen again, half of them anew */
+        if (is_3x3) avx2_depthwise_3x3(row, row->depth - 16);
+        else avx2_depthwise_5x5(row, row->depth - 16);
+        return;
+    }
+    for (; c < row->depth; c += 8) avx2_depthwise_any(row, c);
+}
+
+AVX2 __m256i avx2_sum8(const int8_t *a, const int8_t *b, __m256i k0, __m256i k1, __m256i bias, __m128i shift)
+{
+    __m256i x = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)a));
+    __m256i y = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)b));
+    x = _mm256_add_epi32(_mm256_add_epi32(_mm256_mullo_epi32(x, k0), bias), _mm256_mullo_epi32(y, k1));
+    return _mm256_sra_epi32(x, shift);
+}
+
+__attribute__((target("avx2"))) static void avx2_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n,
+                                                     const net_step *s, int32_t zero)
+{
+    const __m256i k0 = _mm256_set1_epi32(s->number[0]), k1 = _mm256_set1_epi32(s->number[1]);
+    const __m256i bias = _mm256_set1_epi32(s->number[2]), z = _mm256_set1_epi16((int16_t)zero);
+    const __m128i shift = _mm_cvtsi32_si128(s->number[3]);
+    const __m128i low = _mm_set1_epi8((int8_t)s->low), high = _mm_set1_epi8((int8_t)s->high);
+    int32_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m256i x = avx2_sum8(a + i, b + i, k0, k1, bias, shift), y = avx2_sum8(a + i + 8, b + i + 8, k0, k1, bias, shift);
+        __m256i both = _mm256_permute4x64_epi64(_mm256_adds_epi16(_mm256_packs_epi32(x, y), z), 0xD8);
+        __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+        _mm_storeu_si128((__m128i_u *)(out + i), _mm_min_epi8(_mm_max_epi8(bytes, low), high));
+    }
+    scalar_add(a + i, b + i, out + i, n - i, s, zero);
+}

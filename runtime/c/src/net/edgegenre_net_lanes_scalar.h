@@ -1,0 +1,59 @@
+/* One channel at a time: the arithmetic of the engine in plain C99. Every other lanes file gives the same bits.
+ * Sums are unsigned where they are added up, so that one that wraps is defined. */
+
+/* Four channels of one cell: each input is read once, a cell of weights is [8][4]. */
+static void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights)
+{
+    uint32_t a = (uint32_t)row->bias[channel], b = (uint32_t)row->bias[channel + 1];
+    uint32_t c = (uint32_t)row->bias[channel + 2], d = (uint32_t)row->bias[channel + 3];
+    const int32_t *scales = row->scales + channel;
+    int8_t *out = row->out + x * row->depth + channel;
+    for (int32_t r = 0; r < row->kernel_rows; r++) {
+        const int8_t *p = row->rows[r] + x * row->step, *end = p + row->inputs;
+        for (; p < end; p += CELL_INPUTS, weights += CELL_BYTES) {
+            const int8_t *w = weights;
+            const int32_t p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
+            a += (uint32_t)(p0 * w[0] + p1 * w[1] + p2 * w[2] + p3 * w[3]);
+            b += (uint32_t)(p0 * w[4] + p1 * w[5] + p2 * w[6] + p3 * w[7]);
+            c += (uint32_t)(p0 * w[8] + p1 * w[9] + p2 * w[10] + p3 * w[11]);
+            d += (uint32_t)(p0 * w[12] + p1 * w[13] + p2 * w[14] + p3 * w[15]);
+        }
+    }
+    out[0] = net_requantize((int32_t)a, scales[0], row->zero, row->low, row->high);
+    out[1] = net_requantize((int32_t)b, scales[1], row->zero, row->low, row->high);
+    out[2] = net_requantize((int32_t)c, scales[2], row->zero, row->low, row->high);
+    out[3] = net_requantize((int32_t)d, scales[3], row->zero, row->low, row->high);
+}
+
+static void scalar_conv(const net_row *row)
+{
+    const int32_t block = row->kernel_rows * ((row->inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
+    const int8_t *weights = row->weights;
+    for (int32_t channel = 0; channel < row->depth; channel += LANES, weights += block)
+        for (int32_t x = 0; x < row->n; x++) {
+            scalar_conv_4(row, x, channel, weights);
+            scalar_conv_4(row, x, channel + 4, weights + CELL_BYTES / 2);
+        }
+}
+
+static void scalar_depthwise(const net_row *row)
+{
+    const int32_t D = row->depth;
+    for (int32_t x = 0; x < row->n; x++)
+        for (int32_t c = 0; c < D; c++) {
+            const int8_t *w = row->weights + c;
+            uint32_t sum = (uint32_t)row->bias[c];
+            for (int32_t i = 0; i < row->kernel_rows; i++) {
+                const int8_t *p = row->rows[i] + x * row->step + c;
+                for (int32_t k = 0; k < row->kernel_columns; k++, p += D, w += D) sum += (uint32_t)(*p * *w);
+            }
+            row->out[x * D + c] = net_requantize((int32_t)sum, row->scales[c], row->zero, row->low, row->high);
+        }
+}
+
+static void scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *s, int32_t zero)
+{
+    const int32_t *k = s->number;
+    for (int32_t i = 0; i < n; i++)
+        out[i] = net_clip(((k[2] + a[i] * k[0] + b[i] * k[1]) >> k[3]) + zero, s->low, s->high);
+}

@@ -1,0 +1,181 @@
+"""``net.eg``: a program as one block of little-endian 32-bit words. Writer above, reader below; C reads it in place.
+
+======  ========================================================================================
+word    header (32 words)
+======  ========================================================================================
+0, 1    ``EGNETBLB``
+2       format version
+3       bytes of the whole block
+4       CRC-32 of everything behind this word
+5, 6    number of buffers, of steps
+7       bytes of the arena
+8 - 10  input: rows, columns, channels in the caller's memory
+11, 12  input: scale (float32), zero point
+13 - 15 output: classes, scale, zero point
+16      the buffer of the output
+17      channels and inputs of a cell of weights: 8 * 256 + 4
+24 - 31 SHA-256 of the .tflite
+======  ========================================================================================
+
+Then 10 words a buffer (offset, height, width, depth, rows, left, right, zero row, zero point, channels), 24 words a
+step (see :func:`_step_words`) and the constants, each at a multiple of 16 bytes. A convolution's weights stand in cells
+of 8 outputs by 4 inputs, ``[out / 8][kernel row][inputs / 4][8][4]``, where the inputs of a kernel row are its columns
+times the channels: one dot product an output channel, on every processor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import BundleError
+from .program import CALLER, LANES, Kind, Program, Step, as_words
+
+__all__ = ["BLOB_VERSION", "BlobHeader", "program_blob", "read_header"]
+
+BLOB_VERSION = 1
+MAGIC = b"EGNETBLB"
+CELL_INPUTS = 4
+_HEADER_WORDS, _BUFFER_WORDS, _STEP_WORDS = 32, 10, 24
+_CRC_FROM = 20
+_BARRIER = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BlobHeader:
+    """What ``net.eg`` says of itself.
+
+    Attributes
+    ----------
+    n_bytes, arena_bytes
+        Sizes of the block and of the memory that a run takes.
+    input_shape, output_shape
+        Rows, columns and channels; classes.
+    input_quantization, output_quantization
+        Scale and zero point.
+    model_sha256
+        Of the ``.tflite`` that it was compiled from, hexadecimal.
+    """
+
+    n_bytes: int
+    arena_bytes: int
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    input_quantization: tuple[float, int]
+    output_quantization: tuple[float, int]
+    model_sha256: str
+
+
+def program_blob(program: Program, model: bytes) -> bytes:
+    """Write a planned program.
+
+    Parameters
+    ----------
+    program
+        From :func:`.plan.plan`.
+    model
+        The ``.tflite`` that it was compiled from, for its SHA-256.
+    """
+    first = 4 * (_HEADER_WORDS + _BUFFER_WORDS * len(program.buffers) + _STEP_WORDS * len(program.steps))
+    constants = _Constants(first)
+    steps = [_step_words(step, constants) for step in program.steps]
+    buffers = [
+        [b.offset, b.height, b.width, b.depth, b.rows, b.left, b.right, b.has_zero_row, b.zero_point, b.channels]
+        for b in program.buffers
+    ]
+    output = program.buffers[program.output]
+    shape = (1, 1, 1, *program.input_shape)[-3:]
+    header = np.zeros(_HEADER_WORDS, np.int32)
+    header[:2] = np.frombuffer(MAGIC, "<i4")
+    header[2:8] = BLOB_VERSION, first + len(constants.content), 0, len(buffers), len(steps), program.arena_bytes
+    header[8:13] = *shape, _float_word(program.input_scale), program.input_zero_point
+    header[13:18] = (
+        output.channels,
+        _float_word(output.scale),
+        output.zero_point,
+        program.output,
+        LANES * 256 + CELL_INPUTS,
+    )
+    header[24:32] = np.frombuffer(hashlib.sha256(model).digest(), "<i4")
+    tables = [header, *(as_words(row) for row in (*buffers, *steps))]
+    content = bytearray(np.concatenate(tables).astype("<i4").tobytes() + constants.content)
+    content[16:20] = zlib.crc32(content[_CRC_FROM:]).to_bytes(4, "little")
+    return bytes(content)
+
+
+class _Constants:
+    """The constants behind the tables, each at a multiple of 16 bytes of the block."""
+
+    def __init__(self, first: int) -> None:
+        self._first, self.content = first, bytearray()
+
+    def put(self, values: npt.NDArray[np.generic] | None, dtype: str) -> int:
+        """Append an array and return its offset in the block, 0 for none."""
+        if values is None:
+            return 0
+        self.content.extend(bytes(-(self._first + len(self.content)) % 16))
+        offset = self._first + len(self.content)
+        self.content.extend(np.ascontiguousarray(values, dtype).tobytes())
+        return offset
+
+
+def _step_words(step: Step, constants: _Constants) -> list[int]:
+    """Return kind, inputs, output, flags, kernel, stride, padding, constants, limits and the kind's own numbers."""
+    weights = step.weights
+    if weights is not None and step.kind is Kind.CONV:
+        weights = _cells(weights)
+    a, b = (*step.inputs, CALLER)[:2]
+    words = [int(step.kind), a, b, step.output, _BARRIER * step.is_barrier, *step.kernel, *step.stride, *step.padding]
+    words += [constants.put(weights, "i1"), constants.put(step.bias, "<i4"), constants.put(step.scales, "<f4")]
+    words += [step.low, step.high, *step.numbers]
+    return words + [0] * (_STEP_WORDS - len(words))
+
+
+def _cells(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return weights [out, rows, columns, in] as [out / 8, rows, columns * in / 4, 8, 4], zeros where they end."""
+    n_out, rows = weights.shape[:2]
+    flat = weights.reshape(n_out, rows, -1)
+    flat = np.pad(flat, [(0, -n_out % LANES), (0, 0), (0, -flat.shape[2] % CELL_INPUTS)])
+    n_cells = flat.shape[2] // CELL_INPUTS
+    n_cells = flat.shape[2] // CELL_INPUTS
+    cells: npt.NDArray[np.int8] = flat.reshape(-1, LANES, rows, n_cells, CELL_INPUTS).transpose(0, 2, 3, 1, 4)
+    return cells
+
+
+def _float_word(value: np.float32) -> int:
+    return int(np.float32(value).view(np.int32))
+
+
+def read_header(blob: bytes) -> BlobHeader:
+    """Check a block's magic, version, length and CRC-32, and return its header.
+
+    Raises
+    ------
+    BundleError
+        If it is no ``net.eg`` of this version, or is damaged.
+    """
+    if blob[:8] != MAGIC:
+        raise BundleError("net.eg is not a compiled network")
+    words = np.frombuffer(blob[: len(blob) // 4 * 4], "<i4")
+    if len(words) < _HEADER_WORDS or int(words[3]) != len(blob):
+        raise BundleError("net.eg is cut short")
+    if int(words[2]) != BLOB_VERSION:
+        raise BundleError(
+            f"net.eg is of version {words[2]}, this package reads {BLOB_VERSION}: export the bundle again"
+        )
+    if zlib.crc32(blob[_CRC_FROM:]) != int(words[4]) % 2**32:
+        raise BundleError("net.eg is damaged: its checksum does not match")
+    scales = words.view(np.float32)
+    return BlobHeader(
+        n_bytes=len(blob),
+        arena_bytes=int(words[7]),
+        input_shape=tuple(int(size) for size in words[8:11]),
+        output_shape=(1, int(words[13])),
+        input_quantization=(float(scales[11]), int(words[12])),
+        output_quantization=(float(scales[14]), int(words[15])),
+        model_sha256=words[24:32].astype("<i4").tobytes().hex(),
+    )

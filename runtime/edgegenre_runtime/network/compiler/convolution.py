@@ -1,0 +1,163 @@
+"""The lowering of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: weights, bias and scales for the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arithmetic import output_scales
+from .builder import NO_EDGES, Builder, Edges, View, refuse, same_padding
+from .graph import Operator
+from .program import CALLER, Kind, Step, padded_depth
+
+__all__ = ["lower_conv", "lower_dense", "lower_depthwise"]
+
+_LARGEST_SUM = 2**31 - 1
+_LARGEST_SCALE = 256.0
+_MAX_KERNEL_ROWS = 16
+
+
+def lower_conv(builder: Builder, operator: Operator) -> View:
+    """Lower CONV_2D, plain or grouped."""
+    kernel = builder.constant(operator, 1, "int8")
+    if kernel.shape[1:3] == (1, 1) and _is_flat(builder, operator.inputs[0]):
+        return _dense(builder, operator, kernel.reshape(kernel.shape[0], -1))
+    source, edges = builder.image(operator.inputs[0], operator.name)
+    n_in, n_out = builder.buffers[source].channels, kernel.shape[0]
+    n_groups, rest = divmod(n_in, kernel.shape[3])
+    if rest or n_out % max(1, n_groups):
+        raise refuse(f"{operator.name} of {n_in} channels with weights of {list(kernel.shape)}")
+    weights = np.zeros((*kernel.shape[:3], n_in), np.int8)
+    for group in range(n_groups):  # a grouped convolution is a plain one with zeros between the groups
+        rows = slice(group * n_out // n_groups, (group + 1) * n_out // n_groups)
+        weights[rows, :, :, group * kernel.shape[3] : (group + 1) * kernel.shape[3]] = kernel[rows]
+    return _convolve(builder, operator, source, edges, weights)
+
+
+def _is_flat(builder: Builder, index: int) -> bool:
+    return max(builder.views[index].addresses.shape[:-1], default=1) == 1
+
+
+def lower_depthwise(builder: Builder, operator: Operator) -> View:
+    """Lower DEPTHWISE_CONV_2D; with several outputs a channel it is a plain convolution."""
+    kernel = builder.constant(operator, 1, "int8")
+    source, edges = builder.image(operator.inputs[0], operator.name)
+    n_in, n_out = builder.buffers[source].channels, kernel.shape[3]
+    if n_out % n_in:
+        raise refuse(f"{operator.name} of {n_in} channels with weights of {list(kernel.shape)}")
+    if n_out == n_in and n_in > 1 and builder.buffers[source].depth == padded_depth(n_in):
+        return _convolve(builder, operator, source, edges, kernel[0].astype(np.int8))
+    weights = np.zeros((n_out, *kernel.shape[1:3], n_in), np.int8)
+    for channel in range(n_out):  # several outputs a channel: a plain convolution
+        weights[channel, :, :, channel * n_in // n_out] = kernel[0, :, :, channel]
+    return _convolve(builder, operator, source, edges, weights)
+
+
+def _convolve(
+    builder: Builder,
+    operator: Operator,
+    source: int,
+    edges: Edges,
+    weights: npt.NDArray[np.int8],
+) -> View:
+    made, low, high = builder.made(operator)
+    image, stride = builder.buffers[source], (operator.options["stride_h"], operator.options["stride_w"])
+    is_plain = weights.ndim == 4
+    size = (weights.shape[1], weights.shape[2]) if is_plain else (weights.shape[0], weights.shape[1])
+    height, width, channels = made.shape[1:]
+    lengths = (image.height, image.width)
+    if size[0] > _MAX_KERNEL_ROWS:
+        raise refuse(f"{operator.name} with a kernel of {size[0]} rows")
+    if operator.options["padding"] == 0:  # SAME
+        if edges != NO_EDGES:
+            raise refuse(f"{operator.name} with SAME padding behind PAD")
+        edges = (same_padding(lengths[0], size[0], stride[0]), same_padding(lengths[1], size[1], stride[1]))
+    for length, edge, window, advance, n_made in zip(lengths, edges, size, stride, (height, width), strict=True):
+        if (length + sum(edge) - window) // advance + 1 != n_made or max(edge) >= window:
+            raise refuse(f"{operator.name} whose output does not fit its input")
+    right = (width - 1) * stride[1] + size[1] - edges[1][0] - image.width
+    image.left, image.right = max(image.left, edges[1][0]), max(image.right, right)
+    last_row = (height - 1) * stride[0] + size[0] - edges[0][0]
+    image.has_zero_row |= edges[0][0] > 0 or last_row > image.height
+    target = builder.buffer((height, width, channels), made)
+    step = Step(
+        Kind.CONV if is_plain else Kind.DEPTHWISE, (source,), target, size, stride, (edges[0][0], edges[1][0]),
+        low=low, high=high,
+    )  # fmt: skip
+    _fold(builder, operator, step, weights)
+    builder.steps.append(step)
+    return builder.view(target, made.shape)
+
+
+def _fold(builder: Builder, operator: Operator, step: Step, weights: npt.NDArray[np.int8]) -> None:
+    """Set weights for padded channels, the bias with the input's zero point in it, and the scales."""
+    source, target = builder.buffers[step.inputs[0]], builder.buffers[step.output]
+    scales, bias = _scales_and_bias(builder, operator, step)
+    n_more = source.depth - source.channels
+    if weights.ndim == 4:  # [out, rows, columns, in]
+        axes: tuple[int, ...] = (1, 2, 3)
+        weights = np.pad(weights, [(0, target.depth - target.channels), (0, 0), (0, 0), (0, n_more)])
+    else:  # [rows, columns, channels]
+        axes, weights = (0, 1), np.pad(weights, [(0, 0), (0, 0), (0, n_more)])
+    is_live = scales * np.float32(2.0**31) >= 0.5  # of a dead channel every sum rounds to no step at all
+    bias = np.where(is_live, bias, 0)
+    wide = np.where(is_live[:, None, None, None] if weights.ndim == 4 else is_live, weights, 0).astype(np.int64)
+    if np.prod(wide.shape[1:]) >= 2**16 and weights.ndim == 4:
+        raise refuse(f"{operator.name} over more than 65535 cells")
+    if wide.size and wide.min() < -127:
+        raise refuse(f"{operator.name} with the weight -128")
+    if (np.abs(bias) + 256 * np.abs(wide).sum(axis=axes)).max() > _LARGEST_SUM:
+        raise refuse(f"{operator.name} whose sums do not fit 32 bits")
+    step.weights = wide.astype(np.int8)
+    step.bias = (bias - source.zero_point * wide.sum(axis=axes)).astype(np.int32)
+    step.scales = np.where(is_live, scales, np.float32(0))
+
+
+def _scales_and_bias(
+    builder: Builder, operator: Operator, step: Step
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return both for padded channels, checked."""
+    source, target = builder.buffers[step.inputs[0]], builder.buffers[step.output]
+    kernel = builder.graph.tensors[operator.inputs[1]]
+    if len(kernel.scales) not in (1, target.channels) or kernel.zero_points.any():
+        given = f"{len(kernel.scales)} scales for {target.channels} channels"
+        raise refuse(f"{operator.name} with {given}, or weights with a zero point")
+    bias = np.zeros(target.depth, np.int64)
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        bias[: target.channels] = np.ravel(builder.constant(operator, 2, "int32"))
+    scales = np.zeros(target.depth, np.float32)
+    scales[: target.channels] = output_scales(source.scale, kernel.scales, target.scale)
+    if not np.isfinite(scales).all() or scales.min() < 0 or scales.max() >= _LARGEST_SCALE:
+        raise refuse(f"{operator.name} with a scale of {scales.max()}")
+    return scales, bias
+
+
+def lower_dense(builder: Builder, operator: Operator) -> View:
+    """Lower FULLY_CONNECTED."""
+    if operator.options["weights_format"] != 0:
+        raise refuse("FULLY_CONNECTED with shuffled weights")
+    return _dense(builder, operator, builder.constant(operator, 1, "int8"))
+
+
+def _dense(builder: Builder, operator: Operator, kernel: npt.NDArray[np.int8]) -> View:
+    """Lower a dense layer: over an image it is a convolution whose kernel is as large as the image."""
+    view = builder.views[operator.inputs[0]]
+    flat = view.addresses.reshape(-1)
+    if flat.size != kernel.shape[1]:
+        raise refuse(f"{operator.name} on {flat.size} cells with weights of {list(kernel.shape)}")
+    tensor = builder.tensor(operator.inputs[0])
+    source = view.buffer
+    is_whole = source != CALLER and flat.size == builder.buffers[source].addresses.size
+    if not is_whole or builder.buffers[source].height > _MAX_KERNEL_ROWS:
+        source = builder.canonical(View(view.buffer, flat[None]), tensor)
+        flat = builder.buffers[source].addresses.reshape(-1)
+    image = builder.buffers[source]
+    weights = np.zeros((kernel.shape[0], image.height * image.width * image.depth), np.int8)
+    weights[:, flat] = kernel
+    weights = weights.reshape(-1, image.height, image.width, image.depth)[..., : image.channels]
+    made, low, high = builder.made(operator)
+    target = builder.buffer((1, 1, kernel.shape[0]), made)
+    step = Step(Kind.CONV, (source,), target, (image.height, image.width), low=low, high=high)
+    _fold(builder, operator, step, weights)
+    builder.steps.append(step)
+    return builder.view(target, made.shape)

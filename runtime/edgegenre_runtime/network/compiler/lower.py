@@ -1,0 +1,220 @@
+"""From the operators of a ``.tflite`` to the steps of the engine: padding folded in, views resolved, zeros folded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ..arithmetic import activation_range, add_constants, mean_constants, new_scale_table
+from .builder import NO_EDGES, Builder, View, refuse, same_padding
+from .convolution import lower_conv, lower_dense, lower_depthwise
+from .graph import Graph, Operator
+from .program import CALLER, Kind, Program, Step
+
+__all__ = ["lower"]
+
+
+def lower(graph: Graph) -> Program:
+    """Turn a graph into a program without a plan.
+
+    Parameters
+    ----------
+    graph
+        One int8 input, one int8 output, batch 1.
+
+    Raises
+    ------
+    ExportError
+        If an operator, a shape or a type is outside of what the engine takes; the message names it.
+    """
+    builder = Builder(graph)
+    if len(builder.graph.inputs) != 1 or len(builder.graph.outputs) != 1:
+        raise refuse(f"a network of {len(builder.graph.inputs)} inputs and {len(builder.graph.outputs)} outputs")
+    first, last = builder.graph.inputs[0], builder.graph.outputs[0]
+    source = builder.tensor(first)
+    if source.shape[:1] != (1,) or len(source.shape) > 4:
+        raise refuse(f"an input of shape {list(source.shape)}")
+    builder.views[first] = View(CALLER, np.arange(np.prod(source.shape), dtype=np.int64).reshape(source.shape))
+    for operator in builder.graph.operators:
+        _lower(builder, operator)
+    if last not in builder.views:
+        raise refuse("an output that no operator makes")
+    output = builder.canonical(builder.views[last], builder.tensor(last))
+    if builder.buffers[output].height * builder.buffers[output].width != 1:
+        raise refuse("an output that is an image")
+    return Program(builder.buffers, builder.steps, source.shape, source.scale, source.zero_point, output)
+
+
+def _lower(builder: Builder, operator: Operator) -> None:
+    known = _LOWERINGS.get(operator.name)
+    if known is None:
+        raise refuse(f"the operator {operator.name}")
+    if len(operator.outputs) != 1 or operator.inputs[0] not in builder.views:
+        raise refuse(f"{operator.name} on a constant")
+    options = operator.options
+    if options.get("dilation_w", 1) != 1 or options.get("dilation_h", 1) != 1:
+        raise refuse(f"{operator.name} with dilation")
+    builder.views[operator.outputs[0]] = known(builder, operator)
+
+
+def _add(builder: Builder, operator: Operator) -> View:
+    made, low, high = builder.made(operator)
+    if any(i not in builder.views for i in operator.inputs):
+        raise refuse("ADD of a constant")
+    a, b = (builder.image(i, "ADD", is_padded=True)[0] for i in operator.inputs)
+    one, other = builder.buffers[a], builder.buffers[b]
+    if one.addresses.shape != other.addresses.shape or one.depth != other.depth:
+        raise refuse("ADD of tensors of two shapes")
+    try:
+        found = add_constants((one.scale, one.zero_point), (other.scale, other.zero_point), made.scale)
+    except ValueError as error:
+        raise refuse(str(error)) from error
+    target = builder.buffer((one.height, one.width, one.channels), made, one.depth)
+    numbers = (found.factor_a, found.factor_b, found.bias, found.shift)
+    builder.steps.append(Step(Kind.ADD, (a, b), target, low=low, high=high, numbers=numbers))
+    return builder.view(target, made.shape)
+
+
+def _pool(builder: Builder, operator: Operator) -> View:
+    made, low, high = builder.made(operator)
+    source, edges = builder.image(operator.inputs[0], operator.name)
+    builder.check_scale(operator, source, made)
+    image, options = builder.buffers[source], operator.options
+    size, stride = (options["height"], options["width"]), (options["stride_h"], options["stride_w"])
+    if edges != NO_EDGES:
+        raise refuse(f"{operator.name} behind PAD")
+    if options["padding"] == 0:  # SAME
+        lengths = (image.height, image.width)
+        edges = (same_padding(lengths[0], size[0], stride[0]), same_padding(lengths[1], size[1], stride[1]))
+    kind = Kind.MAX if operator.name == "MAX_POOL_2D" else Kind.AVERAGE
+    height, width, channels = made.shape[1:]
+    target = builder.buffer((height, width, channels), made, image.depth)
+    padding = (edges[0][0], edges[1][0])
+    builder.steps.append(Step(kind, (source,), target, size, stride, padding, low=low, high=high))
+    return builder.view(target, made.shape)
+
+
+def _clip(builder: Builder, operator: Operator) -> View:
+    """Lower a ReLU on its own: the maximum over one cell, clipped."""
+    made = builder.tensor(operator.outputs[0])
+    source, _ = builder.image(operator.inputs[0], operator.name)
+    builder.check_scale(operator, source, made)
+    limits = activation_range(1 if operator.name == "RELU" else 3, made.scale, made.zero_point)
+    low, high = limits or (-128, 127)
+    image = builder.buffers[source]
+    target = builder.buffer((image.height, image.width, image.channels), made, image.depth)
+    builder.steps.append(Step(Kind.MAX, (source,), target, low=low, high=high))
+    return builder.view(target, made.shape)
+
+
+def _reduce(builder: Builder, operator: Operator) -> View:
+    """MEAN and REDUCE_MAX over rows, columns or both, however the tensor's axes lie in the buffer."""
+    made = builder.tensor(operator.outputs[0])
+    view, tensor = builder.views[operator.inputs[0]], builder.tensor(operator.inputs[0])
+    if view.buffer == CALLER or view.edges != NO_EDGES:
+        view = builder.view(builder.canonical(view, tensor), tensor.shape)
+    image, shape = builder.buffers[view.buffer], view.addresses.shape
+    axes = sorted({int(axis) % len(shape) for axis in np.ravel(builder.constant(operator, 1, "int32"))})
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    groups = view.addresses.transpose(kept + axes).reshape(int(np.prod([shape[i] for i in kept])), -1)
+    rows, columns, _ = np.unravel_index(groups, (image.height, image.width, image.depth))
+    size = (int(np.ptp(rows[0])) + 1, int(np.ptp(columns[0])) + 1)
+    is_whole = size[0] in (1, image.height) and size[1] in (1, image.width)
+    if (
+        not is_whole
+        or size[0] * size[1] != groups.shape[1]
+        or (groups % image.depth != groups[:, :1] % image.depth).any()
+    ):
+        raise refuse(f"{operator.name} over channels")
+    target = builder.buffer((image.height // size[0], image.width // size[1], image.channels), made, image.depth)
+    if operator.name == "MEAN":
+        source, goal = (tensor.scale, tensor.zero_point), (made.scale, made.zero_point)
+        scales = np.array(mean_constants(source, goal, groups.shape[1]), np.float32)
+        builder.steps.append(Step(Kind.MEAN, (view.buffer,), target, size, size, scales=scales))
+    else:
+        builder.check_scale(operator, view.buffer, made)
+        builder.steps.append(Step(Kind.MAX, (view.buffer,), target, size, size))
+    first = groups.min(axis=1)
+    place = np.unravel_index(first, (image.height, image.width, image.depth))
+    reduced = builder.buffers[target]
+    addresses = (place[0] // size[0] * reduced.width + place[1] // size[1]) * reduced.depth + place[2]
+    return View(target, addresses.reshape(made.shape))
+
+
+def _pad(builder: Builder, operator: Operator) -> View:
+    made, edges = builder.tensor(operator.outputs[0]), builder.constant(operator, 1, "int32")
+    source, before = builder.image(operator.inputs[0], "PAD")
+    builder.check_scale(operator, source, made)
+    if edges.shape != (4, 2) or edges[[0, 3]].any() or before != NO_EDGES or (edges < 0).any():
+        raise refuse(f"PAD of {edges.tolist()}")
+    behind = [other for other in builder.graph.operators if operator.outputs[0] in other.inputs]
+    if any(other.name not in ("CONV_2D", "DEPTHWISE_CONV_2D") for other in behind):
+        raise refuse("PAD before another operator than a convolution")
+    (top, bottom), (left, right) = edges[1].tolist(), edges[2].tolist()
+    return View(source, builder.buffers[source].addresses[None], ((top, bottom), (left, right)))
+
+
+def _reshape(builder: Builder, operator: Operator) -> View:
+    view = _whole(builder, operator)
+    return View(view.buffer, view.addresses.reshape(builder.tensor(operator.outputs[0]).shape))
+
+
+def _transpose(builder: Builder, operator: Operator) -> View:
+    view, order = _whole(builder, operator), builder.constant(operator, 1, "int32")
+    return View(view.buffer, view.addresses.transpose([int(axis) for axis in order]))
+
+
+def _whole(builder: Builder, operator: Operator) -> View:
+    view = builder.views[operator.inputs[0]]
+    if view.edges != NO_EDGES:
+        raise refuse(f"{operator.name} behind PAD")
+    return view
+
+
+def _concatenate(builder: Builder, operator: Operator) -> View:
+    made, low, high = builder.made(operator)
+    axis = operator.options["axis"] % len(made.shape) - len(made.shape) + 3
+    if len(made.shape) > 4 or axis < 0 or any(i not in builder.views for i in operator.inputs):
+        raise refuse("CONCATENATION of constants or batches")
+    parts = [builder.image(i, "CONCATENATION", is_padded=True)[0] for i in operator.inputs]
+    joined = parts[0]
+    for part in parts[1:]:
+        builder.check_scale(operator, part, made)
+        builder.check_scale(operator, joined, made)
+        shape = list(builder.buffers[joined].addresses.shape)
+        shape[axis] += builder.buffers[part].addresses.shape[axis]
+        target = builder.buffer((shape[0], shape[1], shape[2]), made)
+        builder.steps.append(Step(Kind.CONCATENATE, (joined, part), target, low=low, high=high, numbers=(axis,)))
+        joined = target
+    return builder.view(joined, made.shape)
+
+
+def _new_scale(builder: Builder, operator: Operator) -> View:
+    made = builder.tensor(operator.outputs[0])
+    source, _ = builder.image(operator.inputs[0], "QUANTIZE")
+    image = builder.buffers[source]
+    target = builder.buffer((image.height, image.width, image.channels), made, image.depth)
+    table = new_scale_table((image.scale, image.zero_point), (made.scale, made.zero_point))
+    builder.steps.append(Step(Kind.TABLE, (source,), target, weights=table))
+    return builder.view(target, made.shape)
+
+
+_LOWERINGS: Mapping[str, Callable[[Builder, Operator], View]] = {
+    "ADD": _add,
+    "AVERAGE_POOL_2D": _pool,
+    "CONCATENATION": _concatenate,
+    "CONV_2D": lower_conv,
+    "DEPTHWISE_CONV_2D": lower_depthwise,
+    "FULLY_CONNECTED": lower_dense,
+    "MAX_POOL_2D": _pool,
+    "MEAN": _reduce,
+    "PAD": _pad,
+    "QUANTIZE": _new_scale,
+    "REDUCE_MAX": _reduce,
+    "RELU": _clip,
+    "RELU6": _clip,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "TRANSPOSE": _transpose,
+}

@@ -1,0 +1,160 @@
+"""The compiler: what it reads, what it refuses by name, and the plan that it makes."""
+
+import numpy as np
+import pytest
+from tflite_maker import NONE, RELU, SAME, VALID, Maker, random_network
+
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
+from edgegenre_runtime.network.compiler.lower import lower
+from edgegenre_runtime.network.compiler.plan import plan
+from edgegenre_runtime.network.compiler.program import CALLER, Kind
+
+
+def maker(shape=(1, 12, 12, 8)):
+    return Maker(shape, np.random.default_rng(0))
+
+
+def finished(made, output):
+    return made.finish(made.dense(made.reduce("MEAN", output, (1, 2)), 4))
+
+
+def test_the_graph_is_what_the_schema_reads():
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    for name in ("model_int8.tflite", "model_audio.tflite"):
+        model = GenreClassifier.load().bundle.read(name)
+        mine, theirs = read_network(model), schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
+        assert len(mine.tensors) == len(theirs.tensors)
+        for tensor, other in zip(mine.tensors, theirs.tensors, strict=True):
+            assert tensor.name == other.name.decode()
+            assert list(tensor.shape) == ([] if other.shape is None else list(other.shape))
+            quantization = other.quantization
+            scales = [] if quantization is None or quantization.scale is None else quantization.scale
+            assert np.array_equal(tensor.scales, np.asarray(scales, np.float32))
+        assert [list(o.inputs) for o in mine.operators] == [list(o.inputs) for o in theirs.operators]
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4, 7, 8, 20, 200, 3000, 100_000])
+def test_a_file_that_is_cut_short_is_refused(n_bytes):
+    model = GenreClassifier.load().bundle.read("model_int8.tflite")
+    with pytest.raises(ExportError):
+        compile_network(model[:n_bytes])
+
+
+def test_a_file_whose_bytes_are_changed_is_refused_or_compiled():
+    """No change of bytes may give another error than the project's own."""
+    model, rng = random_network(3)[0], np.random.default_rng(0)
+    refused = []
+    for _ in range(300):
+        damaged = bytearray(model)
+        for at in rng.integers(0, len(model), 4):
+            damaged[at] = int(rng.integers(0, 256))
+        try:
+            compile_network(bytes(damaged))
+        except ExportError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not any("\n" in reason for reason in refused)
+
+
+def _softmax(made):
+    return made.unary("SOFTMAX", made.conv(made.input, 8, (1, 1)))
+
+
+def _sum(made):
+    made.conv(made.input, 8, (1, 1))
+    return made.operator("MUL", (made.input, made.input), made.output_of(made.shapes[made.input], 1.0))
+
+
+def _dilated(made):
+    output = made.conv(made.input, 8, (3, 3))
+    made.operators[-1].builtinOptions.dilationHFactor = 2
+    return output
+
+
+def _lowest_weight(made):
+    output = made.conv(made.input, 8, (1, 1))
+    made.buffers[made.tensors[made.operators[-1].inputs[1]].buffer].data[:] = 0x80
+    return output
+
+
+def _large_bias(made):
+    output = made.conv(made.input, 8, (1, 1))
+    data = made.buffers[made.tensors[made.operators[-1].inputs[2]].buffer].data
+    data[:] = np.frombuffer(np.full(8, 2**31 - 1, np.int32).tobytes(), np.uint8)
+    return output
+
+
+def _int16(made):
+    output = made.conv(made.input, 8, (1, 1))
+    made.tensors[output].type = 7
+    return output
+
+
+def _pool_between_scales(made):
+    output = made.pool("MAX_POOL_2D", made.input, (2, 2), (2, 2))
+    made.tensors[output].quantization.scale[0] *= 2
+    return output
+
+
+def _wrong_shape(made):
+    output = made.conv(made.input, 8, (3, 3), padding=VALID)
+    made.tensors[output].shape = np.array((1, 12, 12, 8), np.int32)
+    made.shapes[output] = (1, 12, 12, 8)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (_softmax, "the operator SOFTMAX"),
+        (_sum, "the operator MUL"),
+        (_dilated, "CONV_2D with dilation"),
+        (_lowest_weight, "CONV_2D with the weight -128"),
+        (_large_bias, "CONV_2D whose sums do not fit 32 bits"),
+        (_int16, "of int16"),
+        (_pool_between_scales, "MAX_POOL_2D between two scales"),
+        (_wrong_shape, "CONV_2D whose output does not fit its input"),
+        (lambda m: m.pad(m.input, ((0, 0), (1, 1), (1, 1), (0, 0))), "PAD before another operator"),
+        (lambda m: m.conv(m.input, 8, (3, 3), padding=SAME, activation=4), "the fused activation 4"),
+        (lambda m: m.reduce("MEAN", m.conv(m.input, 8, (1, 1)), (3,), keep=True), "MEAN over channels"),
+    ],
+)
+def test_what_the_engine_does_not_take_is_refused_by_name(build, says):
+    made = maker()
+    with pytest.raises(ExportError, match=says):
+        compile_network(finished(made, build(made)))
+
+
+def test_padding_is_folded_and_views_move_nothing():
+    made = maker((1, 12, 10, 1))
+    image = made.conv(made.pad(made.input, ((0, 0), (1, 1), (2, 2), (0, 0))), 8, (3, 3), (2, 2), VALID, RELU)
+    turned = made.transpose(image, (0, 3, 1, 2))
+    mean = made.reduce("MEAN", turned, (2, 3))
+    program = lower(read_network(made.finish(made.dense(made.reshape(mean, (1, 1, 1, 8)), 3))))
+    assert [step.kind for step in program.steps] == [Kind.COPY, Kind.CONV, Kind.MEAN, Kind.CONV]
+    assert program.steps[1].padding == (1, 2)
+    assert program.steps[0].inputs == (CALLER,)
+    assert (program.buffers[0].left, program.buffers[0].has_zero_row) == (2, True)
+
+
+def test_expand_depthwise_project_runs_row_by_row():
+    made = maker((1, 32, 32, 8))
+    wide = made.conv(made.input, 64, (1, 1), activation=RELU)
+    mixed = made.depthwise(wide, (3, 3))
+    output = made.add(made.conv(mixed, 8, (1, 1)), made.input, NONE)
+    program = plan(lower(read_network(finished(made, output))))
+    rows = {(program.buffers[s.output].depth, s.kind): program.buffers[s.output].rows for s in program.steps}
+    assert rows[64, Kind.CONV] == 3
+    assert rows[64, Kind.DEPTHWISE] == 1
+    assert program.arena_bytes < 32 * 32 * 64 / 2
+
+
+def test_the_shipped_networks_arena_is_small():
+    """The tensors of the shipped network are 440 KB in TensorFlow Lite Micro's arena."""
+    model = GenreClassifier.load().bundle.read("model_int8.tflite")
+    header = read_header(compile_network(model))
+    assert header.arena_bytes < 60_000
+    assert header.input_shape == (128, 128, 1)
+    assert header.output_shape == (1, len(GenreClassifier.load().labels))
