@@ -34,12 +34,14 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/default/manifest.json",
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",
-        "edgegenre_bench/parity.py",
+        "edgegenre_bench/parity/suite.py",
         "edgegenre_bench/profiles/rpi4.toml",
         "edgegenre_bench/plans/quick.toml",
-        "edgegenre_export/c/edgegenre_mel.c",
+        "edgegenre_export/c/src/mel/edgegenre_mel.c",
     ):
         assert needed in names
+    assert wheel.stat().st_size < 1.5e6
+    assert not [name for name in names if name.endswith(("model_int8.c", "model_audio.tflite", "model_float.onnx"))]
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"export", "runtime", "benchmarks", "tests"}
 

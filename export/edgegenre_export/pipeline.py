@@ -29,6 +29,7 @@ from edgegenre_export.package.publish import publish
 from edgegenre_export.quantize.calibration import Calibration
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.inspect.model_report import tensor_tables
 from edgegenre_runtime.network.bundle import check_destination
 from edgegenre_runtime.network.golden import pack_golden
 
@@ -207,6 +208,7 @@ def export_subject(
         "recipe.json": _json({**recipe.to_dict(), **tuned}),
         "calibration.json": _json(calibration.to_dict()),
         "golden.npz": pack_golden(golden),
+        "tensors.json": tensor_tables(model_reports),
         **card_files(card_blocks(subject, models, model_reports, agreement, report, command), subject),
     }
     about = _about(subject, recipe, model_reports, agreement, waveform_agreement, report, command) | micro_facts
@@ -261,7 +263,7 @@ def _about(
         "training": dict(subject.meta),
         "metrics": metrics,
         "gate": {"status": "off"} if report is None else report.to_dict(),
-        "model_reports": {name: model_report.to_dict() for name, model_report in model_reports.items()},
+        "model_reports": {name: model_report.to_summary() for name, model_report in model_reports.items()},
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }
 

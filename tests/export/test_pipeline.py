@@ -72,7 +72,7 @@ def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) 
     assert set(bundle.manifest["files"]) == {
         *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "model_audio.tflite", "model_audio.onnx"),
         *("frontend.json", "labels.txt"),
-        *("recipe.json", "calibration.json", "golden.npz", "card.md", "card.html"),
+        *("recipe.json", "calibration.json", "golden.npz", "tensors.json", "card.md", "card.html"),
         *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
     assert {"c/edgegenre_mel.h", "c/edgegenre_mel.c", "c/tables.h", "c/main.c"} <= set(bundle.manifest["files"])
@@ -177,11 +177,13 @@ def test_golden_vectors_replay(bundle: Bundle) -> None:
 
 
 def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> None:
+    tables = json.loads(bundle.read("tensors.json"))
     for name, inspect in (("model_int8.tflite", inspect_tflite), ("model_int8.onnx", inspect_onnx)):
         model_report = inspect(bundle.read(name))
         require_int8(model_report, 80)
         assert model_report == exported.model_reports[name]
-        assert json.loads(json.dumps(model_report.to_dict())) == bundle.manifest["model_reports"][name]
+        assert json.loads(json.dumps(model_report.to_dict())) == tables[name]
+        assert bundle.manifest["model_reports"][name] == model_report.to_summary()
         table = model_report.format_table()
         assert len(table.splitlines()) == len(model_report.tensors) + 3
         assert "float" not in table

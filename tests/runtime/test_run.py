@@ -348,10 +348,3 @@ def test_both_implementations_give_the_same_answer(monkeypatch, song):
         monkeypatch.setenv("EDGEGENRE_FRONTEND", implementation)
         answers.append(GenreClassifier.load().predict_file(song).probabilities)
     assert answers[0] == answers[1]
-
-
-def test_the_shipped_bundle_carries_todays_c_sources(classifier):
-    from edgegenre_export.package.c_sources import c_files
-
-    for name, content in c_files(classifier.tables).items():
-        assert classifier.bundle.read(name) == content, f"{name} is stale: run scripts/release_default.sh"

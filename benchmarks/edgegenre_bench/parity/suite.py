@@ -23,6 +23,7 @@ from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
 from edgegenre_export.check.run_models import run_artifact, run_torch, run_waveform
 from edgegenre_export.convert.to_onnx import float_onnx
+from edgegenre_export.convert.waveform_models import waveform_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import log_mel, normalize
@@ -126,13 +127,10 @@ def _implementations(
         return _Answers(softmax(run_artifact("model_float.onnx", content, windows.cells, top_db)))
 
     def by_waveform(windows: Windows) -> _Answers | str:
-        if _AUDIO not in files:
-            return f"the bundle has no {_AUDIO}"
-        return (
-            "needs audio: give clips"
-            if windows.pcm is None
-            else _Answers(run_waveform(_AUDIO, bundle.read(_AUDIO), windows.pcm))
-        )
+        if windows.pcm is None:
+            return "needs audio: give clips"
+        content = bundle.read(_AUDIO) if _AUDIO in files else waveform_tflite(model, classifier.tables, bundle.labels)
+        return _Answers(run_waveform(_AUDIO, content, windows.pcm))
 
     model, network = bundle.read(MODEL), to_module(checkpoint).eval()
     implementations: dict[str, Callable[[Windows], _Answers | str]] = {

@@ -37,13 +37,16 @@ __all__ = [
 FORMAT_VERSION = 2
 """The shape of a result is ``schemas/result.schema.json``."""
 MODEL = "model_int8.tflite"
+_ANSWERS = ("frontend.json", "labels.txt", MODEL)
+"""The files of a bundle that determine its answers: a card or a C folder beside them makes no other bundle of it."""
 
 _KINDS = ("emulated", "measured", "parity")
 
 
 def bundle_id(bundle: Bundle) -> str:
-    """Return the hash of a bundle: SHA-256 over names and SHA-256 of the files in its manifest."""
-    lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(bundle.manifest["files"].items()))
+    """Return the hash of what determines a bundle's answers: SHA-256 over names and SHA-256 of those files."""
+    files = bundle.manifest["files"]
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in _ANSWERS if name in files)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_export.convert.tflite_micro import measure_micro, micro_files, run_micro
+from edgegenre_export.convert.c_array import micro_files
+from edgegenre_export.convert.tflite_micro import measure_micro, run_micro
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.network.golden import golden_key

@@ -1,10 +1,10 @@
-"""The commands ``edgegenre export`` and ``edgegenre inspect``; each imports its stage when it runs."""
+"""The commands ``edgegenre export``, ``inspect`` and ``codegen``; each imports its stage when it runs."""
 
 from __future__ import annotations
 
 import typer
 
-from . import export, inspect
+from . import codegen, export, inspect
 
 __all__ = ["register"]
 
@@ -13,3 +13,4 @@ def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
     app.command("export")(export.export)
     app.command("inspect")(inspect.inspect)
+    app.add_typer(codegen.app, name="codegen")

@@ -1,17 +1,32 @@
-"""The C front-end for firmware and the NDK: its sources, the spec's tables and an example, as a bundle carries them."""
+"""C for firmware and the NDK: the front-end's sources, a bundle's tables, an example, and the network as an array."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.frontend import Tables
+from edgegenre_export.convert.c_array import MicroFacts, micro_files
+from edgegenre_runtime.atomic_write import written_beside
+from edgegenre_runtime.errors import BundleError, DataError, ExportError, UsageError
+from edgegenre_runtime.frontend import PRESETS, Tables, released
 from edgegenre_runtime.frontend.c_tables import c_header
+from edgegenre_runtime.network.bundle import Bundle
 
-__all__ = ["c_files", "c_folder", "c_include", "c_sources"]
+__all__ = ["bundle_c_files", "c_files", "c_folder", "c_include", "c_sources", "preset_headers", "write_folder"]
 
 _COPIED = ("include/*.h", "src/mel/*.[ch]", "examples/*.c", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
+_INT8 = "model_int8.tflite"
+_CMAKE = """\
+# add_subdirectory(c) and link edgegenre_mel.
+cmake_minimum_required(VERSION 3.13)
+project(edgegenre_mel C)
+
+file(GLOB mel_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/edgegenre_mel*.c")
+add_library(edgegenre_mel ${mel_sources})
+target_include_directories(edgegenre_mel PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+set_target_properties(edgegenre_mel PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+"""
 
 
 def c_folder() -> Path:
@@ -48,5 +63,60 @@ def c_files(tables: Tables) -> dict[str, bytes]:
     main = example.decode()
     for old, new in _EXAMPLE.items():
         main = main.replace(old, new)
-    kept = {f"c/{name}": content for name, content in found.items() if not name.startswith("tables_")}
-    return {**kept, "c/main.c": main.encode(), "c/tables.h": c_header(tables, "bundle").encode()}
+    generated = {"CMakeLists.txt": _CMAKE, "main.c": main, "tables.h": c_header(tables, "bundle")}
+    return {f"c/{name}": content for name, content in found.items()} | {
+        f"c/{name}": text.encode() for name, text in generated.items()
+    }
+
+
+def bundle_c_files(bundle: Bundle) -> dict[str, bytes]:
+    """Return the C folder of a bundle, file name to content, its int8 network included where TFLite Micro runs it.
+
+    Raises
+    ------
+    BundleError
+        If the bundle's record of TFLite Micro is damaged.
+    ExportError
+        If the sources are not there.
+    """
+    files = c_files(bundle.tables)
+    facts = bundle.manifest.get("tflite_micro", {})
+    if _INT8 in bundle.manifest["files"] and "refused" not in facts and facts:
+        try:
+            needed = MicroFacts(
+                int(facts["arena_bytes"]), tuple(map(str, facts["resolver"])), int(facts["model_bytes"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"bundle {bundle.root}: tflite_micro in its manifest is damaged: export again") from error
+        files |= micro_files(bundle.read(_INT8), needed)
+    return {name.removeprefix("c/"): content for name, content in files.items()}
+
+
+def preset_headers() -> dict[str, bytes]:
+    """Return ``tables_PRESET.h`` to content, of every released front-end."""
+    return {f"tables_{name}.h": c_header(released(name)).encode() for name in PRESETS}
+
+
+def write_folder(out: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Write files into a new or empty folder; returns their names, sorted.
+
+    Raises
+    ------
+    UsageError
+        If there is anything in the folder, or it is a file.
+    DataError
+        If it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(out.iterdir())
+    except FileExistsError as error:
+        raise UsageError(f"{out} is a file: choose another name for the folder") from error
+    except OSError as error:
+        raise DataError(f"{out}: cannot write ({(error.strerror or str(error)).lower()})") from error
+    if not is_empty:
+        raise UsageError(f"{out} is not empty: choose a new folder, nothing in it is overwritten")
+    for name, content in files.items():
+        with written_beside(out / name) as handle:
+            handle.write(content)
+    return sorted(files)

@@ -16,6 +16,7 @@ from .calibration import Calibration
 __all__ = ["draw_calibration", "golden_pcm", "toy_calibration"]
 
 _GOLDEN_STYLES = ("classical", "disco", "metal")
+_GOLDEN_LOOP_S = 0.35
 
 
 def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: int, source: str) -> Calibration:
@@ -78,7 +79,12 @@ def toy_calibration(tables: Tables, n_windows: int, seed: int) -> Calibration:
 
 
 def golden_pcm(tables: Tables) -> list[npt.NDArray[np.int16]]:
-    """Return the PCM that every bundle is replayed with: three rendered pieces, int16 [window_samples] each."""
+    """Return the PCM that every bundle is replayed with: three rendered pieces, int16 [window_samples] each.
+
+    A piece is a short loop of music, whole hops long, so that the frames repeat too: a bundle's golden vectors compress
+    to a twentieth, and a device is shipped with them.
+    """
     spec = tables.spec
-    pieces = (render(style, 0, spec.window_s + 0.1, spec.sample_rate_hz) for style in _GOLDEN_STYLES)
-    return [pcm[: spec.window_samples] for pcm in pieces]
+    loop = max(round(_GOLDEN_LOOP_S * spec.sample_rate_hz / spec.hop_samples), 1) * spec.hop_samples
+    pieces = (render(style, 0, loop / spec.sample_rate_hz + 2, spec.sample_rate_hz) for style in _GOLDEN_STYLES)
+    return [np.resize(pcm[-loop:], spec.window_samples) for pcm in pieces]

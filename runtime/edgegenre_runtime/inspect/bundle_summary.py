@@ -69,16 +69,13 @@ def describe_bundle(bundle: Bundle) -> str:
     if "refused" in micro:
         lines.append(f"TFLite Micro: no, {micro['refused']}")
     elif micro:
-        lines.append(f"c/model_int8.h: arena {micro['arena_bytes']} bytes, resolver {', '.join(micro['resolver'])}")
+        lines.append(f"TFLite Micro: arena {micro['arena_bytes']} bytes, resolver {', '.join(micro['resolver'])}")
     files = manifest["files"]
     n_bytes = sum(entry["bytes"] for entry in files.values())
     lines.append(f"files: {len(files)}, {n_bytes / 1000:.0f} kB: {', '.join(sorted(files))}")
     return "\n".join(lines)
 
 
-def _model_line(name: str, entry: dict[str, Any]) -> str:
-    ends = {t["role"]: f"{t['dtype']} {list(t['shape'])}" for t in entry["tensors"] if t["role"] in ("input", "output")}
-    text = f"{name}: {ends.get('input')} → {ends.get('output')}"
-    if "n_macs" in entry:
-        text += f", {entry['n_bytes'] / 1000:.0f} kB, {entry['n_macs'] / 1e6:.1f} MMAC"
-    return text
+def _model_line(name: str, summary: dict[str, Any]) -> str:
+    cost = f"{summary['bytes'] / 1000:.0f} kB, {summary['macs'] / 1e6:.1f} MMAC"
+    return f"{name}: {summary['input']} → {summary['output']}, {cost}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from edgegenre_runtime.errors import ExportError
 
-__all__ = ["ModelReport", "TensorRecord"]
+__all__ = ["ModelReport", "TensorRecord", "tensor_tables"]
 
 _LONGEST_NAME = 44
 
@@ -84,6 +86,18 @@ class ModelReport:
         """Return the model report as JSON-ready keys and values."""
         return dataclasses.asdict(self)
 
+    def to_summary(self) -> dict[str, Any]:
+        """Return what a manifest says of the model: its size, work, operators, input and output, and no tables."""
+        return {
+            "format": self.format,
+            "bytes": self.n_bytes,
+            "macs": self.n_macs,
+            "ops": self.format_ops(),
+            "input": self.only("input").format_contract(),
+            "output": self.only("output").format_contract(),
+            "is_integer": not self.faults,
+        }
+
     def format_ops(self) -> str:
         """Return the operators with their numbers, e.g. ``2 × CONV_2D, 1 × MEAN``."""
         return ", ".join(f"{n} × {op}" for op, n in collections.Counter(self.ops).items())
@@ -103,3 +117,14 @@ class ModelReport:
             name = t.name if len(t.name) <= _LONGEST_NAME else "…" + t.name[1 - _LONGEST_NAME :]
             lines.append(f"{t.role:10} {t.dtype:8} {shape:18} {scale:>14} {zero:>5}  {name}")
         return "\n".join(lines)
+
+
+def tensor_tables(model_reports: Mapping[str, ModelReport]) -> bytes:
+    """Return ``tensors.json``, the whole model report of each file: JSON with one line per tensor."""
+    models = []
+    for name, report in sorted(model_reports.items()):
+        rest = report.to_dict()
+        tensors = ",\n  ".join(json.dumps(tensor, sort_keys=True) for tensor in rest.pop("tensors"))
+        head = json.dumps(rest, sort_keys=True)[:-1]
+        models.append(f' {json.dumps(name)}: {head}, "tensors": [\n  {tensors}]}}')
+    return ("{\n" + ",\n".join(models) + "\n}\n").encode()

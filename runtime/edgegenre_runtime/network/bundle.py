@@ -1,8 +1,9 @@
 """The bundle: everything that a device needs, as one directory or one ``.zip``. Writer above, reader below.
 
 ``manifest.json`` holds the format version, the front-end's spec hash, the number of labels, size and SHA-256 of
-every other file, tool versions, and metrics each with the command that produced it. A file that the manifest does
-not list is not part of the bundle and is never read.
+every other file, tool versions, a summary of each model, and metrics each with the command that produced it; what is
+long stands in files of its own (``tensors.json``, ``calibration.json``). A file that the manifest does not list is not
+part of the bundle and is never read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from edgegenre_runtime.frontend import Tables
 
 __all__ = ["FORMAT_VERSION", "Bundle", "check_destination", "read_bundle", "write_bundle"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MANIFEST, _LABELS, _FRONTEND = "manifest.json", "labels.txt", "frontend.json"
 _MAX_MANIFEST_BYTES = 16 << 20

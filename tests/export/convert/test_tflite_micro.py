@@ -14,8 +14,9 @@ from edgegenre.models import ModelConfig, build
 from edgegenre_export.check.derived_targets import micro_target
 from edgegenre_export.check.int8_check import inspect_tflite
 from edgegenre_export.check.run_models import run_tflite
+from edgegenre_export.convert.c_array import micro_files
 from edgegenre_export.convert.join_models import pack_tflite
-from edgegenre_export.convert.tflite_micro import measure_micro, micro_files, run_micro
+from edgegenre_export.convert.tflite_micro import measure_micro, run_micro
 from edgegenre_export.convert.to_tflite import float_tflite, int8_tflite
 from edgegenre_export.quantize.calibration_data import toy_calibration
 from edgegenre_runtime.errors import ExportError

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from edgegenre.cli import main
 from edgegenre_runtime.inspect.mediapipe_metadata import append_labels
@@ -31,7 +33,10 @@ def test_a_bundle_and_its_zip_say_what_they_are(capsys, copied, tmp_path):
         assert (code, err) == (0, "")
         assert f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}" in out
         assert f"hash {bundle.spec_hash[:12]}" in out
-        assert "model_int8.tflite: int8 [1, 128, 128, 1] → int8 [1, 10]" in out
+        assert (
+            "model_int8.tflite: int8 [1, 128, 128, 1], scale 0.313725501, zero point -128 → int8 [1, 10], scale" in out
+        )
+        assert "TFLite Micro: arena 440544 bytes" in out
         assert out.endswith("hashes: every file is what the manifest says\n")
 
 
@@ -56,9 +61,19 @@ def test_a_tflite_with_its_tensors(capsys, copied):
 
 
 def test_an_onnx(capsys, copied):
-    code, out, _ = run(capsys, copied / "model_float.onnx")
+    code, out, _ = run(capsys, copied / "model_int8.onnx")
     assert code == 0
-    assert "input: float32 [1, 1, 128, 128]" in out
+    assert "input: int8 [1, 1, 128, 128]" in out
+    assert "pure int8: yes" in out
+
+
+def test_a_float_onnx(capsys, tmp_path):
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "float.onnx")
+    code, out, _ = run(capsys, tmp_path / "float.onnx")
+    assert code == 0
+    assert "input: float32 [1, 4]" in out
     assert "pure int8: no, " in out
 
 

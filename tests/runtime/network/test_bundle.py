@@ -106,7 +106,7 @@ def test_file_that_the_manifest_does_not_list_is_not_read(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"format_version": 2}, "format 2"),
+        ({"format_version": 1}, r"format 1; this edgegenre reads 2: export it again"),
         ({"format_version": None}, "format None"),
         ({"spec_hash": "0" * 64}, "frontend.json"),
         ({"spec_hash": 7}, "manifest.json"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tflite_maker import NONE, RELU, SAME, VALID, Maker, random_network
 
+from edgegenre_export.convert.waveform_models import waveform_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
@@ -22,8 +23,9 @@ def finished(made, output):
 
 def test_the_graph_is_what_the_schema_reads():
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
-    for name in ("model_int8.tflite", "model_audio.tflite"):
-        model = GenreClassifier.load().bundle.read(name)
+    classifier = GenreClassifier.load()
+    int8 = classifier.bundle.read("model_int8.tflite")
+    for model in (int8, waveform_tflite(int8, classifier.tables, classifier.labels)):
         mine, theirs = read_network(model), schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
         assert len(mine.tensors) == len(theirs.tensors)
         for tensor, other in zip(mine.tensors, theirs.tensors, strict=True):
