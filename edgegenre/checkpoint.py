@@ -19,6 +19,7 @@ from safetensors.numpy import save as save_tensors
 
 from edgegenre_runtime.atomic_write import write_together
 from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
+from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import FrontendSpec
 
 from .models import ModelConfig, build
@@ -94,7 +95,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     weights_path = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
     about_path = weights_path.with_suffix(".json")
     try:
-        about = json.loads(about_path.read_bytes())
+        about = parse_json(about_path.read_bytes())
         weights = weights_path.read_bytes()
     except OSError as error:
         raise CheckpointError(
@@ -113,14 +114,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(
             config=ModelConfig.from_dict(about["config"]),
-            labels=tuple(about["labels"]),
+            labels=_labels(about["labels"]),
             spec=FrontendSpec.from_dict(about["spec"]),
             spec_hash=about["spec_hash"],
             state=load_tensors(weights),
             meta=about["meta"],
         )
-    except (KeyError, TypeError, SafetensorError, EdgeGenreError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError, EdgeGenreError) as error:
         raise CheckpointError(f"checkpoint {about_path} is damaged: {error}") from error
+
+
+def _labels(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("its labels are not a list of text")
+    return tuple(values)
 
 
 def to_module(checkpoint: Checkpoint) -> nn.Module:
@@ -134,8 +141,8 @@ def to_module(checkpoint: Checkpoint) -> nn.Module:
         raise CheckpointError(f"checkpoint holds NaN or infinite weights in {bad[0]}: train again, this run diverged")
     import torch
 
-    module = build(checkpoint.config)
     try:
+        module = build(checkpoint.config)
         module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()})
     except RuntimeError as error:
         raise CheckpointError(f"checkpoint weights do not fit model {checkpoint.config.name!r}") from error

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import json
 import os
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
+from edgegenre_runtime.file_formats import parse_json, read_npz
 from edgegenre_runtime.frontend import FrontendSpec, Tables, log_mel
 
 from .clips import read_clip
@@ -208,24 +208,23 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
         The file is missing, damaged, of another version, or of another front-end than ``tables``.
     """
     try:
-        with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            if about["format_version"] != _VERSION:
-                raise DataError(
-                    f"{path}: feature cache of format {about['format_version']}; this edgegenre reads {_VERSION}: "
-                    "build the cache again"
-                )
-            spec, spec_hash = FrontendSpec.from_dict(about["spec"]), about["spec_hash"]
-            if spec_hash != tables.spec_hash:
-                raise DataError(
-                    f"{path}: made with front-end {spec.name} ({spec_hash[:12]}), but {tables.spec.name} "
-                    f"({tables.spec_hash[:12]}) is asked for: build the cache again, or choose {spec.name}"
-                )
-            arrays: dict[str, Any] = {name: archive[name] for name in _FRAMES_DTYPES}
-            texts: dict[str, Any] = {name: tuple(archive[name].tolist()) for name in _TEXTS}
+        about = parse_json(str(read_npz(Path(path), ["about"])["about"]))
+        if about["format_version"] != _VERSION:
+            raise DataError(
+                f"{path}: feature cache of format {about['format_version']}; this edgegenre reads {_VERSION}: "
+                "build the cache again"
+            )
+        spec, spec_hash = FrontendSpec.from_dict(about["spec"]), about["spec_hash"]
+        if spec_hash != tables.spec_hash:
+            raise DataError(
+                f"{path}: made with front-end {spec.name} ({spec_hash[:12]}), but {tables.spec.name} "
+                f"({tables.spec_hash[:12]}) is asked for: build the cache again, or choose {spec.name}"
+            )
+        arrays: dict[str, Any] = read_npz(Path(path), list(_FRAMES_DTYPES))
+        texts: dict[str, Any] = {name: _texts(array) for name, array in read_npz(Path(path), _TEXTS).items()}
     except OSError as error:
         raise DataError(f"{path}: cannot read the feature cache ({error.strerror or error})") from error
-    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a feature cache, or damaged: build the cache again") from error
     cache = FeatureCache(**arrays, **texts, spec=spec, spec_hash=spec_hash)
     if not _is_consistent(cache):
@@ -300,6 +299,12 @@ def _numbered(names: Sequence[str]) -> tuple[str, ...]:
         out.append(f"{name}#{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return tuple(out)
+
+
+def _texts(array: npt.NDArray[Any]) -> tuple[str, ...]:
+    if array.ndim != 1 or array.dtype.kind != "U":
+        raise ValueError("names, groups and labels are lists of text")
+    return tuple(array.tolist())
 
 
 def _is_consistent(cache: FeatureCache) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.file_formats import parse_json
 
 from .dataset import SPLIT_NAMES, Dataset
 
@@ -95,7 +96,7 @@ def save_split(split: Split, path: Path | str) -> None:
 def load_split(path: Path | str) -> Split:
     """Read what :func:`save_split` wrote; raises :class:`DataError` naming the file and what is wrong with it."""
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = parse_json(Path(path).read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot read the split ({error.strerror})") from error
     except ValueError as error:

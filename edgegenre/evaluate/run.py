@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, t
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, SpecError, UsageError
+from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import Tables, released
 
 from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
@@ -225,7 +225,7 @@ def compare(a: Evaluation, b: Evaluation) -> Comparison:
 def read_label_map(path: Path) -> dict[str, str]:
     """Read a JSON object from a data set's labels to a model's classes; raises :class:`DataError`."""
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot read the label map ({error.strerror})") from error
     except ValueError as error:

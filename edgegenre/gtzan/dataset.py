@@ -9,8 +9,6 @@ is: well above the silence threshold, as music is.
 from __future__ import annotations
 
 import itertools
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from edgegenre.data.dataset import SPLIT_NAMES
 from edgegenre.data.feature_cache import NO_SPLIT, FeatureCache, save_cache
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.file_formats import read_npz
 from edgegenre_runtime.frontend import Tables, log_mel
 from edgegenre_runtime.frontend.decibels import Q9_PER_DB
 
@@ -106,23 +105,27 @@ def import_logmel(
 def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays and check that they fit together."""
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in ("X", "y", "name", "genres", "vmin_db", "dur_s")}
+        arrays = read_npz(path, ("X", "y", "name", "genres", "vmin_db", "dur_s"))
     except OSError as error:
         raise DataError(f"{path}: cannot read the ready log-mels ({error.strerror or error})") from error
-    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not the ready log-mel set, or damaged") from error
     X, y = arrays["X"], arrays["y"]
     per_clip = {arrays[key].shape for key in ("y", "name", "vmin_db", "dur_s")}
+    kinds = "".join(arrays[key].dtype.kind for key in ("name", "genres", "vmin_db", "dur_s"))
     is_sound = (
-        X.ndim == 3
+        kinds == "UUff"
+        and X.ndim == 3
         and X.dtype == np.uint8
         and X.shape[1] == 128
+        and X.shape[2] > 1
+        and arrays["genres"].ndim == 1
         and per_clip == {(len(X),)}
         and len(X) > 0
         and np.issubdtype(y.dtype, np.integer)
         and bool(((y >= 0) & (y < len(arrays["genres"]))).all())
-        and bool(((arrays["dur_s"] > 1) & (arrays["dur_s"] < 3600) & (arrays["vmin_db"] < 0)).all())
+        and bool(((arrays["dur_s"] > 1) & (arrays["dur_s"] < 3600) & np.isfinite(arrays["vmin_db"])).all())
+        and bool((arrays["vmin_db"] < 0).all())
     )
     if not is_sound:
         raise DataError(f"{path}: damaged log-mel set, its arrays do not fit together")

@@ -45,6 +45,10 @@ class ModelConfig:
         if set(values) - {"widths"} != known:
             odd = sorted((set(values) - {"widths"}) ^ known)
             raise CheckpointError(f"model config has unknown or missing keys: {odd}")
+        name, n_classes, dropout = values["name"], values["n_classes"], values["dropout"]
+        is_number = type(dropout) in (int, float)
+        if not isinstance(name, str) or type(n_classes) is not int or not is_number or not 0 <= dropout < 1:
+            raise CheckpointError("model config has a name, n_classes or dropout (0 to below 1) out of range")
         rows = values.get("widths", [])
         if not isinstance(rows, list) or not all(_is_width(row) for row in rows):
             raise CheckpointError("model config has widths that are not rows of a layer's name, inputs and outputs")

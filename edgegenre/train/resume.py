@@ -18,6 +18,7 @@ from torch import nn
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import CheckpointError, UsageError
+from edgegenre_runtime.file_formats import parse_json
 
 __all__ = ["RunState", "load_state", "restore_optimizer", "save_state"]
 
@@ -92,7 +93,7 @@ def load_state(path: Path, identity: dict[str, Any]) -> RunState:
     """
     try:
         with safe_open(path, framework="pt") as archive:
-            about = json.loads(archive.metadata()["about"])
+            about = parse_json(archive.metadata()["about"])
             if about["format_version"] != _VERSION:
                 raise CheckpointError(f"{path}: run state of format {about['format_version']}; known is {_VERSION}")
             sections: dict[str, dict[str, torch.Tensor]] = {section: {} for section in _SECTIONS}
@@ -100,6 +101,8 @@ def load_state(path: Path, identity: dict[str, Any]) -> RunState:
                 section, name = key.split(":", 1)
                 sections[section][name] = archive.get_tensor(key)
             state = RunState(about["identity"], about["best_epoch"], about["history"], **sections)
+            if not _is_whole(state):
+                raise ValueError("identity, best epoch or history are not what they must be")
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path}: the run's state is damaged: start again without --resume") from error
     wanted = json.loads(json.dumps(identity))
@@ -111,6 +114,16 @@ def load_state(path: Path, identity: dict[str, Any]) -> RunState:
             "with what it was started with, or start again without --resume"
         )
     return state
+
+
+def _is_whole(state: RunState) -> bool:
+    rows = state.history
+    return (
+        isinstance(state.identity, dict)
+        and type(state.best_epoch) is int
+        and isinstance(rows, list)
+        and all(isinstance(row, dict) and all(type(v) in (int, float) for v in row.values()) for row in rows)
+    )
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:

@@ -12,6 +12,8 @@ from edgegenre.models import ModelConfig, build
 from edgegenre_runtime.errors import CheckpointError
 from edgegenre_runtime.frontend import released
 
+CONFIG = ModelConfig("cnn", n_classes=3).to_dict()
+
 
 @pytest.fixture
 def checkpoint():
@@ -60,6 +62,13 @@ def edit(path, **changes):
         (lambda run: edit(run / "best.json", config={"name": "cnn"}), "damaged"),
         (lambda run: edit(run / "best.json", spec={"n_fft": 7}), "damaged"),
         (lambda run: edit(run / "best.json", labels=None), "damaged"),
+        (lambda run: edit(run / "best.json", labels="abc"), "not a list of text"),
+        (lambda run: edit(run / "best.json", labels=[1, 2]), "not a list of text"),
+        (lambda run: (run / "best.json").write_text("[" * 100_000), "not JSON"),
+        *(
+            (lambda run, odd=odd: edit(run / "best.json", config={**CONFIG, **odd}), "out of range")
+            for odd in ({"name": {}}, {"dropout": "x"}, {"dropout": 2}, {"n_classes": "3"}, {"n_classes": True})
+        ),
     ],
 )
 def test_damage_is_refused(saved, damage, says):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.golden import golden_key, read_golden
@@ -111,10 +112,10 @@ def read_result(path: Path) -> dict[str, Any]:
         If it is not there, not JSON, of another version, or not of the shape of a result.
     """
     try:
-        result = json.loads(path.read_bytes())
+        result = parse_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not a result of  edgegenre bench  (it is not JSON)") from error
     _check(result, path.name)
     return dict(result)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import SpecError
+from edgegenre_runtime.file_formats import parse_json
 
 from .decibels import Q9_PER_DB
 from .spec import PRESETS, FrontendSpec, preset
@@ -118,7 +119,7 @@ class Tables:
     def from_json(cls, text: str | bytes) -> Tables:
         """Read :meth:`to_json`; raises :class:`SpecError` for another version, odd keys or a wrong hash."""
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             version, claimed = content.pop("format_version"), content.pop("spec_hash")
             if version != _FORMAT_VERSION:
                 raise SpecError(f"front-end tables are of format {version}; this edgegenre reads {_FORMAT_VERSION}")

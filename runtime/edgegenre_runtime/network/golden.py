@@ -7,8 +7,6 @@ and for each model file its raw output [G, C] under :func:`golden_key`.
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.file_formats import read_npz
 from edgegenre_runtime.frontend import FrontendSpec
 
 from .bundle import Bundle
@@ -43,10 +42,9 @@ def read_golden(bundle: Bundle) -> _Arrays:
     """Return the golden vectors of a bundle by name; raises :class:`BundleError` if it has none that fit it."""
     content = bundle.read(GOLDEN)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            golden = {name: archive[name] for name in archive.files}
+        golden = read_npz(io.BytesIO(content))
         _check(golden, bundle.tables.spec)
-    except (KeyError, TypeError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"bundle {bundle.root}: {GOLDEN} holds no golden vectors: export again") from error
     return golden
 

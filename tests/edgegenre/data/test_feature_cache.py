@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
@@ -123,6 +124,11 @@ def test_damaged_files_are_refused(built: tuple[Dataset, Split, Path], tmp_path:
             load_cache(bad, TABLES)
     with pytest.raises(DataError, match="cannot read the feature cache"):
         load_cache(tmp_path / "missing.npz", TABLES)
+    with np.load(io.BytesIO(data)) as archive:
+        arrays = dict(archive)
+    np.savez(bad, **(arrays | {"labels": np.arange(len(arrays["labels"]))}))
+    with pytest.raises(DataError, match="not a feature cache, or damaged"):
+        load_cache(bad, TABLES)
     np.savez(bad, about=np.array(json.dumps({"format_version": 2})))
     with pytest.raises(DataError, match="feature cache of format 2; this edgegenre reads 1"):
         load_cache(bad, TABLES)

@@ -60,6 +60,10 @@ def test_a_column_keeps_its_place_and_level(tmp_path: Path) -> None:
         {"y": np.array([0, 1, 2])},
         {"dur_s": np.float32([30, 30, np.nan])},
         {"vmin_db": np.float32([-80, -80, 0])},
+        {"vmin_db": np.float32([-80, -80, -np.inf])},
+        {"dur_s": np.array(["30", "30", "30"])},
+        {"genres": np.array("blues")},
+        {"X": np.zeros((3, 128, 1), np.uint8)},
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, changes: dict[str, object]) -> None:

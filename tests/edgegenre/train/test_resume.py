@@ -1,5 +1,6 @@
 """A run that is killed, resumed, and ends with the same bits as one that was not."""
 
+import json
 import os
 import random
 import signal
@@ -105,6 +106,20 @@ def test_a_damaged_state_is_refused(whole, tmp_path):
         (tmp_path / "last.safetensors").write_bytes(content)
         with pytest.raises(CheckpointError, match="without --resume"):
             run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"identity": 3}, {"identity": []}, {"best_epoch": "0"}, {"history": {}}, {"history": [{"loss": "x"}]}]
+)
+def test_a_state_out_of_shape_is_refused(whole, tmp_path, change):
+    content = (whole / "last.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"]["about"] = json.dumps(json.loads(header["__metadata__"]["about"]) | change)
+    text = json.dumps(header).encode()
+    (tmp_path / "last.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(CheckpointError, match="without --resume"):
+        run(tmp_path, resume=True)
 
 
 def test_the_cache_is_only_what_the_features_module_accepts(tmp_path):
