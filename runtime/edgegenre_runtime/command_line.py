@@ -30,7 +30,7 @@ exit codes: 0 all classified, or listening ended by SIGTERM or the end of the pi
 2 wrong use, an input that could not be read or an output that could not be written; 3 microphone missing or gone,
 with --no-retry; 130 interrupted"""
 
-_LIVE = ("every", "smooth", "no_retry", "mqtt", "http", "log", "save_clips")
+_LIVE = ("every", "smooth", "no_retry", "mqtt", "mqtt_ca", "http", "log", "save_clips")
 _RAW = ("rate", "channels", "format")
 _NETWORK = ("bundle", "threads")
 
@@ -94,6 +94,7 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     add("--smooth", type=float, metavar="SECONDS", help="time constant of the smoothing, 0 for none (default: 5)")
     add("--no-retry", action="store_true", help=f"exit with code {EXIT_LOST} where the microphone is missing or gone")
     add("--mqtt", metavar="URL", help="publish to mqtt://[user[:password]@]host[:port][/topic], mqtts:// for TLS")
+    add("--mqtt-ca", metavar="FILE", help="trust the authorities in FILE (PEM) for mqtts:// (default: the system's)")
     add("--http", metavar="[HOST]:PORT", help="status page and /metrics; for this machine alone unless HOST is given")
     add("--log", metavar="FILE", help="append JSON lines to FILE, rotated at 8 MiB")
     add("--save-clips", metavar="DIR", help="save the audio at each change of genre, 100 clips at most (default: off)")
@@ -123,6 +124,8 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
     for name in given:
         if name not in _OPTIONS[mode]:
             raise UsageError(_why_not(name, mode))
+    if options.mqtt_ca is not None and options.mqtt is None:
+        raise UsageError("--mqtt-ca is for --mqtt mqtts://…, which was not given")
     if mode == Mode.FILES and PIPE not in options.inputs and (raw := [name for name in _RAW if name in given]):
         raise UsageError(f"{_flag(raw[0])} is for raw PCM on standard input (-); a FILE says itself what it holds")
     return mode

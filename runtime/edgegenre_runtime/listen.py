@@ -24,7 +24,7 @@ from .command_line import EXIT_LOST
 from .errors import AudioError, MicrophoneError
 from .outputs.text import print_message
 
-__all__ = ["listen_command"]
+__all__ = ["analyzer_of", "listen_command"]
 
 
 def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> int:
@@ -35,9 +35,7 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     EdgeGenreError
         If the options are wrong, or something that they need is missing.
     """
-    every_s = 1.0 if options.every is None else options.every
-    smooth_s = 5.0 if options.smooth is None else options.smooth
-    analyzer, audio_queue, latency = Analyzer(classifier, every_s, smooth_s), AudioQueue(QUEUE_S), Latency()
+    analyzer, audio_queue, latency = analyzer_of(classifier, options), AudioQueue(QUEUE_S), Latency()
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     source = _source(options, audio_queue, events.put)
     outputs: list[Output] = []
@@ -76,6 +74,13 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     if not ended.n_results:
         classifier.summarize((), "standard input")  # raises: too short
     return 0
+
+
+def analyzer_of(classifier: GenreClassifier, options: argparse.Namespace) -> Analyzer:
+    """Return the analyzer with the times asked for; raises :class:`UsageError` where they are not allowed."""
+    every_s = 1.0 if options.every is None else options.every
+    smooth_s = 5.0 if options.smooth is None else options.smooth
+    return Analyzer(classifier, every_s, smooth_s)
 
 
 def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Callable[[Event], None]) -> Source:
@@ -118,4 +123,4 @@ def _outputs(
     if options.mqtt is not None:
         from edgegenre_runtime.outputs.mqtt import MqttOutput
 
-        yield lambda: MqttOutput(options.mqtt, source, on_event)
+        yield lambda: MqttOutput(options.mqtt, source, on_event, options.mqtt_ca)

@@ -102,9 +102,18 @@ def _list_microphones() -> int:
 
 
 def _install_service(words: Sequence[str], options: argparse.Namespace) -> int:
+    """Check now what would only fail when the service starts, then write the unit."""
+    from edgegenre_runtime.outputs.http_page import parse_address
+    from edgegenre_runtime.outputs.mqtt_address import parse_url
     from edgegenre_runtime.system.systemd_unit import install
 
-    return _print_lines(install(words, options))
+    from .listen import analyzer_of
+
+    if options.mqtt is not None:
+        parse_url(options.mqtt)
+    http_port = 0 if options.http is None else parse_address(options.http)[1]
+    analyzer_of(GenreClassifier.load(options.bundle, options.threads), options)
+    return _print_lines(install(words, options, http_port))
 
 
 def _print_lines(lines: Iterable[str]) -> int:

@@ -1,25 +1,31 @@
-"""``--http``: a small status page and Prometheus metrics, on loopback unless another address is given."""
+"""``--http``: a small status page, JSON, Prometheus metrics and a health check, on loopback unless told otherwise."""
 
 from __future__ import annotations
 
 import html
 import json
-import sys
+import re
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
+from edgegenre_runtime.printable import printable
 
+from . import prometheus
+from .http_server import Reply, StatusServer
 from .records import event_record, result_record
 
 __all__ = ["StatusPage", "parse_address"]
 
 _PERCENTILES = ("0.5", "0.9", "0.99")
+_COUNTERS = {
+    "results": "answers since the start",
+    "dropped_samples": "samples of the source that were lost",
+    "skipped_windows": "windows left out because the processing was behind",
+}
+_ADDRESS = re.compile(r"(?:(?P<host>[^\s:\[\]/]*|\[[0-9A-Fa-f:.]+\]):)?(?P<port>[0-9]{1,5})")
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -30,14 +36,17 @@ def parse_address(text: str) -> tuple[str, int]:
     UsageError
         If it is none of these.
     """
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise UsageError(f"--http {text!r} is no address; give :8080 for this machine alone, or 0.0.0.0:8080 for all")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
+        raise UsageError(
+            f"--http {text!r} is no address; give :8080 for this machine alone, 0.0.0.0:8080 for the whole network, or "
+            "an IPv6 address in brackets, [::1]:8080"
+        )
+    return (found["host"] or "").strip("[]") or "127.0.0.1", int(found["port"])
 
 
 class StatusPage:
-    """Answers GET ``/``, ``/status.json`` and ``/metrics`` from one thread, one request at a time.
+    """Answers GET and HEAD of ``/``, ``/status.json``, ``/metrics`` and ``/healthz``.
 
     Parameters
     ----------
@@ -66,21 +75,14 @@ class StatusPage:
         self._result: LiveResult | None = None
         self._event: Event | None = None
         self._is_live = False
-        self._counts = {"results": 0, "dropped_samples": 0, "skipped_windows": 0}
-        pages = {"/": self._page, "/status.json": self._status, "/metrics": self._metrics}
-
-        class Handler(_Handler):
-            content = pages
-
-        class Server(_Server):
-            address_family = HTTPServer.address_family if ":" not in host else 10  # AF_INET6
-
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+        pages = {"/": self._page, "/status.json": self._status, "/metrics": self._metrics, "/healthz": self._health}
         try:
-            self._server = Server((host, port), Handler)
-        except OSError as error:
-            raise UsageError(
-                f"--http {address}: cannot listen there ({(error.strerror or str(error)).lower()}); take another port"
-            ) from error
+            self._server = StatusServer((host, port), pages)
+        except (OSError, UnicodeError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            advice = "ports below 1024 need root" if isinstance(error, PermissionError) else "take another port"
+            raise UsageError(f"--http {address}: cannot listen there ({reason}); {advice}") from error
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_address[1]}/"
         self._thread = threading.Thread(
@@ -102,12 +104,16 @@ class StatusPage:
             self._is_live = event.kind == "live"
 
     def close(self) -> None:
-        """End the thread; a client that dribbles is left behind."""
+        """End the server; the threads of slow clients are left behind."""
         threading.Thread(target=self._server.shutdown, name="edgegenre-http-stop", daemon=True).start()
         self._thread.join(0.5)
         self._server.server_close()
 
-    def _status(self) -> tuple[str, str]:
+    def _health(self) -> Reply:
+        """Return 200 while samples arrive, else 503."""
+        return (200, "text/plain", "ok\n") if self._is_live else (503, "text/plain", "no samples arrive\n")
+
+    def _status(self) -> Reply:
         status = {
             "live": self._is_live,
             **self._counts,
@@ -115,80 +121,63 @@ class StatusPage:
             "event": event_record(self._event, self._source) if self._event else None,
             "latency_ms": self._latency.percentiles_ms(),
         }
-        return "application/json", json.dumps(status, ensure_ascii=False)
+        return 200, "application/json", json.dumps(status, ensure_ascii=False)
 
-    def _page(self) -> tuple[str, str]:
+    def _page(self) -> Reply:
         result = self._result
-        label = html.escape(result.label) if result else "nothing heard yet"
+        label = _html(result.label) if result else "no answer yet"
         ranked = sorted(result.probabilities.items(), key=lambda item: -item[1]) if result else []
         rows = "".join(
-            f"<tr><td>{html.escape(name)}<td><progress max=1 value={p:.3f}></progress><td>{p:.2f}" for name, p in ranked
+            f"<tr><td>{_html(name)}<td><progress max=1 value={p:.3f}></progress><td>{p:.2f}" for name, p in ranked
         )
         level = f"{result.level_dbfs:.0f} dBFS" if result else "no level"
         counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self._counts.items())
-        message = html.escape(self._event.message) if self._event else ""
-        return "text/html", (
+        message = _html(self._event.message) if self._event else ""
+        return (
+            200,
+            "text/html",
             "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>"
             "<meta name=viewport content='width=device-width'><title>edgegenre</title>"
             "<body style='font:16px sans-serif;max-width:30em;margin:2em auto'>"
-            f"<h1>{label}</h1><p>{html.escape(self._source)}: {'live' if self._is_live else 'not live'}, {level}"
+            f"<h1>{label}</h1><p>{_html(self._source)}: {'live' if self._is_live else 'not live'}, {level}"
             f"<table>{rows}</table><p>{counts}<p>{message}<p><a href=/metrics>metrics</a> "
-            "<a href=/status.json>JSON</a></html>"
+            "<a href=/status.json>JSON</a></html>",
         )
 
-    def _metrics(self) -> tuple[str, str]:
-        lines = ["# TYPE edgegenre_live gauge", f"edgegenre_live {int(self._is_live)}"]
+    def _metrics(self) -> Reply:
+        lines = prometheus.family(
+            "edgegenre_live", "gauge", "whether samples of the source arrive", [({}, int(self._is_live))]
+        )
         for name, count in self._counts.items():
-            lines += [f"# TYPE edgegenre_{name}_total counter", f"edgegenre_{name}_total {count}"]
-        result = self._result
-        if result:
-            lines += ["# TYPE edgegenre_level_dbfs gauge", f"edgegenre_level_dbfs {result.level_dbfs:.1f}"]
-            lines += ["# TYPE edgegenre_captured_samples_total counter"]
-            lines += [f"edgegenre_captured_samples_total {result.captured_samples}"]
-            lines += ["# TYPE edgegenre_label gauge", f"edgegenre_label{{label={_quoted(result.label)}}} 1"]
-            lines += ["# TYPE edgegenre_probability gauge"]
-            lines += [f"edgegenre_probability{{genre={_quoted(g)}}} {p:.4f}" for g, p in result.probabilities.items()]
-            lines += ["# TYPE edgegenre_latency_ms summary"]
-            for stage, values in self._latency.percentiles_ms().items():
-                for quantile, value in zip(_PERCENTILES, values, strict=True):
-                    lines.append(f'edgegenre_latency_ms{{stage="{stage}",quantile="{quantile}"}} {value:.3f}')
-        return "text/plain; version=0.0.4", "\n".join(lines) + "\n"
+            lines += prometheus.family(f"edgegenre_{name}_total", "counter", _COUNTERS[name], [({}, count)])
+        if self._result:
+            lines += self._result_metrics(self._result)
+        return 200, prometheus.CONTENT_TYPE, "\n".join(lines) + "\n"
+
+    def _result_metrics(self, result: LiveResult) -> list[str]:
+        quantiles = [
+            ({"stage": stage, "quantile": quantile}, round(value, 3))
+            for stage, values in self._latency.percentiles_ms().items()
+            for quantile, value in zip(_PERCENTILES, values, strict=True)
+        ]
+        genres = [({"genre": genre}, round(p, 4)) for genre, p in result.probabilities.items()]
+        gauge = "gauge"
+        return [
+            *prometheus.family(
+                "edgegenre_level_dbfs", gauge, "level, RMS against full scale", [({}, round(result.level_dbfs, 1))]
+            ),
+            *prometheus.family(
+                "edgegenre_captured_samples_total", "counter", "samples processed", [({}, result.captured_samples)]
+            ),
+            *prometheus.family(
+                "edgegenre_label", gauge, "the latest answer, as a label", [({"label": result.label}, 1)]
+            ),
+            *prometheus.family("edgegenre_probability", gauge, "smoothed probability of each genre", genres),
+            *prometheus.family(
+                "edgegenre_latency_ms", "summary", "time by stage, over the latest 4096 answers", quantiles
+            ),
+        ]
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-class _Server(HTTPServer):
-    """One that does not mind a client that goes."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went; everything else is a fault of ours and is printed."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers from ``content``: path to a function that returns type and text."""
-
-    content: dict[str, Callable[[], tuple[str, str]]]
-    timeout = 2.0  # seconds without a byte
-    server_version, sys_version = "edgegenre", ""
-
-    def do_GET(self) -> None:  # the base class's name for it
-        """Answer a request."""
-        page = self.content.get(self.path.partition("?")[0])
-        if page is None:
-            self.send_error(404)
-            return
-        kind, text = page()
-        body = text.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", kind if "charset" in kind else f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-        """Log nothing."""
+def _html(text: str) -> str:
+    return html.escape(printable(text))

@@ -1,131 +1,26 @@
-"""``--mqtt``: answers to a broker, found by Home Assistant; a broker that is down or says no stops nothing."""
+"""``--mqtt``: answers to a broker, found by Home Assistant; a broker that is down or refuses stops nothing."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-import re
-import socket
+import ssl
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.extras import import_extra
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.live.reported_state import ReportedState
 
+from .mqtt_address import discovery, parse_url
 from .records import result_record
 
-__all__ = ["Broker", "MqttOutput", "discovery", "parse_url"]
+__all__ = ["MqttOutput"]
 
-_PASSWORD_VARIABLE = "EDGEGENRE_MQTT_PASSWORD"  # noqa: S105  # the variable's name
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
 _RECONNECT_S = (1, 30)
 _CONNECT_TIMEOUT_S = 5.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the broker is and how to speak to it.
-
-    Attributes
-    ----------
-    host, port
-        Its address.
-    is_encrypted
-        Whether TLS is spoken; the system's certificates decide whom to trust.
-    user, password
-        How to log in; no user means that none is needed.
-    topic
-        What all topics begin with, e.g. ``edgegenre/kitchen``.
-    """
-
-    host: str
-    port: int
-    is_encrypted: bool
-    user: str | None
-    password: str | None = dataclasses.field(repr=False)
-    topic: str
-
-
-def parse_url(url: str) -> Broker:
-    """Return the broker of ``mqtt://user:password@host:port/topic`` (``mqtts`` for TLS).
-
-    The password may stand in ``$EDGEGENRE_MQTT_PASSWORD`` instead, where no list of processes shows it. The topic is
-    ``edgegenre/HOSTNAME`` where none is given.
-
-    Raises
-    ------
-    UsageError
-        If it is no such URL; the message does not repeat it, for it may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in _PORTS or not parts.hostname or re.search(r"[+#\x00]", unquote(parts.path) + url[-1:]):
-        raise UsageError("--mqtt takes mqtt://[user[:password]@]host[:port][/topic], or mqtts:// for TLS")
-    node = re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())
-    return Broker(
-        host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
-        is_encrypted=parts.scheme == "mqtts",
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else os.environ.get(_PASSWORD_VARIABLE),
-        topic=unquote(parts.path).strip("/") or f"edgegenre/{node}",
-    )
-
-
-def discovery(topic: str) -> dict[str, dict[str, Any]]:
-    """Return Home Assistant's discovery messages by their topics: genre, confidence, level and microphone."""
-    node = re.sub(r"[^A-Za-z0-9_-]", "_", topic)
-    common = {
-        "availability_topic": f"{topic}/availability",
-        "device": {"identifiers": [node], "name": topic, "model": "edgegenre-run", "sw_version": version("edgegenre")},
-    }
-    state = f"{topic}/state"
-    sensors: dict[str, dict[str, Any]] = {
-        "sensor/genre": {
-            "name": "Genre",
-            "icon": "mdi:music",
-            "state_topic": state,
-            "value_template": "{{ value_json.label }}",
-            "json_attributes_topic": state,
-        },
-        "sensor/confidence": {
-            "name": "Confidence",
-            "state_topic": state,
-            "value_template": "{{ (value_json.confidence * 100) | round(0) }}",
-            "unit_of_measurement": "%",
-        },
-        "sensor/level": {
-            "name": "Level",
-            "state_topic": state,
-            "value_template": "{{ value_json.level_dbfs }}",
-            "unit_of_measurement": "dB",
-        },
-        "binary_sensor/microphone": {
-            "name": "Microphone",
-            "state_topic": f"{topic}/microphone",
-            "device_class": "connectivity",
-            "payload_on": "on",
-            "payload_off": "off",
-        },
-    }
-    messages = {}
-    for key, sensor in sensors.items():
-        kind, name = key.split("/")
-        messages[f"homeassistant/{kind}/{node}/{name}/config"] = {
-            **common,
-            **sensor,
-            "unique_id": f"{node}_{name}",
-        }
-    return messages
 
 
 class MqttOutput:
@@ -137,32 +32,37 @@ class MqttOutput:
     Parameters
     ----------
     url
-        As in :func:`parse_url`.
+        As in :func:`.mqtt_address.parse_url`.
     source
         Name of the source.
     on_event
         Called, in paho's thread, with an event when the connection comes, goes or is refused.
+    ca_file
+        With ``mqtts://``: certificates of the authorities to trust, PEM; the system's by default.
 
     Raises
     ------
     UsageError
-        If the URL is none.
+        If the URL is none, or the certificates cannot be read.
     MissingExtraError
         If paho-mqtt is not installed.
     """
 
-    def __init__(self, url: str, source: str, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, url: str, source: str, on_event: Callable[[Event], None], ca_file: str | None = None) -> None:
         self._broker, self._source, self._on_event = parse_url(url), source, on_event
         paho = import_extra("paho.mqtt.client", "mqtt", "paho-mqtt")
-        self._where = f"MQTT broker {self._broker.host}:{self._broker.port}"
-        self.name = self._where
-        self._last_message = ""
+        enums = import_extra("paho.mqtt.enums", "mqtt", "paho-mqtt")
+        self.name = f"MQTT broker {self._broker.host}:{self._broker.port}"
+        self._connection = ReportedState()
+        self._reported: set[str] = set()  # troubles since the last connection
         self._microphone = "off"
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client = paho.Client(enums.CallbackAPIVersion.VERSION2)
         if self._broker.user:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.is_encrypted:
-            client.tls_set()
+            client.tls_set_context(_tls_context(ca_file))
+        elif ca_file is not None:
+            raise UsageError("--mqtt-ca is for TLS: give --mqtt as mqtts://…")
         client.will_set(f"{self._broker.topic}/availability", "offline", qos=1, retain=True)
         client.reconnect_delay_set(*_RECONNECT_S)
         client.connect_timeout = _CONNECT_TIMEOUT_S
@@ -184,11 +84,11 @@ class MqttOutput:
             self._publish("microphone", self._microphone)
 
     def close(self) -> None:
-        """Say goodbye, and end paho's thread; one that hangs in connecting is left behind."""
+        """Publish that the program ends, and end paho's thread; one that hangs in connecting is left behind."""
         was_connected = self._client.is_connected()
-        said = self._publish("availability", "offline")
-        if said is not None:
-            said.wait_for_publish(0.5)
+        last = self._publish("availability", "offline")
+        if last is not None:
+            last.wait_for_publish(0.5)
         self._client.on_disconnect = None
         self._client.disconnect()
         stopper = threading.Thread(target=self._client.loop_stop, name="edgegenre-mqtt-stop", daemon=True)
@@ -202,22 +102,33 @@ class MqttOutput:
 
     def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._report_once(f"{self._where} refuses: {str(reason).lower()}; trying again")
+            self._report_trouble(f"{self.name} refuses: {str(reason).lower()}; trying again")
             return
         for topic, message in discovery(self._broker.topic).items():
             client.publish(topic, json.dumps(message), qos=1, retain=True)
         client.publish(f"{self._broker.topic}/availability", "online", qos=1, retain=True)
         client.publish(f"{self._broker.topic}/microphone", self._microphone, qos=1, retain=True)
-        self._report_once(f"{self._where}: connected")
+        if self._connection.update(True):
+            self._reported.clear()
+            self._on_event(Event("output", f"{self.name}: connected"))
 
     def _failed(self, _client: Any, _data: Any) -> None:
-        self._report_once(f"{self._where} cannot be reached; trying again")
+        why = ", or its certificate is not trusted (see --mqtt-ca)" if self._broker.is_encrypted else ""
+        self._report_trouble(f"{self.name} cannot be reached{why}; trying again")
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if self._last_message.endswith("connected"):
-            self._report_once(f"{self._where}: connection lost ({str(reason).lower()}); trying again")
+        if self._connection.update(False):
+            self._on_event(Event("output", f"{self.name}: connection lost ({str(reason).lower()}); trying again"))
 
-    def _report_once(self, message: str) -> None:
-        if message != self._last_message:
-            self._last_message = message
+    def _report_trouble(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
             self._on_event(Event("output", message))
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "no PEM certificates" if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
+        raise UsageError(f"--mqtt-ca {ca_file} cannot be read ({reason})") from error

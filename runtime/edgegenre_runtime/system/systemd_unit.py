@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import stat
@@ -16,11 +17,14 @@ from edgegenre_runtime.errors import DataError, UsageError
 __all__ = ["install", "unit_text"]
 
 _FLAG = "--install-service"
+_MARK = "# Written by edgegenre-run --install-service."
+_FIRST_FREE_PORT = 1024
+_PRIVATE = ("/tmp", "/var/tmp", "/run/user")  # noqa: S108  # of these the service has its own, or none
 _SECRETS = "/etc/edgegenre.env"
 _LOGS, _STATE = Path("/var/log/edgegenre"), Path("/var/lib/edgegenre")
 
 _UNIT = """\
-# Written by edgegenre-run --install-service.
+{mark}
 [Unit]
 Description=edgegenre-run: what music is playing?
 Documentation=https://pypi.org/project/edgegenre/
@@ -43,7 +47,7 @@ SupplementaryGroups=audio
 DevicePolicy=closed
 DeviceAllow=char-alsa rw
 
-# memory: some 60 MB are used; nothing may grow
+# memory: some 60 MB are used, and it does not grow
 MemoryHigh=150M
 MemoryMax=200M
 TasksMax=32
@@ -90,6 +94,7 @@ def unit_text(command: Sequence[str], *, uses_network: bool) -> str:
     families = "AF_UNIX AF_INET AF_INET6" if uses_network else "AF_UNIX"
     network = f"RestrictAddressFamilies={families}\n" + ("" if uses_network else "PrivateNetwork=yes\n")
     return _UNIT.format(
+        mark=_MARK,
         after=" network-online.target\nWants=network-online.target" if uses_network else "",
         command=" ".join(_quoted(word) for word in command),
         secrets=_SECRETS,
@@ -98,7 +103,7 @@ def unit_text(command: Sequence[str], *, uses_network: bool) -> str:
     )
 
 
-def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
+def install(argv: Sequence[str], options: argparse.Namespace, http_port: int = 0) -> Iterator[str]:
     """Write the unit, or yield it where the file is ``-``; yields what to do next, line by line.
 
     Parameters
@@ -106,22 +111,17 @@ def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
     argv
         Arguments of the command line, of which ``--install-service`` is left out of the unit.
     options
-        What they were parsed to.
+        What they were parsed to; they listen to a microphone.
+    http_port
+        The port of ``--http``, or 0.
 
     Raises
     ------
     UsageError
-        If the options do not listen to a microphone, hold a password or name a file that the service could not
-        write, or the unit cannot be written.
+        If the unit could not start: it would need a password, a port or a file that the service's user may not have;
+        or if it cannot be written, or would replace a file that is none of these units.
     """
-    if options.mqtt and "@" in options.mqtt and ":" in options.mqtt.rpartition("@")[0].partition("//")[2]:
-        raise UsageError(
-            f"a unit is readable by everyone, so the password does not go into it: leave it out of the URL and write  "
-            f"EDGEGENRE_MQTT_PASSWORD=…  into {_SECRETS} (mode 600)"
-        )
-    for name, folder, path in (("--log", _LOGS, options.log), ("--save-clips", _STATE, options.save_clips)):
-        if path is not None and folder not in (Path(path).absolute(), *Path(path).absolute().parents):
-            raise UsageError(f"the service's user may write in {folder} alone: give {name} a path in there, not {path}")
+    _check_options(options, http_port)
     program = Path(sys.argv[0]).resolve()
     command = [str(program), *_absolute(_without_flag(argv), options)]
     if not os.access(program, os.X_OK):
@@ -133,10 +133,29 @@ def install(argv: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
     _write(Path(options.install_service), text)
     yield f"{options.install_service}: written"
     name = Path(options.install_service).name
-    hidden = _hidden_folder(Path(command[0]))
-    if hidden is not None:
-        yield f"note: {hidden} is closed to other users, so the service cannot start: install into /opt/edgegenre"
+    obstacle = _obstacle(Path(command[0]))
+    if obstacle:
+        yield f"note: {obstacle}, so the service cannot start: install into /opt/edgegenre"
     yield f"start it with:  sudo systemctl daemon-reload && sudo systemctl enable --now {name}"
+
+
+def _check_options(options: argparse.Namespace, http_port: int) -> None:
+    if options.mqtt and "@" in options.mqtt and ":" in options.mqtt.rpartition("@")[0].partition("//")[2]:
+        raise UsageError(
+            f"a unit is readable by everyone, so the password does not go into it: leave it out of the URL and write  "
+            f"EDGEGENRE_MQTT_PASSWORD=…  into {_SECRETS} (mode 600)"
+        )
+    if 0 < http_port < _FIRST_FREE_PORT:
+        raise UsageError(
+            f"--http {options.http}: the service's user may not open ports below {_FIRST_FREE_PORT}: give another"
+        )
+    for name, folder, path in (("--log", _LOGS, options.log), ("--save-clips", _STATE, options.save_clips)):
+        if path is not None and folder not in (absolute := Path(os.path.abspath(path)), *absolute.parents):
+            raise UsageError(f"the service's user may write in {folder} alone: give {name} a path in there, not {path}")
+    for name, path in (("--bundle", options.bundle), ("--mqtt-ca", options.mqtt_ca)):
+        obstacle = _obstacle(Path(path)) if path is not None else ""
+        if obstacle:
+            raise UsageError(f"{name} {path}: {obstacle}, so the service cannot read it: copy it into /opt/edgegenre")
 
 
 def _without_flag(argv: Sequence[str]) -> list[str]:
@@ -149,7 +168,8 @@ def _without_flag(argv: Sequence[str]) -> list[str]:
 
 def _absolute(words: Sequence[str], options: argparse.Namespace) -> list[str]:
     """Return the words with paths made absolute, since a service starts in ``/``."""
-    given = {str(path) for path in (options.bundle, options.log, options.save_clips) if path is not None}
+    paths = (options.bundle, options.log, options.save_clips, options.mqtt_ca)
+    given = {str(path) for path in paths if path is not None}
     changed = []
     for word in words:
         name, equals, value = word.partition("=")
@@ -172,15 +192,33 @@ def _quoted(word: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with written_beside(path, mode=0o644) as file:
+        with contextlib.suppress(FileNotFoundError):
+            if not path.read_bytes().startswith(_MARK.encode()):
+                raise UsageError(f"{path} is there and was not written by edgegenre-run: give another FILE")
+        with written_beside(path, 0o644) as file:
             file.write(text.encode())
-    except DataError as error:
-        raise UsageError(f"{error}: run it with sudo, or print the unit with  --install-service -") from error
+    except (OSError, DataError) as error:
+        reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise UsageError(
+            f"{path} cannot be written ({(getattr(reason, 'strerror', None) or str(reason)).lower()}): run it with "
+            "sudo, or print the unit with  --install-service -"
+        ) from error
 
 
-def _hidden_folder(path: Path) -> Path | None:
-    """Return the first folder above ``path`` that other users may not enter, or None."""
-    for folder in reversed(path.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH:
-            return folder
-    return None
+def _obstacle(path: Path) -> str:
+    """Return why a user of the system's own, with a private /tmp, cannot read a path and what lies in it, or ""."""
+    path = Path(os.path.realpath(path))
+    for private in _PRIVATE:
+        if path.is_relative_to(private):
+            return f"{private} is not the service's"
+    try:
+        for folder in reversed(path.parents):
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                return f"{folder} is closed to other users"
+        for part in (path, *(path.rglob("*") if stat.S_ISDIR(path.stat().st_mode) else ())):
+            mode = part.stat().st_mode
+            if not mode & stat.S_IROTH or (stat.S_ISDIR(mode) and not mode & stat.S_IXOTH):
+                return f"{part} is closed to other users"
+    except OSError as error:
+        return f"{error.filename or path} cannot be read ({(error.strerror or str(error)).lower()})"
+    return ""

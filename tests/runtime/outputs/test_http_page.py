@@ -4,11 +4,14 @@ import contextlib
 import http.client
 import json
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 from live_results import answer
+from prometheus_client.parser import text_string_to_metric_families
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.events import Event
@@ -31,7 +34,7 @@ def page():
 
 
 def test_status_page_metrics_and_json(page):
-    assert "nothing heard yet" in get(page.url)[1]
+    assert "no answer yet" in get(page.url)[1]
     page.event(Event("live", "listening"))
     page.result(answer(dropped=5))
     page.result(answer(dropped=6, skipped=1))
@@ -45,7 +48,7 @@ def test_status_page_metrics_and_json(page):
     for line in (
         "edgegenre_live 1", "edgegenre_results_total 2", "edgegenre_dropped_samples_total 11",
         "edgegenre_skipped_windows_total 1", 'edgegenre_label{label="jazz"} 1',
-        'edgegenre_probability{genre="ro\\"<ck>"} 0.2500', 'edgegenre_latency_ms{stage="mel",quantile="0.99"} 2.000',
+        'edgegenre_probability{genre="ro\\"<ck>"} 0.25', 'edgegenre_latency_ms{stage="mel",quantile="0.99"} 2.0',
     ):  # fmt: skip
         assert line in metrics.splitlines()
     status = json.loads(get(page.url + "status.json")[1])
@@ -72,7 +75,7 @@ def test_addresses():
     assert parse_address(":8080") == parse_address("8080") == ("127.0.0.1", 8080)
     assert parse_address("0.0.0.0:80") == ("0.0.0.0", 80)
     assert parse_address("[::1]:80") == ("::1", 80)
-    for wrong in ("", "x", ":99999", "host:", ":-1"):
+    for wrong in ("", "x", ":99999", "host:", ":-1", "::1:80", "http://h:80", "a b:80", "[::1", "/x/s:1", ":٨٠"):
         with pytest.raises(UsageError, match="--http"):
             parse_address(wrong)
 
@@ -81,3 +84,151 @@ def test_a_port_in_use_is_one_line(page):
     port = page.url.rstrip("/").rpartition(":")[2]
     with pytest.raises(UsageError, match=r"address already in use.*another port"):
         StatusPage(f":{port}", "mic", Latency())
+
+
+def port_of(page):
+    return int(page.url.rstrip("/").rpartition(":")[2])
+
+
+def test_the_metrics_are_what_prometheus_reads(page):
+    for second in (answer('we\\ird "label"\n\x1b'), answer("jazz", skipped=3)):
+        page.result(second)
+        text = get(page.url + "metrics")[1]
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        assert all(family.documentation for family in families.values())
+        assert families["edgegenre_label"].samples[0].labels == {"label": second.label}
+    assert {name: family.type for name, family in families.items()} == {
+        "edgegenre_live": "gauge", "edgegenre_results": "counter", "edgegenre_dropped_samples": "counter",
+        "edgegenre_skipped_windows": "counter", "edgegenre_level_dbfs": "gauge",
+        "edgegenre_captured_samples": "counter", "edgegenre_label": "gauge", "edgegenre_probability": "gauge",
+        "edgegenre_latency_ms": "summary",
+    }  # fmt: skip
+    assert families["edgegenre_results"].samples[0].value == 2
+    assert families["edgegenre_captured_samples"].samples[0].value == 480_000
+    assert {sample.labels["genre"]: sample.value for sample in families["edgegenre_probability"].samples} == {
+        "jazz": 0.75, 'ro"<ck>': 0.25
+    }  # fmt: skip
+    quantiles = [sample.labels["quantile"] for sample in families["edgegenre_latency_ms"].samples]
+    assert quantiles == ["0.5", "0.9", "0.99"] * 5
+
+
+def test_before_the_first_answer_the_metrics_are_valid_too(page):
+    families = list(text_string_to_metric_families(get(page.url + "metrics")[1]))
+    assert {family.name for family in families} > {"edgegenre_live", "edgegenre_results"}
+
+
+def test_a_long_run_counts_every_sample():
+    from edgegenre_runtime.outputs.prometheus import family
+
+    assert family("n", "counter", "x", [({}, 123_456_789_012_345)])[-1] == "n 123456789012345"
+
+
+def test_health(page):
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        get(page.url + "healthz")
+    page.event(Event("live", "listening"))
+    assert get(page.url + "healthz")[1] == "ok\n"
+    page.event(Event("lost", "gone"))
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        get(page.url + "healthz")
+
+
+def test_head_has_the_headers_and_no_body(page):
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(page), timeout=5)
+    connection.request("HEAD", "/metrics")
+    reply = connection.getresponse()
+    assert (reply.status, reply.read()) == (200, b"")
+    assert int(reply.headers["Content-Length"]) > 100
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("127.0.0.1:8080", 200), ("[::1]:80", 200), ("localhost:8080", 200), ("raspberrypi", 200),
+        ("raspberrypi.local:8080", 200), ("pi.lan", 200), ("192.168.1.7", 200), (socket.gethostname(), 200),
+        ("evil.example.com", 421), ("evil.example.com:8080", 421), ("127.0.0.1.evil.com", 421),
+        ("127.0.0.1@evil.com", 421), ("x.localhost.com", 421), ("local.evil.com.", 421),
+    ],
+)  # fmt: skip
+def test_a_web_site_cannot_read_the_page_by_leading_its_name_here(page, host, status):
+    for path in ("/", "/status.json", "/metrics", "/nothing"):
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(page), timeout=5)
+        connection.request("GET", path, headers={"Host": host})
+        reply = connection.getresponse()
+        assert reply.status == (404 if status == 200 and path == "/nothing" else status), path
+        assert "jazz" not in reply.read().decode()
+        connection.close()
+
+
+def test_an_old_client_without_a_host_is_answered(page):
+    with socket.create_connection(("127.0.0.1", port_of(page)), timeout=5) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.0 200")
+
+
+def test_clients_that_send_a_byte_a_second_keep_no_other_waiting(page, monkeypatch):
+    monkeypatch.setattr("edgegenre_runtime.outputs.http_server._REQUEST_S", 2.0)
+    clients = [socket.create_connection(("127.0.0.1", port_of(page)), timeout=5) for _ in range(40)]
+    stop = threading.Event()
+
+    def trickle():
+        while not stop.wait(0.3):
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"G")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        for _ in range(5):
+            began = time.monotonic()
+            assert "edgegenre_live" in get(page.url + "metrics")[1]
+            assert time.monotonic() - began < 1.5
+            assert sum(thread.name == "edgegenre-http" for thread in threading.enumerate()) < 25
+        time.sleep(2.5)  # the deadline is of the whole request, not of a byte
+        assert sum(thread.name == "edgegenre-http" for thread in threading.enumerate()) <= 1
+    finally:
+        stop.set()
+        thread.join()
+        for client in clients:
+            client.close()
+
+
+def test_a_client_that_does_not_read_is_given_up(page, monkeypatch):
+    monkeypatch.setattr("edgegenre_runtime.outputs.http_server._REQUEST_S", 0.5)
+    monkeypatch.setitem(page._server.pages, "/", lambda: (200, "text/plain", "x" * 50_000_000))
+    with socket.create_connection(("127.0.0.1", port_of(page)), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        time.sleep(1.5)
+        assert sum(thread.name == "edgegenre-http" for thread in threading.enumerate()) == 1  # the server's own
+
+
+def test_no_name_is_looked_up_at_the_start(monkeypatch):
+    def lookup(*_):
+        raise AssertionError("looked up")
+
+    for name in ("getfqdn", "gethostbyaddr", "getnameinfo"):
+        monkeypatch.setattr(f"socket.{name}", lookup)
+    StatusPage("127.0.0.1:0", "mic", Latency()).close()
+
+
+def test_names_with_control_characters_are_harmless_on_the_page():
+    page = StatusPage(":0", "mic\x1b\x00<b>", Latency())
+    page.event(Event("live", "a\x08b\udce9"))
+    for path in ("", "status.json", "metrics"):
+        text = get(page.url + path)[1]
+        assert "\x1b" not in text
+        assert "\x00" not in text
+    page.close()
+
+
+def test_ipv6():
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        page = StatusPage("[::1]:0", "mic", Latency())
+    except UsageError as error:
+        pytest.skip(str(error))
+    assert "edgegenre_live" in get(page.url + "metrics")[1]
+    page.close()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,12 +15,13 @@ from live_results import answer
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.events import Event
-from edgegenre_runtime.outputs.mqtt import MqttOutput, discovery, parse_url
+from edgegenre_runtime.outputs.mqtt import MqttOutput
+from edgegenre_runtime.outputs.mqtt_address import discovery, node_id, parse_url
 
 
 @contextlib.contextmanager
-def mosquitto(folder, port, *, password=None):
-    lines = [f"listener {port} 127.0.0.1", f"allow_anonymous {'false' if password else 'true'}", "user root"]
+def mosquitto(folder, port, *, password=None, extra=()):
+    lines = [f"listener {port} 127.0.0.1", f"allow_anonymous {'false' if password else 'true'}", "user root", *extra]
     if password:
         subprocess.run(["mosquitto_passwd", "-b", "-c", folder / "passwords", "pi", password], check=True)
         (folder / "passwords").chmod(0o600)
@@ -76,7 +78,7 @@ def test_mqtt_publishes_discovery_state_and_availability_and_comes_back(port, tm
         got = retained(port, "#")
         assert json.loads(got["edge/kitchen/state"])["label"] == "jazz"
         assert (got["edge/kitchen/availability"], got["edge/kitchen/microphone"]) == ("online", "on")
-        genre = json.loads(got["homeassistant/sensor/edge_kitchen/genre/config"])
+        genre = json.loads(got[f"homeassistant/sensor/{node_id('edge/kitchen')}/genre/config"])
         assert genre["state_topic"] == "edge/kitchen/state"
         assert genre["availability_topic"] == "edge/kitchen/availability"
         assert set(discovery("edge/kitchen")) <= set(got)
@@ -138,13 +140,102 @@ def test_a_broker_that_is_down_is_said_once_and_stops_nothing(port):
     assert [event.message for event in said] == [f"MQTT broker 127.0.0.1:{port} cannot be reached; trying again"]
 
 
-def test_mqtt_urls():
-    broker = parse_url("mqtts://pi:p%40ss@host/a/b")
-    assert (broker.port, broker.is_encrypted, broker.user, broker.password) == (8883, True, "pi", "p@ss")
+def test_mqtt_urls(monkeypatch):
+    broker = parse_url("mqtts://pi:p%40ss%23@host/a/b")
+    assert (broker.port, broker.is_encrypted, broker.user, broker.password) == (8883, True, "pi", "p@ss#")
     assert broker.topic == "a/b"
     assert "p@ss" not in repr(broker)
-    assert parse_url("mqtt://host").topic.startswith("edgegenre/")
-    for wrong in ("host", "http://host", "mqtt://", "mqtt://host:99999", "mqtt://host/a/#", "mqtt://[", "mqtt://u:pw@"):
-        with pytest.raises(UsageError, match="--mqtt takes") as caught:
-            parse_url(wrong)
-        assert "pw" not in str(caught.value)
+    monkeypatch.setattr("socket.gethostname", lambda: "pi.home$1")
+    assert parse_url("mqtt://host").topic == "edgegenre/pi.home_1"
+    assert parse_url("mqtt://host/Küche/東京").topic == "Küche/東京"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "host", "http://host", "mqtt://", "mqtt://host:99999", "mqtt://[", "mqtt://u:pw@", "mqtt://a..b", "mqtt://h\n",
+        "mqtt://" + "a" * 64 + ".de", "mqtt://host/a#b", "mqtt://host/a?x", "mqtt://host?a", "mqtt://host#a",
+        "mqtt://u:p#w@host/a", "mqtt://host/a/#", "mqtt://host/a/%23", "mqtt://host/+/a", "mqtt://host/a%00b",
+        "mqtt://host/a%0Ab", "mqtt://host/$SYS/a", "mqtt://host/%24share/a", "mqtt://host/" + "a" * 66_000,
+        "mqtt://host/" + "é" * 251, "mqtt://host/a%ff%00", "mqtt://u:" + "pw" * 33_000 + "@host",
+    ],
+)  # fmt: skip
+def test_a_url_that_could_not_be_published_to_is_one_line_without_the_password(wrong):
+    with pytest.raises(UsageError, match="--mqtt") as caught:
+        parse_url(wrong)
+    assert "pw" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_two_topics_share_an_id():
+    topics = ["a/b", "a_b", "a.b", "a b", "ä/b", "edgegenre/pi", "edgegenre_pi", "a-b"]
+    ids = {json.dumps(message["unique_id"]) for topic in topics for message in discovery(topic).values()}
+    assert len(ids) == 4 * len(topics)
+    for topic in topics:
+        assert all(re.fullmatch(r"homeassistant/\w+/[A-Za-z0-9_-]+/\w+/config", name) for name in discovery(topic))
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """A certificate of the loopback address and the authority that signed it, as a home broker has them."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs apt-get install openssl")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=home")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=broker")
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1")
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        "request.pem",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-out",
+        "cert.pem",
+        "-extfile",
+        "names",
+    )
+    return tmp_path
+
+
+def test_mqtt_with_an_authority_of_its_own(port, tmp_path, certificates):
+    lines = ["certfile " + str(certificates / "cert.pem"), "keyfile " + str(certificates / "key.pem")]
+    events = []
+    with mosquitto(tmp_path, port, extra=lines):
+        stranger = MqttOutput(f"mqtts://127.0.0.1:{port}/a", "mic", events.append)
+        wait_until(lambda: events)
+        stranger.close()
+        assert "its certificate is not trusted (see --mqtt-ca)" in events[0].message
+        output = MqttOutput(f"mqtts://127.0.0.1:{port}/a", "mic", events.append, str(certificates / "ca.pem"))
+        wait_until(lambda: events[-1].message.endswith("connected"))
+        output.close()
+
+
+def test_certificates_that_cannot_be_read_are_one_line(port, tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for path, says in ((tmp_path / "ca.pem", "no PEM certificates"), (tmp_path / "missing", "no such file")):
+        with pytest.raises(UsageError, match=f"--mqtt-ca .* cannot be read \\({says}"):
+            MqttOutput(f"mqtts://127.0.0.1:{port}", "mic", pytest.fail, str(path))
+    with pytest.raises(UsageError, match="is for TLS"):
+        MqttOutput(f"mqtt://127.0.0.1:{port}", "mic", pytest.fail, str(tmp_path / "ca.pem"))
+
+
+def test_a_connection_that_flaps_is_not_reported_for_ever(port):
+    events = []
+    output = MqttOutput(f"mqtt://127.0.0.1:{port}", "mic", events.append)
+    wait_until(lambda: events)
+
+    class Reason:
+        is_failure = False
+
+    for _ in range(100):
+        output._connected(output._client, None, None, Reason(), None)
+        output._disconnected(output._client, None, None, Reason(), None)
+    output.close()
+    assert len(events) <= 1 + 4

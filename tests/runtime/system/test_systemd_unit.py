@@ -7,13 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from running import Running
 
+from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.run import main
+from edgegenre_runtime.system import systemd_unit
 from edgegenre_runtime.system.systemd_unit import unit_text
+
+real_obstacle = systemd_unit._obstacle  # some tests put another one in its place
 
 
 def install(capsys, *arguments):
@@ -45,14 +50,16 @@ def test_a_network_only_where_it_is_asked_for(capsys, network):
     assert "--install-service" not in unit.partition("[Service]")[2]
 
 
-def test_systemd_finds_no_fault_in_it(capsys, tmp_path):
+def test_systemd_finds_no_fault_in_it(capsys, tmp_path, monkeypatch):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze: apt-get install systemd")
     path = tmp_path / "edgegenre.service"
-    code, out, _ = install(capsys, "--mic", "100% $HOME", "--bundle", "x.zip", "--install-service", str(path))
+    monkeypatch.chdir(default_bundle().parent)
+    monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._obstacle", lambda path: "")
+    code, out, _ = install(capsys, "--mic", "100% $HOME", "--bundle", "default", "--install-service", str(path))
     assert code == 0
     assert "systemctl enable --now edgegenre.service" in out
-    assert str(os.getcwd()) + "/x.zip" in path.read_text()
+    assert str(default_bundle()) in path.read_text()
     assert '"100%% $$HOME"' in path.read_text()
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "edgegenre" in line]
@@ -70,13 +77,55 @@ def test_systemd_finds_no_fault_in_it(capsys, tmp_path):
         (["--mic", "--log", "/srv/x", "--install-service", "-"], "/var/log/edgegenre alone"),
         (["--mic", "--save-clips", "clips", "--install-service", "-"], "/var/lib/edgegenre alone"),
         (["--mic", "--install-service", "/no/such/folder/x.service"], "run it with sudo"),
+        (["--mic", "--install", "-"], "unrecognized arguments: --install"),
+        (["--mic", "--http", ":80", "--install-service", "-"], "may not open ports below 1024"),
+        (["--mic", "--http", "nowhere", "--install-service", "-"], "is no address"),
+        (["--mic", "--mqtt", "mqtt://h/a#b", "--install-service", "-"], "--mqtt takes"),
+        (["--mic", "--every", "0", "--install-service", "-"], "--every 0 s was given"),
+        (["--mic", "--threads", "0", "--install-service", "-"], "allowed are 1 to 64"),
+        (["--mic", "--bundle", "missing.zip", "--install-service", "-"], "does not exist"),
+        (["--mic", "--log", "/var/log/edgegenre/../x", "--install-service", "-"], "/var/log/edgegenre alone"),
     ],
 )
 def test_a_unit_that_cannot_be_is_one_line(capsys, words, says):
     code, out, err = install(capsys, *words)
-    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("edgegenre-run: ")
     assert says in err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize("closed", ["folder", "file", "within", "parent"])
+def test_a_bundle_that_the_services_user_cannot_read_is_refused(capsys, tmp_path, monkeypatch, closed):
+    monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._PRIVATE", ())
+    home = tmp_path / "home"
+    bundle = shutil.copytree(default_bundle(), home / "bundle")
+    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's are closed to others
+        folder.chmod(0o755)
+    path = {"folder": bundle, "file": bundle / "labels.txt", "within": bundle / "manifest.json", "parent": home}[closed]
+    assert real_obstacle(bundle) == ""
+    path.chmod(0o700)
+    code, _, err = install(capsys, "--mic", "--bundle", str(bundle), "--install-service", "-")
+    assert code == 2
+    assert f"{path} is closed to other users, so the service cannot read it" in err
+
+
+def test_a_bundle_in_tmp_is_refused_since_the_service_has_its_own():
+    for private in ("/tmp", "/var/tmp", "/run/user"):  # noqa: S108
+        assert real_obstacle(Path(private) / "a" / "bundle") == f"{private} is not the service's"
+
+
+def test_a_file_that_is_none_of_these_units_is_not_replaced(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._obstacle", lambda path: "")
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    code, _, err = install(capsys, "--mic", "--install-service", str(path))
+    assert (code, path.read_text()) == (2, "mine")
+    assert "was not written by edgegenre-run" in err
+    path.write_text("# Written by edgegenre-run --install-service.\nbefore it")
+    assert install(capsys, "--mic", "--install-service", str(path))[0] == 0
+    assert "before it" not in path.read_text()
+    assert os.listdir(tmp_path) == ["notes.txt"]
 
 
 def test_words_are_quoted_as_systemd_reads_them():
