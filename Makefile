@@ -7,16 +7,17 @@ LIBRARY := runtime/edgegenre_runtime/frontend/lib/edgegenre_mel.so
 AUDIO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help boards demo test test-slow check format wheels clean
+.PHONY: help boards demo test test-slow fuzz check format wheels clean
 
 help:
 	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
 	@echo "make test                    all tests but the slow ones"
 	@echo "make test-slow               the slow tests alone"
+	@echo "make fuzz                    ten minutes of damaged files through every reader"
 	@echo "make check                   format, lint, types, import rules"
-	@echo "make format                  mend what ruff can mend"
+	@echo "make format                  fix what ruff can fix"
 	@echo "make wheels                  wheels with the C front-end for x86-64 and aarch64 (needs gcc-aarch64-linux-gnu)"
-	@echo "make boards                  measure this machine and every emulated board anew, and write README's tables"
+	@echo "make boards                  measure this machine and every emulated board again, and write README's tables"
 	@echo "make clean                   remove the environment and what the demo wrote"
 
 $(STAMP): pyproject.toml
@@ -37,6 +38,9 @@ test: $(STAMP) $(LIBRARY)
 
 test-slow: $(STAMP) $(LIBRARY)
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(STAMP) $(LIBRARY)
+	EDGEGENRE_FUZZ_S=600 $(BIN)/python -m pytest tests/fuzz
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

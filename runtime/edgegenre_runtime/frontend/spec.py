@@ -69,7 +69,9 @@ class FrontendSpec:
             raise SpecError(f"n_fft is {self.n_fft}; allowed are {', '.join(map(str, FFT_SIZES))}")
         if not 1 <= self.hop_samples <= 2**20 or not 1 <= self.n_mels <= 512:
             raise SpecError(f"hop_samples {self.hop_samples} or n_mels {self.n_mels} is out of range")
-        if self.sample_rate_hz < 1 or not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
+        if not 1 <= self.sample_rate_hz <= 2**20:
+            raise SpecError(f"sample_rate_hz is out of range; allowed are 1 to {2**20}")
+        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
             raise SpecError(f"need 0 <= fmin_hz < fmax_hz <= {self.sample_rate_hz / 2:g} Hz (half the sample rate)")
         if not 1 <= self.frames_per_window <= 4096:
             raise SpecError(f"frames_per_window is {self.frames_per_window}; allowed are 1 to 4096")

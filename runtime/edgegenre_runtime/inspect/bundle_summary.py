@@ -54,7 +54,22 @@ def changed_files(bundle: Bundle) -> list[str]:
 
 
 def describe_bundle(bundle: Bundle) -> str:
-    """Return what a bundle holds by its manifest: classes, front-end, origin, models, files."""
+    """Return what a bundle holds by its manifest: classes, front-end, origin, models, files.
+
+    Raises
+    ------
+    BundleError
+        If what the manifest says of its models is out of shape.
+    """
+    try:
+        return _summary(bundle)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"bundle {bundle.root}: what manifest.json says of its models is out of shape: export the bundle again"
+        ) from error
+
+
+def _summary(bundle: Bundle) -> str:
     manifest, spec = bundle.manifest, bundle.tables.spec
     lines = [
         f"bundle {bundle.root}, format {manifest['format_version']}",

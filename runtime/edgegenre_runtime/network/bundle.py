@@ -17,7 +17,6 @@ import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -293,12 +292,14 @@ def _fetch(root: Path, name: str, limit_bytes: int) -> bytes:
                 return member.read(limit_bytes)
     except KeyError as error:
         raise BundleError(f"bundle {root}: {name} is missing: copy or export the bundle again") from error
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+    except BundleError:
+        raise
+    except OSError as error:
+        raise BundleError(f"bundle {root}: {name} cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # zipfile and the decompressors behind it raise a dozen kinds
         raise BundleError(
             f"bundle {root}: {name} cannot be read ({error}); a bundle is a directory or a .zip: copy it again"
         ) from error
-    except OSError as error:
-        raise BundleError(f"bundle {root}: {name} cannot be read ({error.strerror or error})") from error
 
 
 def _check_members(root: Path, archive: zipfile.ZipFile) -> None:

@@ -88,6 +88,7 @@ def damaged(change):
         (lambda c: c["spec"].update(version=2), "version 2 is unknown"),
         (lambda c: c["spec"].update(color="blue"), "unknown or missing keys: color"),
         (lambda c: c["spec"].pop("top_db"), "unknown or missing keys: top_db"),
+        (lambda c: c["spec"].update(sample_rate_hz=10**400), "sample_rate_hz is out of range"),
         (lambda c: c.update(color=1), "cannot be read"),
         (lambda c: c.pop("window_q15"), "cannot be read"),
         (lambda c: c["window_q15"].pop(), "do not fit"),

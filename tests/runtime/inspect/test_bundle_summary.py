@@ -1,5 +1,6 @@
 """``edgegenre inspect``: what it says of a bundle and of model files, with the base install alone where it can."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -128,3 +129,21 @@ def test_the_base_install_is_enough_but_for_onnx(name):
     else:
         assert (done.returncode, done.stderr) == (0, "")
         assert "model_int8" in done.stdout or "CONV_2D" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": 3},
+        {"model_reports": {"model_int8.tflite": 3}},
+        {"model_reports": {"model_int8.tflite": {"bytes": "x"}}},
+        {"tflite_micro": {"arena_bytes": 1, "resolver": [["CONV_2D"]]}},
+    ],
+)
+def test_a_manifest_out_of_shape_is_one_line(capsys, copied, change):
+    path = copied / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    code, _, err = run(capsys, copied)
+    assert code == 2
+    assert "out of shape" in err
+    assert err.count("\n") == 1

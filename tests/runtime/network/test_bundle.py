@@ -153,6 +153,26 @@ def test_truncated_zip_is_refused(bundle: Path) -> None:
     refused(path, "bundle.zip")
 
 
+@pytest.mark.parametrize("damage", ["lzma", "method", "encrypted", "no name"])
+def test_a_zip_that_cannot_be_unpacked_is_refused(bundle: Path, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA if damage == "lzma" else zipfile.ZIP_STORED) as archive:
+        for name in ALL_FILES:
+            archive.write(bundle / name, name)
+    content = bytearray(path.read_bytes())
+    directory = content.index(b"PK\x01\x02")
+    if damage == "lzma":
+        content[44:80] = b"\xff" * 36
+    elif damage == "method":
+        content[8] = content[directory + 10] = 97
+    elif damage == "encrypted":
+        content[6] = content[directory + 8] = 1
+    else:
+        content[directory + 28] = 0
+    path.write_bytes(content)
+    refused(path, "manifest.json" if damage != "no name" else "b.zip")
+
+
 @pytest.mark.parametrize("name", ["../x", "/x", "c/../../x", "c\\x", "c//x"])
 def test_zip_member_outside_is_refused(bundle: Path, name: str) -> None:
     path = zipped(bundle)
