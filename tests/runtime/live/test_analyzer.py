@@ -191,6 +191,50 @@ def test_quiet_is_silence_after_two_seconds_and_zeros_are_counted(classifier, mu
     assert analyzer.gate.zero_s == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(("level_dbfs", "is_silent"), [(-64.5, False), (-65.5, True)])
+def test_the_limit_of_silence_is_65_db_below_full_scale(classifier, music, level_dbfs, is_silent):
+    analyzer = Analyzer(classifier, every_s=0.5)
+    answers(analyzer, pieces(music[: 10 * RATE_HZ]))
+    hush = np.tile([1.0, -1.0], 2 * RATE_HZ)[:, None] * 10 ** (level_dbfs / 20)  # a square wave, RMS 1
+    found = answers(analyzer, pieces(hush))
+    assert found[-1].level_dbfs == pytest.approx(level_dbfs, abs=0.3)  # int16 has 18 steps here
+    assert analyzer.gate.is_quiet == is_silent
+    assert (found[-1].label == SILENCE) == is_silent
+
+
+@pytest.mark.parametrize(("quiet_s", "is_silent"), [(1.8, False), (2.1, True)])
+def test_quiet_becomes_silence_after_two_seconds(classifier, music, quiet_s, is_silent):
+    analyzer = Analyzer(classifier, every_s=0.5)
+    answers(analyzer, pieces(music[: 10 * RATE_HZ]))
+    answers(analyzer, pieces(np.full((round(quiet_s * RATE_HZ), 1), 1e-4), n=441))
+    assert analyzer.gate.is_quiet == is_silent
+    answers(analyzer, pieces(music[:441], n=441))
+    assert not analyzer.gate.is_quiet
+
+
+def test_the_level_is_of_the_audio_since_the_answer_before(classifier, music):
+    """Also where several answers come from one block, as with a pipe that is read faster than real time."""
+    quiet = music[: 12 * RATE_HZ] * 0.01
+    (one,) = {round(a.level_dbfs) for a in answers(Analyzer(classifier, 0.5), [block(quiet)])}
+    assert -70 < one < -40
+    analyzer = Analyzer(classifier, 0.5)
+    loud = answers(analyzer, [block(music[: 12 * RATE_HZ])])
+    assert min(answer.level_dbfs for answer in loud) > -30
+    after = answers(analyzer, [block(quiet), block(quiet)])
+    assert all(answer.level_dbfs < -40 for answer in after[len(after) // 2 :])  # nothing loud is left over
+
+
+def test_answers_of_a_part_of_a_window_are_not_smoothed_with_each_other(classifier, music):
+    """Each holds all the audio of the one before: a mean of them would count the first second many times."""
+    smooth, raw = (answers(Analyzer(classifier, 0.5, s), pieces(music[: 9 * RATE_HZ])) for s in (60, 0))
+    repeated = [i for i, answer in enumerate(raw) if answer.is_repeated]
+    assert len(repeated) > 5
+    for i in repeated:
+        assert smooth[i].probabilities == pytest.approx(raw[i].probabilities)
+    first_whole = repeated[-1] + 1
+    assert smooth[first_whole].probabilities != pytest.approx(raw[first_whole].probabilities)
+
+
 def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
     import dataclasses
 

@@ -1,6 +1,7 @@
 """MQTT with a real broker that comes, goes and refuses."""
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -204,6 +205,7 @@ def certificates(tmp_path):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused TLS socket open
 def test_mqtt_with_an_authority_of_its_own(port, tmp_path, certificates):
     lines = ["certfile " + str(certificates / "cert.pem"), "keyfile " + str(certificates / "key.pem")]
     events = []
@@ -215,6 +217,8 @@ def test_mqtt_with_an_authority_of_its_own(port, tmp_path, certificates):
         output = MqttOutput(f"mqtts://127.0.0.1:{port}/a", "mic", events.append, str(certificates / "ca.pem"))
         wait_until(lambda: events[-1].message.endswith("connected"))
         output.close()
+    del stranger
+    gc.collect()
 
 
 def test_certificates_that_cannot_be_read_are_one_line(port, tmp_path):
