@@ -6,14 +6,22 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Callable
 
 __all__ = ["Notifier"]
 
 
 class Notifier:
-    """Tells systemd how the service fares; without ``$NOTIFY_SOCKET`` it does nothing."""
+    """Reports the service's state to systemd; without ``$NOTIFY_SOCKET`` it does nothing.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock
+        Returns seconds; a test passes its own.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         period_us = os.environ.get("WATCHDOG_USEC", "")
         self._period_s = int(period_us) / 2e6 if period_us.isdecimal() else 0.0
@@ -30,7 +38,7 @@ class Notifier:
 
     def alive(self) -> None:
         """Feed the watchdog, at half its period; call it often."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if self._period_s and now_s >= self._next_s:
             self._next_s = now_s + self._period_s
             self.send("WATCHDOG=1")

@@ -169,7 +169,41 @@ def test_full_disks_and_dead_brokers_do_not_stop_it(tmp_path):
     assert run.process.returncode == 0
 
 
-def test_a_reader_that_goes_ends_it_quietly():
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_full_standard_output_does_not_end_listening(tmp_path, flags):
+    command = [sys.executable, "-m", "edgegenre_runtime.run", "-", "--every", "0.5", "--log", tmp_path / "log", *flags]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command,
+            input=render("disco", 1, 4.0).tobytes(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert done.stderr.count(b"standard output cannot be written (no space left on device); going on without it") == 1
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    records = valid_records((tmp_path / "log").read_text().splitlines())
+    assert sum(record["kind"] == "result" for record in records) >= 4
+    assert records[-1]["event"] == "ended"
+
+
+def test_a_pipe_that_cannot_be_read_ends_with_its_error():
+    """Reading a directory fails, as reading a terminal that goes away does."""
+    descriptor = os.open("/", os.O_RDONLY)
+    audio_queue = AudioQueue(1.0)
+    source = PipeSource(descriptor, RATE_HZ, 1, "s16le", audio_queue, pytest.fail)
+    source.start()
+    assert audio_queue.read(5.0) is None
+    assert audio_queue.is_ended
+    assert isinstance(source.error, IsADirectoryError)
+    source.stop()
+    os.close(descriptor)
+
+
+def test_a_reader_that_leaves_ends_it_quietly():
     command = [sys.executable, "-m", "edgegenre_runtime.run", "-", "--every", "0.2", "--json"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(render("disco", 1, 2.0).tobytes())
@@ -274,8 +308,6 @@ def test_a_device_that_is_too_slow_skips_windows_and_never_falls_behind():
     skipped = sum(result.skipped_windows for result in collector.results)
     assert skipped > 12
     assert sum(result.dropped_samples for result in collector.results) == 0  # windows are skipped, audio is not lost
-    late = [result.capture_ms for result in collector.results]
-    assert max(late) < 1000  # an answer is of audio that has just arrived
     assert collector.results[-1].end_s > 3
     assert [event.kind for event in collector.events].count("behind") >= 1
     assert "too slow for an answer every" in next(e.message for e in collector.events if e.kind == "behind")
