@@ -15,7 +15,8 @@ from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import GOLDEN, golden_key, pack_golden, read_golden
 
 MODELS = ("model_int8.tflite", "model_int8.onnx")
-COPIED = (*MODELS, "recipe.json", "calibration.json")
+ENGINE = "net.eg"
+COPIED = (*MODELS, ENGINE, "recipe.json", "calibration.json")
 _STAGES = ("pcm", "frames_q9", "cells", "is_silence")
 _WRITTEN_HERE = ("files", "format_version", "labels", "spec_hash")
 _NOTE = (
@@ -27,12 +28,12 @@ _NOTE = (
 def ship(bundle: Bundle, out: Path) -> None:
     """Write the bundle of a device to ``out``."""
     arrays = read_golden(bundle)
-    kept = [*_STAGES, *map(golden_key, MODELS), golden_key(MODELS[0], reference_kernels=True)]
+    kept = [*_STAGES, *map(golden_key, (*MODELS, ENGINE)), golden_key(MODELS[0], reference_kernels=True)]
     about = {key: value for key, value in bundle.manifest.items() if key not in _WRITTEN_HERE}
     about["model_reports"] = {name: about["model_reports"][name] for name in MODELS}
     about["metrics"] = [entry for entry in about["metrics"] if entry["artifact"] in MODELS]
-    files = {name: bundle.read(name) for name in COPIED}
-    files[GOLDEN] = pack_golden({name: arrays[name] for name in kept})
+    files = {name: bundle.read(name) for name in COPIED if name in bundle.manifest["files"]}
+    files[GOLDEN] = pack_golden({name: arrays[name] for name in kept if name in arrays})
     files["card.md"] = shorten_card(bundle.read("card.md").decode(), bundle.manifest["files"]).encode()
     write_bundle(out, files, tables=bundle.tables, labels=bundle.labels, about=about)
 

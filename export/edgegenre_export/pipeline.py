@@ -23,6 +23,7 @@ from edgegenre_export.check.golden_vectors import golden_inputs, golden_outputs
 from edgegenre_export.check.int8_check import ModelReport
 from edgegenre_export.check.run_models import Agreement
 from edgegenre_export.convert.artifacts import compare_all, convert, inspect_artifacts
+from edgegenre_export.convert.engine_blob import engine_files
 from edgegenre_export.package.c_sources import c_files
 from edgegenre_export.package.model_card import card_blocks, card_files
 from edgegenre_export.package.publish import publish
@@ -198,11 +199,13 @@ def export_subject(
         report = run_gate(subject, untuned, tables, models, model_reports, calibration, gate, progress)
     progress("making golden vectors")
     golden |= golden_outputs(models, golden["cells"], golden["pcm"], top_db)
+    engine = engine_files(models, golden, progress)
     waveform_agreement = compare_waveforms(model_reports, golden)
     micro, micro_facts = micro_target(models, golden)
     tuned = {"tuned": subject.meta["tuned"]} if "tuned" in subject.meta else {}
     files = {
         **models,
+        **engine,
         **micro,
         **c_files(tables),
         "recipe.json": _json({**recipe.to_dict(), **tuned}),

@@ -17,6 +17,7 @@ from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageError
 from edgegenre_runtime.frontend import Clip, Window
+from edgegenre_runtime.network import engine
 from edgegenre_runtime.network.classifier import SILENCE, default_bundle
 from edgegenre_runtime.run import main
 
@@ -199,19 +200,26 @@ def change_byte(path, at):
     path.write_bytes(data)
 
 
-def test_a_changed_byte_in_the_network_is_refused(capsys, bundle, song):
-    change_byte(bundle / "model_int8.tflite", 5000)
+NETWORKS = [("reference", "model_int8.tflite")] + ([("engine", "net.eg")] if engine.load() is not None else [])
+
+
+@pytest.mark.parametrize(("executor", "name"), NETWORKS)
+def test_a_changed_byte_in_the_network_is_refused(capsys, monkeypatch, bundle, song, executor, name):
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", executor)
+    change_byte(bundle / name, 5000)
     code, out, err = run(capsys, "--bundle", bundle, song)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "model_int8.tflite" in err
+    assert name in err
 
 
-def test_a_truncated_network_is_refused(capsys, bundle, song):
-    model = bundle / "model_int8.tflite"
+@pytest.mark.parametrize(("executor", "name"), NETWORKS)
+def test_a_truncated_network_is_refused(capsys, monkeypatch, bundle, song, executor, name):
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", executor)
+    model = bundle / name
     model.write_bytes(model.read_bytes()[:-1000])
     code, _, err = run(capsys, "--bundle", bundle, song)
     assert (code, err.count("\n")) == (2, 1)
-    assert "model_int8.tflite" in err
+    assert name in err
 
 
 def test_the_front_end_of_another_spec_is_refused(capsys, bundle, song):

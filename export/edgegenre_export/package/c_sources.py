@@ -14,7 +14,7 @@ from edgegenre_runtime.network.bundle import Bundle
 
 __all__ = ["bundle_c_files", "c_files", "c_folder", "c_include", "c_sources", "preset_headers", "write_folder"]
 
-_COPIED = ("include/*.h", "src/mel/*.[ch]", "examples/*.c", "README.md")
+_COPIED = ("include/edgegenre_mel.h", "src/mel/*.[ch]", "examples/*.c", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
 _INT8 = "model_int8.tflite"
 _CMAKE = """\

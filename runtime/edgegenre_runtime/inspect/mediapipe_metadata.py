@@ -12,12 +12,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import flatbuffers
-from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import number_types
-from flatbuffers.table import Table
-
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.compiler.flatbuffer import Table, root_table
 
 __all__ = ["METADATA_NAME", "AudioMetadata", "append_labels", "audio_metadata", "read_metadata"]
 
@@ -25,6 +21,7 @@ METADATA_NAME = "TFLITE_METADATA"
 
 _IDENTIFIER = b"M001"
 _LABELS = "labels.txt"
+_MODEL_BUFFERS, _MODEL_METADATA = 4, 6  # fields of schema.fbs
 # Slots of the fields in metadata_schema.fbs, in the order in which a table declares them.
 _MODEL_NAME, _MODEL_DESCRIPTION, _MODEL_SUBGRAPHS, _MODEL_MIN_PARSER = 0, 1, 3, 7
 _GRAPH_INPUTS, _GRAPH_OUTPUTS = 2, 3
@@ -59,6 +56,8 @@ class AudioMetadata:
 
 def audio_metadata(sample_rate_hz: int) -> bytes:
     """Return the metadata of a model of mono PCM at a rate in Hz, whose output has the labels of ``labels.txt``."""
+    import flatbuffers  # here: a device reads metadata, and has no flatbuffers
+
     b = flatbuffers.Builder(512)
     audio = _table(b, {_AUDIO_RATE: ("Uint32", sample_rate_hz), _AUDIO_CHANNELS: ("Uint32", 1)})
     waveform = _tensor(b, "waveform", "mono PCM, -1 to 1", _AUDIO_PROPERTIES, audio, {})
@@ -130,11 +129,12 @@ def read_metadata(model: bytes) -> AudioMetadata | None:
 
 
 def _metadata_buffer(model: bytes) -> bytes | None:
-    content = schema.Model.GetRootAs(model, 0)
-    for i in range(content.MetadataLength()):
-        entry = content.Metadata(i)
-        if entry.Name() == METADATA_NAME.encode():
-            return bytes(content.Buffers(entry.Buffer()).DataAsNumpy())
+    root = root_table(model, b"TFL3")
+    buffers = root.tables(_MODEL_BUFFERS, lambda buffer: buffer.array(0, "u1"))
+    for name, index in root.tables(_MODEL_METADATA, lambda entry: (entry.text(0), entry.scalar(1, "I"))):
+        content = buffers[index] if name == METADATA_NAME else None
+        if content is not None:
+            return content.tobytes()
     return None
 
 
@@ -147,37 +147,24 @@ def _labels(model: bytes) -> tuple[str, ...]:
 
 def _parse(content: bytes, labels: tuple[str, ...]) -> AudioMetadata | None:
     """Return what the metadata says, None if its input is not audio."""
-    root = Table(content, int.from_bytes(content[:4], "little"))
-    tensor = _first(_first(root, _MODEL_SUBGRAPHS), _GRAPH_INPUTS)
+    root = root_table(content, _IDENTIFIER)
+    graph = root.tables(_MODEL_SUBGRAPHS, lambda table: table)[0]
+    tensor = graph.tables(_GRAPH_INPUTS, lambda table: table)[0]
     properties = _field(tensor, _TENSOR_CONTENT)
-    if _number(properties, _CONTENT_KIND, number_types.Uint8Flags) != _AUDIO_PROPERTIES:
+    if properties.scalar(_CONTENT_KIND, "B") != _AUDIO_PROPERTIES:
         return None
     audio = _field(properties, _CONTENT)
     return AudioMetadata(
-        name=_string(root, _MODEL_NAME),
-        description=_string(root, _MODEL_DESCRIPTION),
-        sample_rate_hz=_number(audio, _AUDIO_RATE, number_types.Uint32Flags),
-        channels=_number(audio, _AUDIO_CHANNELS, number_types.Uint32Flags),
+        name=root.text(_MODEL_NAME),
+        description=root.text(_MODEL_DESCRIPTION),
+        sample_rate_hz=audio.scalar(_AUDIO_RATE, "I"),
+        channels=audio.scalar(_AUDIO_CHANNELS, "I"),
         labels=labels,
     )
 
 
-def _offset(slot: int) -> int:
-    return 4 + 2 * slot
-
-
-def _field(table: Any, slot: int) -> Any:
-    return Table(table.Bytes, table.Indirect(table.Pos + table.Offset(_offset(slot))))
-
-
-def _first(table: Any, slot: int) -> Any:
-    return Table(table.Bytes, table.Indirect(table.Vector(table.Offset(_offset(slot)))))
-
-
-def _number(table: Any, slot: int, kind: Any) -> int:
-    return int(table.GetSlot(_offset(slot), 0, kind))
-
-
-def _string(table: Any, slot: int) -> str:
-    at = table.Offset(_offset(slot))
-    return table.String(table.Pos + at).decode() if at else ""
+def _field(table: Table, field: int) -> Table:
+    found = table.table(field)
+    if found is None:
+        raise ValueError(f"field {field} is missing")
+    return found

@@ -1,7 +1,9 @@
-"""The interpreters behind one small interface: ai-edge-litert, else tflite-runtime, else onnxruntime.
+"""What runs the int8 network, behind one small interface: the C engine, else an interpreter, else NumPy.
 
-Only this file imports them, and every model of one input and one output that runs anywhere in the project runs
-through :class:`TfliteModel` or :class:`OnnxModel`. ``EDGEGENRE_INTERPRETER`` forces an interpreter by its name.
+The engine (:mod:`.engine`) needs the compiled library and a bundle with ``net.eg``; the interpreters are
+ai-edge-litert, tflite-runtime and onnxruntime; the NumPy reference (:mod:`.reference`) is slow but always there. Only
+this file imports interpreters, and every model of one input and one output that runs anywhere in the project runs
+through :class:`TfliteModel` or :class:`OnnxModel`. ``EDGEGENRE_INTERPRETER`` forces one by its name.
 """
 
 from __future__ import annotations
@@ -17,17 +19,35 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.errors import BundleError, UsageError
+from edgegenre_runtime.errors import BundleError, ExportError, UsageError
 
+from . import engine
 from .bundle import Bundle
+from .reference import Reference
 
-__all__ = ["INTERPRETERS", "Backend", "OnnxModel", "Port", "TfliteModel", "load_backend", "quiet_stderr"]
+__all__ = [
+    "ENGINE",
+    "INTERPRETERS",
+    "REFERENCE",
+    "Backend",
+    "OnnxModel",
+    "Port",
+    "TfliteModel",
+    "has_interpreter",
+    "load_backend",
+    "quiet_stderr",
+]
 
 INTERPRETERS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "onnxruntime": "onnxruntime"}
 """Module by the name of its distribution, best first."""
 
+ENGINE, REFERENCE = "engine", "reference"
+"""The project's own two: before the interpreters, and behind them."""
+
 _VARIABLE = "EDGEGENRE_INTERPRETER"
-_TFLITE, _ONNX = "model_int8.tflite", "model_int8.onnx"
+_FILES = {ENGINE: "net.eg", "onnxruntime": "model_int8.onnx"}
+_TFLITE = "model_int8.tflite"
+_INSTALL = {"ai-edge-litert": "edgegenre[litert]"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -184,12 +204,17 @@ def _onnx_port(value: Any, scale: str | None, zero_point: str | None) -> Port:
     return Port(shape, dtype, float(scale or 0), int(zero_point or 0))
 
 
+def has_interpreter() -> bool:
+    """Return whether an interpreter for .tflite files is installed."""
+    return any(importlib.util.find_spec(INTERPRETERS[name]) for name in INTERPRETERS if name != "onnxruntime")
+
+
 def _first_installed(names: Sequence[str]) -> str:
     for name in names:
         if importlib.util.find_spec(INTERPRETERS[name]) is not None:
             return name
     missing = names[0] if len(names) == 1 else "no interpreter"
-    raise UsageError(f"{missing} is not installed: run  pip install {names[0]}")
+    raise UsageError(f"{missing} is not installed: run  pip install '{_INSTALL.get(names[0], names[0])}'")
 
 
 class Backend(Protocol):
@@ -235,38 +260,57 @@ class _ModelBackend:
 
 
 def load_backend(bundle: Bundle, threads: int) -> Backend:
-    """Load the bundle's int8 network into the first interpreter that is installed.
+    """Load the bundle's int8 network into the first of engine, interpreters and NumPy reference that can run it.
 
     Parameters
     ----------
     bundle
         The bundle.
     threads
-        Threads of the network.
+        Threads of an interpreter; engine and reference run in the caller's.
 
     Raises
     ------
     BundleError
         If the network is missing or cannot be loaded.
     UsageError
-        If no interpreter is installed, or the one that the environment names is not or is unknown.
+        If the one that the environment names is not installed or is unknown.
     """
     wanted = os.environ.get(_VARIABLE, "")
-    if wanted and wanted not in INTERPRETERS:
-        raise UsageError(f"{_VARIABLE} is {wanted!r}; allowed are {', '.join(INTERPRETERS)}, or nothing")
-    name = _first_installed([wanted] if wanted else list(INTERPRETERS))
-    file = _ONNX if name == "onnxruntime" else _TFLITE
+    allowed = (ENGINE, *INTERPRETERS, REFERENCE)
+    if wanted and wanted not in allowed:
+        raise UsageError(f"{_VARIABLE} is {wanted!r}; allowed are {', '.join(allowed)}, or nothing")
+    name = wanted or next(name for name in allowed if _is_usable(name, bundle))
+    file = _FILES.get(name, _TFLITE)
     if file not in bundle.manifest["files"]:
         raise BundleError(f"{bundle.root}: has no {file}, which {name} runs: export it with --int8")
     content = bundle.read(file)
     try:
-        if name == "onnxruntime":
-            return _ModelBackend(OnnxModel(content, threads=threads), name, slice(2, 4))
-        model = TfliteModel(content, name=name, threads=threads)
-        kernels = "XNNPACK" if "DELEGATE" in model.ops else "no XNNPACK"
-        return _ModelBackend(model, f"{name}, {kernels}", slice(1, 3))
-    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        return _load(name, content, threads)
+    except (ValueError, RuntimeError, TypeError, KeyError, ExportError) as error:
         raise BundleError(f"{bundle.root}: {file} cannot be loaded: export the bundle again") from error
+
+
+def _is_usable(name: str, bundle: Bundle) -> bool:
+    """Return whether what runs a network is installed, and the bundle has the file for it."""
+    if _FILES.get(name, _TFLITE) not in bundle.manifest["files"]:
+        return name == REFERENCE  # nothing else is left: the error names the file
+    if name == ENGINE:
+        return engine.load() is not None
+    return name == REFERENCE or importlib.util.find_spec(INTERPRETERS[name]) is not None
+
+
+def _load(name: str, content: bytes, threads: int) -> Backend:
+    if name == ENGINE:
+        return engine.Engine(content)
+    if name == REFERENCE:
+        return Reference(content)
+    _first_installed([name])
+    if name == "onnxruntime":
+        return _ModelBackend(OnnxModel(content, threads=threads), name, slice(2, 4))
+    model = TfliteModel(content, name=name, threads=threads)
+    kernels = "XNNPACK" if "DELEGATE" in model.ops else "no XNNPACK"
+    return _ModelBackend(model, f"{name}, {kernels}", slice(1, 3))
 
 
 @contextlib.contextmanager

@@ -21,9 +21,10 @@ from .arithmetic import (
     output_scales,
     requantize,
 )
+from .compiler import read_network
 from .compiler.graph import Graph, Operator, Tensor
 
-__all__ = ["REFERENCE_OPERATORS", "run_reference"]
+__all__ = ["REFERENCE_OPERATORS", "Reference", "run_reference"]
 
 Cells = npt.NDArray[np.int8]
 
@@ -57,6 +58,33 @@ def run_reference(graph: Graph, cells: Cells) -> Cells:
         taken = [values.get(i) for i in operator.inputs]
         values[target] = run(operator, [tensors[i] for i in operator.inputs], tensors[target], taken)
     return values[last].reshape(-1)
+
+
+class Reference:
+    """An int8 ``.tflite`` run by NumPy; see :class:`.interpreters.Backend`.
+
+    Raises
+    ------
+    ExportError
+        If the file is damaged.
+    ValueError
+        If it has an operator that is not known here, or no int8 input and output.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._graph = read_network(model)
+        source, target = (self._graph.tensors[i] for i in (self._graph.inputs[0], self._graph.outputs[0]))
+        unknown = sorted({operator.name for operator in self._graph.operators} - set(REFERENCE_OPERATORS))
+        if unknown or source.dtype != "int8" or target.dtype != "int8":
+            raise ValueError(f"no int8 network of known operators (unknown: {unknown})")
+        self.name = "NumPy reference"
+        self.input_shape, self.output_shape = source.shape[1:3], target.shape
+        self.input_quantization = (float(source.scale), source.zero_point)
+        self.output_quantization = (float(target.scale), target.zero_point)
+
+    def run(self, cells: Cells) -> Cells:
+        """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
+        return run_reference(self._graph, cells)
 
 
 def _conv(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:

@@ -1,8 +1,8 @@
 """``edgegenre verify``: whether a bundle does on this machine what it did where it was exported.
 
-Hashes, then the golden vectors: PCM through every implementation of the front-end that is here, bit for bit, and the
-golden
-windows through every ``.tflite`` with LiteRT. Integer outputs may differ by one step between kernel sets.
+Hashes, then the golden vectors: PCM through every implementation of the front-end that is here, bit for bit; the golden
+windows through ``net.eg`` in the C engine and ``model_int8.tflite`` in the NumPy reference, bit for bit; and, where an
+interpreter is installed, through every ``.tflite``, whose integer outputs may differ by one step between kernel sets.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.errors import BundleError, ExportError
 from edgegenre_runtime.frontend import LogMel, Tables, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 
 from .bundle import Bundle, read_bundle
+from .engine import Engine
+from .engine import load as load_engine
 from .golden import golden_key, read_golden
-from .interpreters import TfliteModel
+from .interpreters import Backend, TfliteModel, has_interpreter
+from .reference import Reference
 
 __all__ = ["Check", "format_checks", "verify"]
 
@@ -54,9 +57,10 @@ def verify(path: Path) -> Iterator[Check]:
     yield from _hashes(bundle)
     golden = read_golden(bundle)
     yield from _front_end(bundle.tables, golden)
+    yield from _engine(bundle, golden)
     for name in sorted(bundle.manifest["files"]):
         key = golden_key(name)
-        if name.endswith(".tflite") and key in golden:
+        if name.endswith(".tflite") and key in golden and has_interpreter():
             yield _network(bundle, name, golden, golden[key])
 
 
@@ -97,6 +101,28 @@ def _front_end(tables: Tables, golden: _Arrays) -> Iterator[Check]:
         yield Check(
             f"front-end, {name}", not odd, f"{n} pieces bit for bit" if not odd else f"{odd} of {n} pieces differ"
         )
+
+
+def _engine(bundle: Bundle, golden: _Arrays) -> Iterator[Check]:
+    """Yield whether the project's own two executors of the network give the golden logits, bit for bit."""
+    key = golden_key("net.eg")
+    if key not in golden or "net.eg" not in bundle.manifest["files"]:
+        return
+    executors: dict[str, Callable[[], Backend]] = {
+        "network, numpy": lambda: Reference(bundle.read("model_int8.tflite"))
+    }
+    if load_engine() is not None:
+        executors["network, c"] = lambda: Engine(bundle.read("net.eg"))
+    for what, executor in executors.items():
+        try:
+            backend = executor()
+            made = np.stack([backend.run(cells) for cells in golden["cells"]])
+        except (BundleError, ExportError, ValueError) as error:
+            yield Check(what, False, f"cannot be run: {str(error).splitlines()[0]}")
+            continue
+        odd = int((made != golden[key]).any(axis=1).sum()) if made.shape == golden[key].shape else len(made)
+        n = len(golden["cells"])
+        yield Check(what, not odd, f"{n} windows bit for bit" if not odd else f"{odd} of {n} windows differ")
 
 
 def _network(bundle: Bundle, name: str, golden: _Arrays, expected: npt.NDArray[Any]) -> Check:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,12 @@ from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
+from edgegenre_runtime.network import engine
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.compiler import read_network
 from edgegenre_runtime.network.interpreters import INTERPRETERS, OnnxModel, Port, TfliteModel
+from edgegenre_runtime.network.reference import run_reference
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -71,6 +75,7 @@ def test_tflite_runtime_gives_the_same_answers_in_an_environment_of_its_own(wind
         "w = np.load(sys.argv[1]); print(json.dumps([c.backend.name, [c.probabilities(x).tolist() for x in w]]))"
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT / 'runtime'}"}
+    environment["EDGEGENRE_INTERPRETER"] = "tflite-runtime"
     command = [sys.executable, "-S", "-c", code, tmp_path / "windows.npy"]  # -S: nothing of this environment
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     name, probabilities = json.loads(done.stdout)
@@ -79,15 +84,38 @@ def test_tflite_runtime_gives_the_same_answers_in_an_environment_of_its_own(wind
 
 
 def test_the_first_that_is_installed_is_taken(monkeypatch):
-    found = {"ai_edge_litert": None, "tflite_runtime": None, "onnxruntime": True}
+    found = {"ai_edge_litert": True, "tflite_runtime": None, "onnxruntime": True}
     monkeypatch.setattr("importlib.util.find_spec", lambda name: found.get(name))
+    if engine.load() is not None:
+        assert GenreClassifier.load().backend.name.startswith("edgegenre engine, ")
+    monkeypatch.setattr(engine, "load", lambda: None)  # nothing was compiled
+    assert GenreClassifier.load().backend.name.startswith("ai-edge-litert, ")
+    found["ai_edge_litert"] = None
     assert GenreClassifier.load().backend.name == "onnxruntime"
     found["onnxruntime"] = None
-    with pytest.raises(UsageError, match="pip install ai-edge-litert"):
-        GenreClassifier.load()
+    assert GenreClassifier.load().backend.name == "NumPy reference"
 
 
-@pytest.mark.parametrize(("name", "says"), [("caffe", "allowed are ai-edge-litert, tflite-runtime, onnxruntime")])
+def test_a_bundle_without_the_engines_file_runs_on_litert(tmp_path):
+    folder = shutil.copytree(default_bundle(), tmp_path / "bundle")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["net.eg"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert GenreClassifier.load(folder).backend.name.startswith("ai-edge-litert, ")
+
+
+@pytest.mark.parametrize("name", ["engine", "reference", "ai-edge-litert"])
+def test_engine_reference_and_litert_give_the_same_logits(monkeypatch, windows, name):
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", name)
+    graph = read_network(read_bundle(default_bundle()).read("model_int8.tflite"))
+    classifier = GenreClassifier.load()
+    for cells in windows[::4]:
+        assert np.array_equal(classifier.outputs(cells), run_reference(graph, cells))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("caffe", "allowed are engine, ai-edge-litert, tflite-runtime, onnxruntime, reference")]
+)
 def test_an_unknown_interpreter_is_refused(monkeypatch, name, says):
     monkeypatch.setenv("EDGEGENRE_INTERPRETER", name)
     with pytest.raises(UsageError, match=says):
@@ -97,7 +125,7 @@ def test_an_unknown_interpreter_is_refused(monkeypatch, name, says):
 def test_one_that_is_named_and_missing_is_refused(monkeypatch):
     monkeypatch.setenv("EDGEGENRE_INTERPRETER", "tflite-runtime")
     monkeypatch.setitem(INTERPRETERS, "tflite-runtime", "no_such_interpreter")
-    with pytest.raises(UsageError, match="pip install tflite-runtime"):
+    with pytest.raises(UsageError, match="pip install 'tflite-runtime'"):
         GenreClassifier.load()
 
 
