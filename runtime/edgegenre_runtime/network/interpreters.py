@@ -23,6 +23,7 @@ from edgegenre_runtime.errors import BundleError, ExportError, UsageError
 
 from . import engine
 from .bundle import Bundle
+from .compiler import read_header
 from .reference import Reference
 
 __all__ = [
@@ -285,6 +286,9 @@ def load_backend(bundle: Bundle, threads: int) -> Backend:
     if file not in bundle.manifest["files"]:
         raise BundleError(f"{bundle.root}: has no {file}, which {name} runs: export it with --int8")
     content = bundle.read(file)
+    listed = bundle.manifest["files"].get(_TFLITE, {}).get("sha256")
+    if name == ENGINE and listed not in (None, read_header(content).model_sha256):
+        raise BundleError(f"{bundle.root}: {file} was compiled from another {_TFLITE}: export the bundle again")
     try:
         return _load(name, content, threads)
     except (ValueError, RuntimeError, TypeError, KeyError, ExportError) as error:

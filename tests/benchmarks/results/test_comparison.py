@@ -18,6 +18,7 @@ from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.compiler import compile_network
 
 TINY = plan.Plan("quick", 2, 20, (1,), 5, 1, 20, plan.Growth((), (), ()))
 LOOSE = ["--slower", "3", "--larger", "0.5"]
@@ -87,6 +88,7 @@ def with_spoilt_weights(out):
         name: bundle.read(name) for name in bundle.manifest["files"] if name not in ("labels.txt", "frontend.json")
     }
     files[MODEL] = model.replace(weights, weights[::-1])
+    files["net.eg"] = compile_network(files[MODEL])
     write_bundle(out, files, tables=bundle.tables, labels=bundle.labels, about={"model": bundle.manifest["model"]})
     return out
 

@@ -1,5 +1,6 @@
 """The interpreters behind one interface give the same answers on the same windows."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from edgegenre_runtime.network import engine
@@ -102,6 +103,19 @@ def test_a_bundle_without_the_engines_file_runs_on_litert(tmp_path):
     del manifest["files"]["net.eg"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert GenreClassifier.load(folder).backend.name.startswith("ai-edge-litert, ")
+
+
+@pytest.mark.skipif(engine.load() is None, reason="needs the compiled engine")
+def test_an_engine_file_of_another_network_is_refused(tmp_path):
+    folder = shutil.copytree(default_bundle(), tmp_path / "bundle")
+    model = bytearray((folder / "model_int8.tflite").read_bytes())
+    model[-1] ^= 1
+    (folder / "model_int8.tflite").write_bytes(model)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["model_int8.tflite"]["sha256"] = hashlib.sha256(model).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="compiled from another"):
+        GenreClassifier.load(folder)
 
 
 @pytest.mark.parametrize("name", ["engine", "reference", "ai-edge-litert"])
