@@ -17,6 +17,7 @@ from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import QUEUE_S, Source, listen
 from edgegenre_runtime.live.output import Output
+from edgegenre_runtime.live.smoothing import DEFAULT_SMOOTH_S
 from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.system.systemd_notify import Notifier
 
@@ -79,7 +80,7 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
 def analyzer_of(classifier: GenreClassifier, options: argparse.Namespace) -> Analyzer:
     """Return the analyzer with the times asked for; raises :class:`UsageError` where they are not allowed."""
     every_s = 1.0 if options.every is None else options.every
-    smooth_s = 5.0 if options.smooth is None else options.smooth
+    smooth_s = DEFAULT_SMOOTH_S if options.smooth is None else options.smooth
     return Analyzer(classifier, every_s, smooth_s)
 
 

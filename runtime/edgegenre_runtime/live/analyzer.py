@@ -17,7 +17,7 @@ from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.network.window_stream import StreamWindow, WindowStream
 
 from .audio_queue import AudioBlock
-from .smoothing import Smoother
+from .smoothing import DEFAULT_SMOOTH_S, Smoother
 
 __all__ = ["Analyzer", "LiveResult"]
 
@@ -41,19 +41,19 @@ class LiveResult:
     rate_hz
         Rate of the source.
     captured_samples
-        Samples of the source since the start that were worked on.
+        Samples of the source processed since the start.
     dropped_samples
         Samples of the source lost since the answer before.
     skipped_windows
-        Windows left out since the answer before, because the work was behind.
+        Windows left out since the answer before, because the processing was behind.
     level_dbfs
         Loudest level since the answer before (RMS of a block, relative to a full-scale square wave).
     is_repeated
         Whether less than a window was there, and was repeated to fill it.
     capture_ms, mel_ms, network_ms
-        Time from the arrival of the last sample to the start of the work, in the front-end and in the network.
+        Time from the arrival of the last sample to the start of the processing, in the front-end and in the network.
     cells
-        What the network saw, int8 [n_mels, frames_per_window].
+        The network's input, int8 [n_mels, frames_per_window].
     """
 
     label: str
@@ -74,7 +74,7 @@ class LiveResult:
 
 
 class Analyzer:
-    """The work on a live stream; memory is one window of frames, whatever comes.
+    """The processing of a live stream; memory is one window of frames, whatever comes.
 
     After lost samples or at another rate the window starts anew, so that none holds a gap; its first answers are of
     what is there, repeated to fill it.
@@ -94,7 +94,7 @@ class Analyzer:
         If one of these is outside what is allowed.
     """
 
-    def __init__(self, classifier: GenreClassifier, every_s: float = 1.0, smooth_s: float = 5.0) -> None:
+    def __init__(self, classifier: GenreClassifier, every_s: float = 1.0, smooth_s: float = DEFAULT_SMOOTH_S) -> None:
         if not _MIN_EVERY_S <= every_s <= _MAX_EVERY_S:
             raise UsageError(f"--every {every_s:g} s was given; allowed are {_MIN_EVERY_S:g} to {_MAX_EVERY_S:g}")
         if not 0 <= smooth_s <= _MAX_SMOOTH_S:
@@ -105,6 +105,7 @@ class Analyzer:
         self.every_s = hop * self._spec.hop_samples / self._spec.sample_rate_hz
         self._windows = WindowStream(classifier.tables, hop, max(self._spec.frames_per_window // 8, 1))
         self._smoother = Smoother(smooth_s)
+        self._confidence = Smoother(DEFAULT_SMOOTH_S)  # uncertain_below is fitted for it, whatever smooth_s is
         self._resampler: Resampler | None = None
         self._format = (0, 0)  # rate in Hz and channels of the block before
         self._origin_s = 0.0  # source's time at which the present run of unbroken samples began
@@ -115,14 +116,14 @@ class Analyzer:
         self.bad_samples = 0
 
     def process(self, block: AudioBlock, backlog_s: float = 0.0) -> Iterator[LiveResult]:
-        """Work on a block and yield the answers that became due.
+        """Process a block and yield the answers that became due.
 
         Parameters
         ----------
         block
             From the queue.
         backlog_s
-            Audio that waits behind it. Where that is more than the time between answers, the work is too slow for
+            Audio that waits behind it. Where that is more than the time between answers, the processing is too slow for
             the source: the network is not run, and the next answer says so.
         """
         began_s = time.monotonic()
@@ -188,14 +189,19 @@ class Analyzer:
     def _label_of(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
         """Return the label, and the smoothed probabilities where there is music."""
         if window.is_silence or self.gate.is_quiet:
-            self._smoother.reset()
+            self._reset_smoothing()
             return SILENCE, {}
         if is_steady_noise(window, self._spec):
-            self._smoother.reset()
+            self._reset_smoothing()
             return NOISE, {}
         if is_repeated:  # holds all that came before it, more of which is no mean of it
-            self._smoother.reset()
-        mean = self._smoother.push(self._classifier.probabilities(window.cells), end_s)
-        best = int(mean.argmax())
-        label = self._classifier.labels[best] if mean[best] >= self._uncertain_below else UNCERTAIN
+            self._reset_smoothing()
+        probabilities = self._classifier.probabilities(window.cells)
+        mean = self._smoother.push(probabilities, end_s)
+        confidence = self._confidence.push(probabilities, end_s).max()
+        label = self._classifier.labels[int(mean.argmax())] if confidence >= self._uncertain_below else UNCERTAIN
         return label, dict(zip(self._classifier.labels, mean.tolist(), strict=True))
+
+    def _reset_smoothing(self) -> None:
+        self._smoother.reset()
+        self._confidence.reset()

@@ -7,7 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Smoother"]
+__all__ = ["DEFAULT_SMOOTH_S", "Smoother", "smooth_track"]
+
+DEFAULT_SMOOTH_S = 5.0
+"""Time constant of the smoothing while listening, and the one that a bundle's ``uncertain_below`` is fitted for."""
 
 
 class Smoother:
@@ -34,3 +37,26 @@ class Smoother:
         before = self._mean if self._mean is not None else np.zeros(len(probabilities))
         self._mean, self._at_s = keep * before + (1 - keep) * probabilities, at_s
         return self._mean
+
+
+def smooth_track(
+    probabilities: npt.NDArray[np.float32], end_s: npt.NDArray[np.float64], seconds: float = DEFAULT_SMOOTH_S
+) -> npt.NDArray[np.float64]:
+    """Smooth the windows of a whole track as listening does; this is what ``uncertain_below`` is fitted on.
+
+    Parameters
+    ----------
+    probabilities
+        float32 [n_windows, n_classes] in the order of time.
+    end_s
+        float64 [n_windows], end of each window in seconds.
+    seconds
+        The time constant.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_windows, n_classes].
+    """
+    smoother = Smoother(seconds)
+    return np.stack([smoother.push(row, float(at_s)) for row, at_s in zip(probabilities, end_s, strict=True)])

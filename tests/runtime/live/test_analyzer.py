@@ -1,5 +1,6 @@
 """From blocks to answers: the queue's counts, time with gaps, gates, smoothing, skipping."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -17,7 +18,7 @@ from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.microphone import MicrophoneInfo, choose_format, match_name
 from edgegenre_runtime.live.microphone_source import lost_band_message
-from edgegenre_runtime.live.smoothing import Smoother
+from edgegenre_runtime.live.smoothing import Smoother, smooth_track
 
 RATE_HZ = 22050
 
@@ -236,8 +237,6 @@ def test_answers_of_a_part_of_a_window_are_not_smoothed_with_each_other(classifi
 
 
 def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
-    import dataclasses
-
     manifest = {**classifier.bundle.manifest, "uncertain_below": 1.0}
     unsure = GenreClassifier(dataclasses.replace(classifier.bundle, manifest=manifest))
     (answer, *_) = [a for a in answers(Analyzer(unsure), pieces(music)) if not a.is_repeated]
@@ -247,6 +246,28 @@ def test_below_the_bundles_confidence_it_is_uncertain(classifier, music):
     for wrong in ("0.5", 1.5, True, float("nan")):
         with pytest.raises(BundleError, match="uncertain_below"):
             uncertain_below({"uncertain_below": wrong})
+
+
+@pytest.mark.parametrize("smooth_s", [0.0, 5.0, 60.0])
+def test_uncertainty_is_of_the_smoothing_that_its_threshold_was_fitted_for(classifier, music, smooth_s):
+    """The threshold of a bundle is fitted on probabilities smoothed over 5 s; --smooth is of what is shown."""
+    manifest = {**classifier.bundle.manifest, "uncertain_below": 0.5}
+    unsure = GenreClassifier(dataclasses.replace(classifier.bundle, manifest=manifest))
+    mixed = np.concatenate([music, (render("jazz", 3, 30.0).astype(np.float32) / 32768)[:, None]])
+    found = [a for a in answers(Analyzer(unsure, 1.0, smooth_s), pieces(mixed)) if not a.is_repeated]
+    raw = np.stack([classifier.probabilities(answer.cells) for answer in found])
+    fitted_on = smooth_track(raw, np.array([answer.end_s for answer in found]))
+    expected = fitted_on.max(axis=1) < 0.5
+    assert 0 < expected.sum() < len(expected)
+    near = np.abs(fitted_on.max(axis=1) - 0.5) < 0.02  # the partial windows before the first whole one still weigh in
+    assert np.array_equal(np.array([a.label == UNCERTAIN for a in found])[~near][8:], expected[~near][8:])
+
+
+def test_a_track_is_smoothed_as_listening_does():
+    rows = np.random.default_rng(0).dirichlet(np.ones(4), 9).astype(np.float32)
+    at_s = np.cumsum(np.linspace(0.5, 3, 9))
+    smoother = Smoother(5.0)
+    assert np.array_equal(smooth_track(rows, at_s), [smoother.push(row, t) for row, t in zip(rows, at_s, strict=True)])
 
 
 def test_a_backlog_skips_windows_and_says_so(classifier, music):
