@@ -15,17 +15,17 @@ __all__ = ["emulate"]
 
 
 def emulate(
-    clips: Annotated[list[Path] | None, typer.Argument(help="Audio for parity; toy music if not given.")] = None,
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio for parity; toy music by default.")] = None,
     device: Annotated[str, typer.Option(help="Profile in devices/.")] = "rpi4",
     bundle: BundleOption = None,
     windows: Annotated[int, typer.Option(help="Fewest windows for parity.", min=1)] = 200,
-    repeats: Annotated[int, typer.Option(help="Counting runs, every one a process of its own.", min=1)] = 2,
+    repeats: Annotated[int, typer.Option(help="Counting runs, every one a separate process.", min=1)] = 2,
     peers: Annotated[
         bool, typer.Option("--peers", help="Count librosa, onnxruntime, scipy too (600 MB more).")
     ] = False,
     yamnet: Annotated[Path | None, typer.Option(help="With --peers: yamnet.tflite, or another waveform model.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="With --peers: the bundle's checkpoint; the shipped one if not given.")
+        Path | None, typer.Option(help="With --peers: the bundle's checkpoint; the shipped one by default.")
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the emulated arm64 userland.", envvar="EDGEGENRE_EMULATE_CACHE")

@@ -39,10 +39,10 @@ def frontend(
 
 
 def matrix(
-    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders; toy music if not given.")] = None,
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files or folders; toy music by default.")] = None,
     seconds: Annotated[float, typer.Option(help="Seconds of it that are used.", min=0.1)] = 3.0,
 ) -> None:
-    """Build the C front-end for every processor at hand, run it (emulated where need be) and compare the bits.
+    """Build the C front-end for every available processor, run it (emulated where needed) and compare the bits.
 
     Example: `edgegenre bench matrix`
     """
@@ -64,7 +64,7 @@ def instructions(
         Path | None,
         typer.Option(help="Folder of the emulated arm64 userland.", envvar="EDGEGENRE_EMULATE_CACHE"),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Runs of each, every one a process of its own.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Runs of each, every one a separate process.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
 ) -> None:
     """Count the instructions of the front-end on emulated 64-bit Raspberry Pis: C, NumPy and scipy float32.

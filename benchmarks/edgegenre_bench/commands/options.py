@@ -9,7 +9,7 @@ import typer
 
 __all__ = ["BundleOption", "show_progress"]
 
-BundleOption = Annotated[Path | None, typer.Option(help="Bundle folder or .zip; the shipped one if not given.")]
+BundleOption = Annotated[Path | None, typer.Option(help="Bundle folder or .zip; the shipped one by default.")]
 
 
 def show_progress(line: str) -> None:

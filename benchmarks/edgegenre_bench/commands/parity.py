@@ -21,8 +21,8 @@ def parity(
     part: Annotated[str, typer.Option(help="Part of the cache.")] = "test",
     suite: Annotated[bool, typer.Option("--suite", help="Every implementation over the clips' windows.")] = False,
     emulate: Annotated[list[str] | None, typer.Option(help="Device to emulate too; may be repeated.")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one if not given.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one if not given.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one by default.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one by default.")] = None,
     min_agreement: Annotated[
         float, typer.Option("--least", help="Exit with 1 below this share of equal answers.")
     ] = 0.9,

@@ -21,7 +21,7 @@ def compare(
     larger: Annotated[float, typer.Option(help="Share by which memory and model may grow.", min=0)] = 0.1,
     accuracy_drop: Annotated[float, typer.Option(help="Accuracy, 0 to 1, that may be lost.", min=0)] = 0.01,
 ) -> None:
-    """Compare results of one board; exits with 1 if a later one is worse than the first beyond what is allowed.
+    """Compare results of one board; exits with 1 if a later one is worse than the first by more than is allowed.
 
     Example: `edgegenre bench compare before.json after.json`
     """
@@ -30,7 +30,7 @@ def compare(
     from edgegenre_runtime.errors import UsageError
 
     if len(results) < 2:
-        raise UsageError("one result was given; two or more are compared, the first being the base")
+        raise UsageError("give two results or more; the others are compared with the first")
     allowed = Allowed(slower, more_instructions, larger, accuracy_drop)
     base, has_failed = read_result(results[0]), False
     for path in results[1:]:
@@ -42,11 +42,11 @@ def compare(
 
 
 def report(
-    results: Annotated[Path | None, typer.Option(help="Folder of results; devices/results if not given.")] = None,
-    write: Annotated[Path | None, typer.Option(help="Markdown page to write it into, between its marks.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of results; devices/results by default.")] = None,
+    write: Annotated[Path | None, typer.Option(help="Markdown page to update between its marks.")] = None,
     check_page: Annotated[Path | None, typer.Option("--check", help="Exit with 1 if this page is stale.")] = None,
 ) -> None:
-    """Print the boards × models matrix: what each board does, and whether its budget is met.
+    """Print the boards × models matrix: what each board needs, and whether its budget is met.
 
     Example: `edgegenre bench report --write README.md`
     """
@@ -76,7 +76,7 @@ def check(
     results: _Results,
     bundle: BundleOption = None,
 ) -> None:
-    """Validate results that others sent: their shape, the bundle's hash, and that their board gave the golden answers.
+    """Validate results from others: their schema, the bundle's hash, and the golden answers of their board.
 
     Example: `edgegenre bench check rpi4.json`
     """

@@ -15,7 +15,7 @@ __all__ = ["run"]
 
 
 def run(
-    device: Annotated[str, typer.Option(help="Profile in devices/; found by itself if not given.")] = "",
+    device: Annotated[str, typer.Option(help="Profile in devices/; detected by default.")] = "",
     plan: Annotated[str, typer.Option(help="How much is measured: quick or full.")] = "quick",
     bundle: BundleOption = None,
     data: Annotated[
@@ -25,7 +25,7 @@ def run(
     peers: Annotated[bool, typer.Option("--peers", help="Also librosa, torch, onnxruntime, scipy (extra).")] = False,
     yamnet: Annotated[Path | None, typer.Option(help="With --peers: yamnet.tflite, or another waveform model.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="With --peers: the bundle's checkpoint; the shipped one if not given.")
+        Path | None, typer.Option(help="With --peers: the bundle's checkpoint; the shipped one by default.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Result to write, JSON.")] = None,
     page: Annotated[Path | None, typer.Option(help="HTML page with plots to write.")] = None,

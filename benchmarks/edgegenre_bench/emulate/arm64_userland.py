@@ -1,4 +1,4 @@
-"""The steps that make an arm64 userland: Debian packages with a private apt state, and aarch64 wheels.
+"""The steps that set up an arm64 userland: Debian packages with a private apt state, and aarch64 wheels.
 
 :mod:`.qemu` does them in order, each once.
 """
@@ -55,7 +55,7 @@ def pinned(distribution: str) -> str:
 
 
 def fetch_packages(state: Path) -> None:
-    """Download the arm64 packages and all they depend on, with apt's sources but a state of its own."""
+    """Download the arm64 packages and all they depend on, with apt's sources and a private state."""
     for name in ("lists/partial", "archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()  # of dpkg: nothing is installed

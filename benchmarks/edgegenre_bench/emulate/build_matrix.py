@@ -1,4 +1,4 @@
-"""The parity matrix: the C front-end by every compiler and on every processor at hand, against the NumPy reference.
+"""The parity matrix: the C front-end with every compiler and processor available, against the NumPy reference.
 
 Real processors here, emulated ones with QEMU: aarch64 and armv7 as Linux programs, Cortex-M4 and M55 as firmware.
 ``edgegenre bench matrix`` prints the table.

@@ -56,7 +56,7 @@ class EmulationJob:
     windows
         Fewest windows for parity; they overlap as much as it takes.
     repeats
-        Counting runs, each a process of its own.
+        Counting runs, each a separate process.
     peer_files
         Folder that :func:`edgegenre_bench.measure.peer_timings.write_peer_files` filled; no peers if None.
     yamnet
@@ -209,7 +209,7 @@ def _parity(
         there = [answers[f"{name}/{part}"] for part in ("frames", "cells", "logits")]
         frames, cells, logits = guest_board.clip_answers(classifier, pcm, hop_frames)
         if [part.shape for part in there] != [frames.shape, cells.shape, logits.shape]:
-            raise DataError(f"{name}: the emulated board made another number of frames or windows")
+            raise DataError(f"{name}: the emulated board computed another number of frames or windows")
         differs += int((there[0] != frames).sum()) + int((there[1] != cells).sum())
         largest = max(largest, int(np.abs(there[2].astype(int) - logits).max()))
         other_top += int((there[2].argmax(axis=1) != logits.argmax(axis=1)).sum())
@@ -226,17 +226,17 @@ def _parity(
 
 def _golden(answers: Mapping[str, npt.NDArray[Any]], classifier: GenreClassifier) -> dict[str, Any]:
     golden = read_golden(classifier.bundle)
-    made = []
+    pieces = []
     for index in range(len(golden["pcm"])):
         frames, cells, logits = (answers[f"{_GOLDEN}{index}/{part}"] for part in ("frames", "cells", "logits"))
-        made.append((frames, cells[0], logits[0]))
-    return golden_report(golden, made)
+        pieces.append((frames, cells[0], logits[0]))
+    return golden_report(golden, pieces)
 
 
 def _count(
     userland: Userland, device: Device, folder: Path, guest_job: dict[str, Any], job: EmulationJob, progress: Progress
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """Count every region once, in a process of its own; returns the counts, and name and audio of each peer."""
+    """Count every region once, in a separate process; returns the counts, and name and audio of each peer."""
     more, guest_job = "", guest_job | {"is_counted": True}
     if job.peer_files is not None:
         more = str(prepare_peers(userland, progress))

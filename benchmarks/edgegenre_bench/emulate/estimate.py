@@ -1,4 +1,4 @@
-"""From counted instructions to what they are worth: the least that a processor could need, and an estimate of time."""
+"""From counted instructions to a lower bound for the processor, and to an estimate of time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def estimate(device: Device, window: float, stream_second: float, note: str) -> 
     window, stream_second
         Instructions for a whole window, and for a second of audio listened to.
     note
-        What else must be said of it.
+        A remark on the estimate.
     """
     return {
         "instructions_per_cycle": device.instructions_per_cycle,

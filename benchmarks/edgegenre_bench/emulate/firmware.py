@@ -23,7 +23,7 @@ __all__ = ["count_firmware"]
 
 _HERE = Path(__file__).parents[1] / "c"
 _MUSIC_S = 3.0
-_NETWORK = "the network is not run here; its least instructions are taken, which no kernel reaches"
+_NETWORK = "the network is not run here; its lower bound is taken, which no kernel reaches"
 
 
 def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progress: Progress) -> dict[str, Any]:
@@ -96,5 +96,5 @@ def _instructions(target: Target, classifier: GenreClassifier, n_windows: int) -
         run_tool([target.run[0], *plugin, *target.run[1:], str(program)], "the firmware that is counted failed")
         totals = [line.split()[1] for line in counts.read_text("utf-8").splitlines() if line.startswith("total")]
     if not totals:
-        raise DataError(f"{target.run[0]} did not say how many instructions it ran")
+        raise DataError(f"{target.run[0]} reported no instruction count")
     return int(totals[-1])

@@ -1,7 +1,7 @@
 """Guest instructions of the front-end on emulated 64-bit Raspberry Pis: C implementation, NumPy reference and scipy.
 
-Instructions on an emulated CPU are not milliseconds: they know nothing of caches, of memory or of how many
-instructions a core starts per cycle. They do repeat, and they compare code on a processor that is not at hand.
+Instructions on an emulated CPU are not milliseconds: they do not model caches, memory or how many instructions a core
+issues per cycle. They repeat from run to run, and they compare code on a processor that is not available.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class InstructionCount:
     pipeline
         What was counted; the C implementation with the code it chose.
     counts
-        Instructions for the audio, one number a run; each run is a process of its own.
+        Instructions for the audio, one number per run; each run is a separate process.
     audio_s
         Length of the audio in seconds.
     """
@@ -107,7 +107,7 @@ def count_all(
     cache
         Folder of the userland, see :func:`.qemu.cache_folder`; set up if it is not there.
     repeats
-        Runs of each, 1 or more; each is a process of its own.
+        Runs of each, 1 or more; each is a separate process.
     progress
         Called with a line before each step.
 

@@ -10,7 +10,7 @@ instructions of the named processor, not its speed.
     CACHE/root/           the unpacked arm64 Debian
     CACHE/site/           aarch64 wheels
     CACHE/cpu/NAME/       what -L points at: links into root/, and /proc/cpuinfo and /sys of that processor
-    CACHE/*.stamp         what a finished step was made of; a step whose stamp is as expected is not done again
+    CACHE/*.stamp         the inputs of a finished step; a step is skipped while its stamp matches
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def prepare_peers(userland: Userland, progress: Progress = no_progress) -> Path:
     Returns
     -------
     Path
-        Their folder; it belongs behind the userland's own wheels, for it brings other copies of some.
+        Their folder; it goes after the userland's wheels on the path, since it has other copies of some.
     """
     folder = userland.cache / "peers"
     with _locked(userland.cache / "lock"):

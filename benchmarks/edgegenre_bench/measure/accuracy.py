@@ -1,4 +1,4 @@
-"""Accuracy on an evaluation set by the device's own code, with the base install: a cache, or audio with labels."""
+"""Accuracy on an evaluation set (a cache, or audio with labels) by the device's code, with the base install."""
 
 from __future__ import annotations
 

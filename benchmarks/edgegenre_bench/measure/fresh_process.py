@@ -92,7 +92,7 @@ def _by_files(classifier: Any, files: list[str]) -> Iterator[int]:
 
 
 def _by_stream(classifier: Any, music: Any, job: dict[str, Any]) -> Iterator[int]:
-    """Listen to ``music`` over and over, a second at a time, and yield 1 an answer."""
+    """Listen to ``music`` over and over, a second at a time, and yield 1 per answer."""
     from edgegenre_runtime.network.window_stream import WindowStream
 
     stream, block = WindowStream(classifier.tables, job["hop_frames"]), round(_BLOCK_S * classifier.rate_hz)

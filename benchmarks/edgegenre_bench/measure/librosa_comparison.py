@@ -90,7 +90,7 @@ def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:
 
 
 def time_all(tables: Tables, repeats: int = 41) -> FrontendCost:
-    """Time one window through every pipeline, turn by turn in this process (OMP_NUM_THREADS=1 for one thread)."""
+    """Time one window through every pipeline, in turn in this process (OMP_NUM_THREADS=1 for one thread)."""
     pipelines = _pipelines(tables)
     timings = time_in_turn({(name, 1): run for name, run in pipelines.items()}, warm_up=2, repeats=repeats)
     return FrontendCost({timing.stage: timing.p50_ms for timing in timings}, tables.spec.window_s, repeats)

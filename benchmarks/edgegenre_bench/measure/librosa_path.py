@@ -90,7 +90,7 @@ def clip_parities(
 ) -> list[ClipParity]:
     """Run every clip through both paths; raises :class:`SpecError` if checkpoint and bundle differ in front-end."""
     if checkpoint.spec_hash != classifier.tables.spec_hash:
-        raise SpecError("the checkpoint and the bundle were made with different front-ends: give a matching pair")
+        raise SpecError("the checkpoint and the bundle have different front-ends: give a matching pair")
     network = to_module(checkpoint)
     rows = []
     for clip in clips:

@@ -1,4 +1,4 @@
-"""What the machine is, and how it is: governor, clock, heat, throttling; what cannot be read is not guessed."""
+"""The machine's hardware and state: governor, clock, temperature, throttling; what cannot be read is None."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def matching_checkpoint(path: Path | None, classifier: GenreClassifier) -> Check
     """Load a bundle's checkpoint, the shipped one if ``path`` is None; raises :class:`SpecError` on a mismatch."""
     checkpoint = load_checkpoint(default_checkpoint() if path is None else path)
     if checkpoint.spec_hash != classifier.tables.spec_hash or checkpoint.labels != classifier.labels:
-        raise SpecError("the checkpoint and the bundle were made with different front-ends or classes: give a pair")
+        raise SpecError("the checkpoint and the bundle have different front-ends or classes: give a matching pair")
     return checkpoint
 
 

@@ -1,4 +1,4 @@
-"""What people would use in place of this project, as callables, here and inside an emulated board.
+"""Alternatives to this project as callables, here and inside an emulated board.
 
 Every pipeline starts from the int16 PCM of one window and ends with class scores of the same network. It imports a
 library only where it is asked for; scipy, librosa, torch and onnxruntime are none of a device's.

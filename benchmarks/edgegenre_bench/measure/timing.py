@@ -47,7 +47,7 @@ def time_in_turn(
     repeats: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Timing]:
-    """Run every pipeline once a round, ``warm_up`` rounds unmeasured and ``repeats`` measured.
+    """Run every pipeline once per round, ``warm_up`` rounds unmeasured and ``repeats`` measured.
 
     Parameters
     ----------

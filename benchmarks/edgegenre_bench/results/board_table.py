@@ -22,7 +22,7 @@ _BEGIN, _END = "<!-- edgegenre bench report: begin -->", "<!-- edgegenre bench r
 
 
 def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
-    """Read every result of a folder, ``devices/results`` if none is given, in the order of the file names."""
+    """Read every result of a folder, ``devices/results`` by default, sorted by file name."""
     folder = devices_folder() / "results" if folder is None else folder
     if not folder.is_dir():
         raise DataError(f"{folder}: is not a folder of results")
@@ -69,7 +69,7 @@ def _matrix(results: Sequence[dict[str, Any]], bundle: Bundle) -> str:
 
 
 def _absent(results: Sequence[dict[str, Any]]) -> str:
-    """Return a sentence on the devices that were never measured, which is not the same as emulated."""
+    """Return a sentence on the devices that were never measured; an emulated one was not."""
     measured = {result["device"] for result in results if result["kind"] == "measured"}
     absent = [load_device(name).title for name in sorted(set(device_names()) - measured)]
     return f"Never run on the real thing: {', '.join(absent)}." if absent else ""
@@ -96,7 +96,7 @@ def _emulated(result: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def _peers(results: Sequence[dict[str, Any]]) -> str:
-    """Return how many times this project's cost the peers need, a row a peer, a column a result."""
+    """Return the peers' cost as a multiple of this project's: one row per peer, one column per result."""
     columns: list[tuple[str, list[dict[str, Any]]]] = []
     for result in results:
         rows = result["peers_ms" if result["kind"] == "measured" else "peers_instructions"]
@@ -106,11 +106,9 @@ def _peers(results: Sequence[dict[str, Any]]) -> str:
     if not columns:
         return ""
     names = list(dict.fromkeys(row["name"] for _, rows in columns for row in rows))
-    heads = ["a second of audio through", *(head for head, _ in columns)]
+    heads = ["per second of audio", *(head for head, _ in columns)]
     table = markdown_table(heads, ([name, *(_times(rows, name) for _, rows in columns)] for name in names))
-    return (
-        f"What people would use instead, as a multiple of this project's cost in the same run, one thread:\n\n{table}"
-    )
+    return f"Alternatives, as a multiple of this project's cost in the same run, one thread:\n\n{table}"
 
 
 def _times(rows: Sequence[dict[str, Any]], name: str) -> str:
@@ -134,7 +132,13 @@ def _limits(results: Sequence[dict[str, Any]]) -> str:
                 f"{limit['counted_over_limit']:.2f}",
             )
         )
-    heads = ("network on", "multiply-adds", "a best instruction does", "least instructions", "counted over least")
+    heads = (
+        "network on",
+        "multiply-adds",
+        "per best instruction",
+        "fewest instructions",
+        "counted over fewest",
+    )
     return markdown_table(heads, rows) if rows else ""
 
 
@@ -187,6 +191,6 @@ def is_stale(page: Path, report: str) -> bool:
 
 
 def stale_results(results: Sequence[dict[str, Any]], bundle: Bundle) -> list[str]:
-    """Return the names of emulated and parity results of another bundle: they can be made anew anywhere."""
+    """Return the names of emulated and parity results of another bundle: they can be measured again on any machine."""
     current = bundle_id(bundle)
     return [r["device"] or r["kind"] for r in results if r["kind"] != "measured" and r["bundle"]["id"] != current]

@@ -1,4 +1,4 @@
-"""What a result spent, against what its device's budget allows."""
+"""The figures of a result against its device's budget."""
 
 from __future__ import annotations
 

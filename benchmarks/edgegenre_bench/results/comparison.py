@@ -1,4 +1,4 @@
-"""Two results of a board: what became worse beyond what is allowed."""
+"""Two results of one board: which figures became worse by more than is allowed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Allowed:
     Attributes
     ----------
     slower
-        Share by which the time of a stage's fastest run may grow. Times are told in yardsticks, fixed work timed in
-        the same run.
+        Share by which the time of a stage's fastest run may grow. Times are divided by the yardstick's, fixed work
+        timed in the same run.
     more_instructions
         Share by which counted instructions may grow.
     larger

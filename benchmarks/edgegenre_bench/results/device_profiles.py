@@ -1,4 +1,4 @@
-"""Device profiles, ``devices/*.toml``: what a board is, what may be spent on it, and where each fact is from."""
+"""Device profiles, ``devices/*.toml``: a board's hardware, its budget, and the source of each fact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODEL_FILE = Path("/proc/device-tree/model")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be spent on a device.
+    """A device's budget.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Budget:
     model_kb
         Size of ``model_int8.tflite`` in kB (1000 bytes).
     real_time_factor
-        Time spent over the audio's own time, listening with half-overlapping windows.
+        Processing time over the audio's duration, listening with half-overlapping windows.
     """
 
     window_p99_ms: float
@@ -57,11 +57,11 @@ class Device:
     cores
         Processor cores.
     clock_mhz
-        Clock of the core that is meant, in MHz.
+        Clock of the core that runs the network, in MHz.
     ram_mb
         Memory in MB.
     emulator_cpu, emulator_note
-        QEMU's name of the processor, empty where it is not emulated, and what is to be said about it.
+        QEMU's name of the processor, empty where it is not emulated, and a remark on it.
     int8_instruction
         The instruction with the most int8 multiply-adds.
     macs_per_instruction
@@ -69,7 +69,7 @@ class Device:
     instructions_per_cycle
         Assumed for estimates; an assumption, not a measurement.
     budget
-        What may be spent.
+        Its budget.
     """
 
     name: str

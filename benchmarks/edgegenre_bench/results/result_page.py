@@ -92,7 +92,7 @@ def _peer_tables(result: dict[str, Any]) -> list[_Table]:
         )
         for row in result["peers_ms"]
     ]
-    title = "What people would use instead, turn by turn in the same process, fastest of all rounds in ms, one thread"
+    title = "Alternatives, in turn in the same process, fastest of all rounds in ms, one thread"
     return [(title, ("pipeline", "mel", "network", "window", "per second of audio", "times edgegenre's"), rows)]
 
 

@@ -1,4 +1,4 @@
-"""Reading TOML: Python's own reader from 3.11 on, tomli before."""
+"""Reading TOML: the standard library from Python 3.11 on, tomli before."""
 
 from __future__ import annotations
 

@@ -85,9 +85,9 @@ def test_emulated_results_are_written_and_compared(document, tmp_path):
     write_result(document, tmp_path / "r.json")
     assert not any(change.is_regression for change in compare_results(document, document))
 
-    def regressions(spoil):
+    def regressions(change):
         after = copy.deepcopy(document)
-        spoil(after)
+        change(after)
         return [change.what for change in compare_results(document, after) if change.is_regression]
 
     assert regressions(lambda r: r["counts"][1].update(instructions=10**7 + 3 * 10**5)) == ["network"]

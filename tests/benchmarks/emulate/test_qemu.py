@@ -43,11 +43,11 @@ window = normalize(frames[:, :128], tables)
 classifier = GenreClassifier.load()
 answer = classifier.predict_file(wav)
 mine = classifier.tables
-heard = log_mel(np.concatenate(list(file_blocks(wav, classifier.rate_hz))), mine).frames_q9
-cells = [normalize(heard[:, at : at + 128], mine).cells for at in range(0, heard.shape[1] - 127, 32)]
+frames_q9 = log_mel(np.concatenate(list(file_blocks(wav, classifier.rate_hz))), mine).frames_q9
+cells = [normalize(frames_q9[:, at : at + 128], mine).cells for at in range(0, frames_q9.shape[1] - 127, 32)]
 np.savez(out, frames=frames, cells=window.cells, windows=cells, logits=[classifier.outputs(c) for c in cells])
-told = {"implementation": active_implementation(), "path": native.NativeMelStream(tables).path, "label": answer.label}
-print(json.dumps({**told, "interpreter": classifier.backend.name}))
+facts = {"implementation": active_implementation(), "path": native.NativeMelStream(tables).path, "label": answer.label}
+print(json.dumps({**facts, "interpreter": classifier.backend.name}))
 """
 
 
@@ -203,9 +203,9 @@ def test_the_aarch64_wheel_gives_the_bits_of_here(userland, device_site, tmp_pat
     cells = normalize(frames[:, :128], tables).cells
     for cpu in emulate.CPUS:
         argv = ["-c", IN_GUEST, wav, pcm_file, out]
-        told = json.loads(emulate.run_python(userland, cpu, argv, path=[device_site]))
-        assert (told["implementation"], told["path"], told["label"]) == ("c", "neon", label)
-        assert told["interpreter"] == "ai-edge-litert, XNNPACK"
+        facts = json.loads(emulate.run_python(userland, cpu, argv, path=[device_site]))
+        assert (facts["implementation"], facts["path"], facts["label"]) == ("c", "neon", label)
+        assert facts["interpreter"] == "ai-edge-litert, XNNPACK"
         with np.load(out) as there:
             assert np.array_equal(there["frames"], frames)
             assert np.array_equal(there["cells"], cells)
@@ -219,12 +219,12 @@ LISTENING = """
 import os, sys, threading, time
 from edgegenre_runtime.run import main
 
-def end_when_told():
+def end_on_request():
     while not os.path.exists(sys.argv[1] + ".stop"):
         time.sleep(0.1)
     os.kill(os.getpid(), 15)
 
-threading.Thread(target=end_when_told, daemon=True).start()
+threading.Thread(target=end_on_request, daemon=True).start()
 sys.exit(main(["--mic", "vmic", "--every", "1", "--log", sys.argv[1]]))
 """
 
@@ -266,8 +266,8 @@ def test_an_emulated_pi_hears_the_genre_of_the_file_and_survives_three_disconnec
         guest.start()
         wait_for(lambda records: any(record["kind"] == "result" for record in records))
         server.play(clip).wait()
-        heard = [record for record in log_records(log) if record.get("level_dbfs", -99) > -60]
-        assert heard[-1]["label"] == GenreClassifier.load().predict_file(source).label
+        audible = [record for record in log_records(log) if record.get("level_dbfs", -99) > -60]
+        assert audible[-1]["label"] == GenreClassifier.load().predict_file(source).label
         assert sum(record.get("dropped_samples", 0) for record in log_records(log)) == 0
         for cycle in range(1, 4):
             n_before = len(log_records(log))

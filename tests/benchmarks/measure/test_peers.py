@@ -84,5 +84,5 @@ def test_figures_are_the_fastest_rounds(peers, monkeypatch):
 
 
 def test_a_checkpoint_of_another_network_is_refused(classifier, small_checkpoints):
-    with pytest.raises(SpecError, match="give a pair"):
+    with pytest.raises(SpecError, match="give a matching pair"):
         matching_checkpoint(small_checkpoints[0], classifier)

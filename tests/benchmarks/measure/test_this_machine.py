@@ -77,13 +77,13 @@ def test_the_page_stands_alone_and_escapes(result, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("change", "says"),
     [
         (lambda r: r.pop("rss_mb"), "'rss_mb' is a required property"),
         (lambda r: r.update(surprise=1), "'surprise' was unexpected"),
         (lambda r: r.update(format="other"), "not a result"),
         (lambda r: r.update(format_version=9), "of format 9"),
-        (lambda r: r.update(kind="dreamt"), "emulated, measured"),
+        (lambda r: r.update(kind="imagined"), "emulated, measured"),
         (lambda r: r.update(device="rpi9"), "'rpi9' is unknown"),
         (lambda r: r["stages"][0].update(p50_ms=1e9), "not in order"),
         (lambda r: r.update(rss_mb=float("inf")), "rss_mb: inf is greater"),
@@ -95,9 +95,9 @@ def test_the_page_stands_alone_and_escapes(result, tmp_path):
         (lambda r: r["stages"][0].update(p50_ms="fast"), r"stages\[0\].p50_ms: 'fast' is not of type 'number'"),
     ],
 )
-def test_a_result_out_of_shape_is_refused(result, tmp_path, spoil, says):
+def test_a_result_out_of_shape_is_refused(result, tmp_path, change, says):
     document = json.loads(json.dumps(result))
-    spoil(document)
+    change(document)
     (tmp_path / "r.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match=says):
         read_result(tmp_path / "r.json")

@@ -75,8 +75,8 @@ def test_a_front_end_with_other_bits_fails(capsys, base, measure, monkeypatch):
     assert any("front-end bits" in line for line in regressions)
 
 
-def with_spoilt_weights(out):
-    """Write the shipped bundle with the bytes of its largest weights turned about."""
+def with_reversed_weights(out):
+    """Write the shipped bundle with the bytes of its largest weights reversed."""
     bundle = read_bundle(default_bundle())
     model = bundle.read(MODEL)
     interpreter = Interpreter(model_content=model)
@@ -94,7 +94,7 @@ def with_spoilt_weights(out):
 
 
 def test_a_model_that_became_worse_fails(capsys, base, measure, tmp_path):
-    code, regressions = compare(capsys, base, measure("model", bundle=with_spoilt_weights(tmp_path / "b")), *LOOSE)
+    code, regressions = compare(capsys, base, measure("model", bundle=with_reversed_weights(tmp_path / "b")), *LOOSE)
     assert code == 1
     assert any("golden logits" in line for line in regressions)
 
@@ -105,21 +105,21 @@ def test_each_figure_has_its_limit(base):
     before["accuracy"]["track_accuracy"] = 0.6
     assert not any(change.is_regression for change in compare_results(before, before))
 
-    def spoilt(spoil):
+    def corrupted(change):
         after = copy.deepcopy(before)
-        spoil(after)
+        change(after)
         return [c.what for c in compare_results(before, after, Allowed()) if c.is_regression]
 
-    (worse,) = spoilt(lambda r: r["accuracy"].update(track_accuracy=0.58))
+    (worse,) = corrupted(lambda r: r["accuracy"].update(track_accuracy=0.58))
     assert worse.startswith("accuracy on ")
-    assert spoilt(lambda r: r["bundle"]["files"].update({MODEL: 10**6})) == [MODEL]
-    assert spoilt(lambda r: r.update(rss_mb=before["rss_mb"] * 1.2)) == ["largest resident memory"]
-    assert spoilt(lambda r: r.update(rss_mb=900.0)) == ["largest resident memory", "budget: memory, MB"]
+    assert corrupted(lambda r: r["bundle"]["files"].update({MODEL: 10**6})) == [MODEL]
+    assert corrupted(lambda r: r.update(rss_mb=before["rss_mb"] * 1.2)) == ["largest resident memory"]
+    assert corrupted(lambda r: r.update(rss_mb=900.0)) == ["largest resident memory", "budget: memory, MB"]
     network = next(i for i, row in enumerate(before["stages"]) if row["stage"] == "network")
-    assert spoilt(lambda r: r["stages"][network].update(min_ms=before["stages"][network]["min_ms"] * 1.3)) == [
+    assert corrupted(lambda r: r["stages"][network].update(min_ms=before["stages"][network]["min_ms"] * 1.3)) == [
         "network, 1 threads"
     ]
-    assert spoilt(lambda r: [row.update(min_ms=row["min_ms"] * 3) for row in r["stages"]]) == []  # a slower machine
+    assert corrupted(lambda r: [row.update(min_ms=row["min_ms"] * 3) for row in r["stages"]]) == []  # a slower machine
 
 
 def test_what_cannot_be_compared_is_refused(base, tmp_path, capsys):
@@ -129,4 +129,4 @@ def test_what_cannot_be_compared_is_refused(base, tmp_path, capsys):
         compare_results(result, result | {"device": ""})
     shutil.copy(base, tmp_path / "a.json")
     assert main(["bench", "compare", str(tmp_path / "a.json")]) == 2
-    assert "two or more" in capsys.readouterr().err
+    assert "two results or more" in capsys.readouterr().err
