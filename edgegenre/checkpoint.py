@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,16 +93,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         If a file is missing, damaged, of another version, or the two do not belong together.
     """
-    weights_path = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
+    weights_path = (path / "best.safetensors" if os.path.isdir(path) else path).with_suffix(".safetensors")
     about_path = weights_path.with_suffix(".json")
     try:
-        about = parse_json(about_path.read_bytes())
-        weights = weights_path.read_bytes()
+        content, weights = about_path.read_bytes(), weights_path.read_bytes()
     except OSError as error:
         raise CheckpointError(
             f"checkpoint {path}: cannot read {error.filename} ({error.strerror}); a checkpoint is a .safetensors "
             "file with its .json beside it, or the folder of a training run"
         ) from error
+    try:
+        about = parse_json(content)
     except ValueError as error:
         raise CheckpointError(f"checkpoint {about_path} is not JSON: the file is damaged") from error
     version = about.get("format_version") if isinstance(about, dict) else None
@@ -112,7 +114,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"checkpoint {weights_path} does not match the hash in {about_path.name}: copy both again"
         )
     try:
-        return Checkpoint(
+        checkpoint = Checkpoint(
             config=ModelConfig.from_dict(about["config"]),
             labels=_labels(about["labels"]),
             spec=FrontendSpec.from_dict(about["spec"]),
@@ -120,8 +122,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
             state=load_tensors(weights),
             meta=about["meta"],
         )
-    except (KeyError, TypeError, ValueError, SafetensorError, EdgeGenreError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, SafetensorError, EdgeGenreError) as error:
         raise CheckpointError(f"checkpoint {about_path} is damaged: {error}") from error
+    _check(checkpoint, about_path)
+    return checkpoint
+
+
+def _check(checkpoint: Checkpoint, path: Path) -> None:
+    """Refuse a checkpoint whose values are of other types than its attributes; raises :class:`CheckpointError`."""
+    if len(set(checkpoint.labels)) != len(checkpoint.labels):
+        raise CheckpointError(f"checkpoint {path} is damaged: labels are there twice: {list(checkpoint.labels)}")
+    meta = checkpoint.meta
+    if not isinstance(checkpoint.spec_hash, str) or not isinstance(meta, dict):
+        raise CheckpointError(f"checkpoint {path} is damaged: spec_hash must be text and meta an object")
+    metrics, options = meta.get("metrics", {}), meta.get("options", {})
+    parts = [metrics, *(metrics.values() if isinstance(metrics, dict) else ()), options]
+    if isinstance(options, dict):
+        parts.append(options.get("augment", {}))
+    if not all(isinstance(part, dict) for part in parts):
+        raise CheckpointError(f"checkpoint {path} is damaged: metrics and options in its meta must be objects")
 
 
 def _labels(values: Any) -> tuple[str, ...]:
@@ -144,6 +163,6 @@ def to_module(checkpoint: Checkpoint) -> nn.Module:
     try:
         module = build(checkpoint.config)
         module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()})
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint weights do not fit model {checkpoint.config.name!r}") from error
     return module.eval()

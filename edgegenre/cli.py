@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import traceback
 from importlib.metadata import entry_points, version
@@ -10,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from edgegenre_runtime.errors import EdgeGenreError
+from edgegenre_runtime.printable import printable
 
 __all__ = ["app", "main"]
 
@@ -46,19 +49,45 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns its exit code: 0 done, 2 wrong use or input, 3 rejected, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not UTF-8
     try:
         code = int(app(arguments, standalone_mode=False) or 0)
         if code == _INTERRUPTED:  # typer's answer to Ctrl-C
             typer.echo("edgegenre: interrupted", err=True)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except EdgeGenreError as error:
-        if "--debug" in (arguments or sys.argv):
-            traceback.print_exc()
-        typer.echo(f"edgegenre: {error}", err=True)
-        return error.exit_code
+        return _failed(error, arguments, error.exit_code)
+    except OSError as error:  # a full disk, a closed pipe: what no command has a better sentence for
+        _abandon_stdout()
+        return _failed(error, arguments, EdgeGenreError.exit_code)
     except _WrongUse as error:
         error.show()
         return int(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("edgegenre: interrupted", err=True)
         return _INTERRUPTED
+
+
+def _failed(error: Exception, arguments: list[str] | None, exit_code: int) -> int:
+    """Print what went wrong on one line, with --debug after its traceback; returns the exit code."""
+    if "--debug" in (arguments if arguments is not None else sys.argv):
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):  # whoever reads the output has read enough
+        return exit_code
+    sentence = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        sentence = f"{error.filename or 'standard output'}: {error.strerror.lower()}"
+    typer.echo(f"edgegenre: {printable(sentence)}", err=True)
+    return exit_code
+
+
+def _abandon_stdout() -> None:
+    """Let the interpreter's own flush at exit go nowhere if standard output cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

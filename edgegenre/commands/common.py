@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgegenre_runtime.errors import DataError, MissingExtraError, UsageError
+from edgegenre_runtime.printable import printable
 
 if TYPE_CHECKING:
-    from edgegenre.data.feature_cache import Expansion, FeatureCache
+    from edgegenre.data.build_cache import Expansion
+    from edgegenre.data.feature_cache import FeatureCache
     from edgegenre_runtime.frontend import Tables
 
 __all__ = [
     "check_output",
     "check_run_folder",
+    "check_suffix",
     "command_line",
     "features_of",
     "make_folder",
@@ -54,6 +57,12 @@ def require_installed(extra: str, *modules: str) -> None:
     for name in modules:
         if sys.modules.get(name, sys) is None or (name not in sys.modules and find_spec(name) is None):
             raise MissingExtraError(name, extra)
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse a file to write whose name does not end in what other commands know it by; :class:`UsageError`."""
+    if path.suffix != suffix:
+        raise UsageError(f"{path}: the file to write must end in {suffix}")
 
 
 def check_output(path: Path) -> None:
@@ -130,21 +139,26 @@ def write_features(
     expansion: Expansion | None = None,
 ) -> None:
     """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
-    from edgegenre.data.dataset import open_dataset
-    from edgegenre.data.feature_cache import build_cache
-    from edgegenre.data.split import load_split, save_split, split_tracks
+    from edgegenre.data.build_cache import build_cache, format_counts
+    from edgegenre.data.sources import open_dataset
+    from edgegenre.data.split import load_split, save_split
 
+    check_suffix(out, ".npz")
     dataset = open_dataset(data)
-    parts = load_split(split) if split is not None else split_tracks(dataset, seed)
+    given = load_split(split) if split is not None else None
     make_folder(out.parent)
     with progress_bar("log-mels") as show:
-        report = build_cache(dataset, tables, out, split=parts, strict=strict, expansion=expansion, progress=show)
-    split_file = out.with_suffix(".split.json")
+        report = build_cache(
+            dataset, tables, out, split=given, seed=seed, strict=strict, expansion=expansion, progress=show
+        )
+    split_file, parts = out.with_suffix(".split.json"), report.split
     save_split(parts, split_file)
     for _, reason in report.broken:
-        typer.echo(f"skipped  {reason}", err=True)
+        typer.echo(f"skipped  {printable(reason)}", err=True)
     skipped = f", {len(report.broken)} skipped" if report.broken else ""
-    typer.echo(f"{out}: {report.n_ok} tracks{skipped}, {len(dataset.labels)} classes, {tables.spec.name}")
+    n_tracks = len(dataset.tracks) - len(report.broken)
+    typer.echo(f"{out}: {n_tracks} tracks{skipped}, {len(dataset.labels)} classes, {tables.spec.name}")
+    typer.echo(format_counts(report.cache))
     typer.echo(
         f"{split_file}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)} (seed {parts.seed})"
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import make_folder, needs, progress_bar, write_features
+from .common import check_output, check_suffix, make_folder, needs, progress_bar, write_features
 from .protocol import protocol, replicas
 
 __all__ = ["app"]
@@ -51,6 +51,7 @@ def piece(
     """
     from edgegenre.toy.dataset import write_piece
 
+    check_suffix(out, ".wav")
     write_piece(out, style, seed, seconds)
     typer.echo(f"{out}: {seconds:g} s of {style}, seed {seed}")
 
@@ -65,9 +66,10 @@ def split(
 
     Example: `edgegenre data split music/ --out split.json`
     """
-    from edgegenre.data.dataset import open_dataset
+    from edgegenre.data.sources import open_dataset
     from edgegenre.data.split import save_split, split_tracks
 
+    check_output(out)
     parts = split_tracks(open_dataset(data), seed)
     save_split(parts, out)
     typer.echo(f"{out}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)}")
@@ -93,11 +95,12 @@ def prepare(
     """
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
     tables, expansion = released(spec), None
     if expand > 1:
         with needs("augment"):
             from edgegenre.augment.waveform import waveform_augmenter
-            from edgegenre.data.feature_cache import Expansion
+            from edgegenre.data.build_cache import Expansion
 
             expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
     write_features(data, tables, out, seed=seed, split=split, strict=strict, expansion=expansion)
@@ -115,6 +118,7 @@ def import_logmel(
     """
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
     with needs("train"):
         from edgegenre.gtzan.dataset import import_logmel as convert
     make_folder(out.parent)
@@ -133,9 +137,10 @@ def fma(
 
     Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
     """
-    from edgegenre.data.dataset import write_manifest
     from edgegenre.data.fma import read_fma
+    from edgegenre.data.manifest import write_manifest
 
+    check_suffix(out, ".csv")
     dataset = read_fma(tracks, audio)
     write_manifest(dataset, out)
     typer.echo(f"{out}: {len(dataset.tracks)} tracks, {len(dataset.labels)} classes: {', '.join(dataset.labels)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import needs
+from .common import check_output, check_suffix, needs
 
 if TYPE_CHECKING:
     from edgegenre.evaluate.metrics import Metrics
@@ -39,6 +39,8 @@ def protocol(
     from edgegenre.gtzan.protocols import assign_protocol, protocol_groups, torn_groups
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
+    check_output(out)
     result = assign_protocol(load_cache(cache, released(spec)), name, seed=seed, fold=fold, is_grouped=grouped)
     save_cache(result, out)
     sizes = ", ".join(f"{part} {len(result.tracks_of(part))}" for part in ("train", "valid", "test"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -113,7 +114,7 @@ def train(
     check_run_folder(out, resume=resume, overwrite=overwrite)
     own_features = out / "features.npz"
     features = data if data.suffix == ".npz" else own_features
-    source = own_features if resume and own_features.exists() else data
+    source = own_features if resume and os.path.exists(own_features) else data
     cache = features_of(source, tables, own_features, seed=seed, split=split, strict=strict)
     make_folder(out)
     if logger == "tensorboard" and find_spec("tensorboard") is None:

@@ -6,13 +6,7 @@ The window normalizer is not in the cache; it runs when a crop is drawn.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import os
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.atomic_write import written_beside
-from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
+from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json, read_npz
-from edgegenre_runtime.frontend import FrontendSpec, Tables, log_mel
+from edgegenre_runtime.frontend import FrontendSpec, Tables
 
-from .clips import read_clip
-from .dataset import SPLIT_NAMES, Dataset, Track
-from .split import Split
+from .dataset import SPLIT_NAMES
+from .labels import check_labels
 
-__all__ = ["NO_SPLIT", "CacheReport", "Expansion", "FeatureCache", "build_cache", "crop", "load_cache", "save_cache"]
+__all__ = ["NO_SPLIT", "FeatureCache", "crop", "load_cache", "save_cache"]
 
 NO_SPLIT = len(SPLIT_NAMES)
 """Split code of a track that is in none of train (0), valid (1) and test (2)."""
@@ -81,109 +74,6 @@ class FeatureCache:
         return np.flatnonzero(self.split == SPLIT_NAMES.index(split)).astype(np.int64)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Expansion:
-    """Altered copies of the training tracks.
-
-    Attributes
-    ----------
-    copies
-        Copies of each track, beside itself.
-    transform
-        From int16 [n] PCM at the front-end's rate and a source of randomness to int16 [m].
-    seed
-        With the track's name and the copy's number it decides what happens to a copy.
-    """
-
-    copies: int
-    transform: Callable[[npt.NDArray[np.int16], np.random.Generator], npt.NDArray[np.int16]]
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.copies < 0:
-            raise UsageError(f"{self.copies} copies of each training track; at least 0 are needed")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CacheReport:
-    """How many tracks are in the cache, and path and reason of each that could not be read."""
-
-    n_ok: int
-    broken: tuple[tuple[Path, str], ...]
-
-
-def build_cache(
-    dataset: Dataset,
-    tables: Tables,
-    out: Path | str,
-    *,
-    split: Split,
-    strict: bool = False,
-    jobs: int | None = None,
-    expansion: Expansion | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> CacheReport:
-    """Read every track, compute its log-mel frames and write the cache, whole or not at all.
-
-    Parameters
-    ----------
-    dataset, split
-        The tracks and what they are for; a track the split does not name is kept as unused.
-    tables
-        The front-end.
-    out
-        The file to write.
-    strict
-        Whether one broken track is an error; otherwise broken tracks are left out and reported.
-    jobs
-        Threads; by default one a processor, at most eight.
-    expansion
-        Altered copies of the training tracks; they keep label and group and are named ``TRACK#1``, ``TRACK#2`` ….
-    progress
-        Called with the tracks done and the tracks in all.
-
-    Raises
-    ------
-    DataError
-        A split of other tracks, a folder that cannot be written, no track that can be read, or with ``strict``
-        any that cannot (the message names them all).
-    """
-    part_of = split.by_name()
-    strangers = sorted(set(part_of) - {track.name for track in dataset.tracks})
-    if strangers:
-        raise DataError(f"the split names {strangers[0]}, which is not in the data set: it belongs to another one")
-    if not Path(out).parent.is_dir():
-        raise DataError(f"{out}: cannot write, there is no folder {Path(out).parent}")
-    good: list[tuple[Track, npt.NDArray[np.int16]]] = []
-    broken: list[tuple[Path, str]] = []
-    copied = set(split.train) if expansion is not None else set()
-    compute = functools.partial(_frames_of, tables=tables, expansion=expansion, copied=copied)
-    for done, (track, result) in enumerate(_computed(dataset.tracks, compute, jobs or min(8, os.cpu_count() or 1)), 1):
-        if isinstance(result, str):
-            broken.append((track.path, result))
-        else:
-            good += [(track, frames) for frames in result]
-        if progress is not None:
-            progress(done, len(dataset.tracks))
-    if broken and (strict or not good):
-        listing = "; ".join(reason for _, reason in broken)
-        raise DataError(f"{len(broken)} of {len(dataset.tracks)} files cannot be used: {listing}")
-    codes = [SPLIT_NAMES.index(part_of[track.name]) if track.name in part_of else NO_SPLIT for track, _ in good]
-    cache = FeatureCache(
-        frames=np.concatenate([frames for _, frames in good], axis=1),
-        offsets=np.cumsum([0, *(frames.shape[1] for _, frames in good)], dtype=np.int64),
-        y=np.array([dataset.labels.index(track.label) for track, _ in good], np.int64),
-        labels=dataset.labels,
-        names=_numbered([track.name for track, _ in good]),
-        groups=tuple(track.group for track, _ in good),
-        split=np.array(codes, np.uint8),
-        spec=tables.spec,
-        spec_hash=tables.spec_hash,
-    )
-    save_cache(cache, out)
-    return CacheReport(n_ok=len(good), broken=tuple(broken))
-
-
 def save_cache(cache: FeatureCache, path: Path | str) -> None:
     """Write a cache as one uncompressed ``.npz`` without pickled objects, beside and then renamed.
 
@@ -205,7 +95,8 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
     Raises
     ------
     DataError
-        The file is missing, damaged, of another version, or of another front-end than ``tables``.
+        The file is missing, damaged, of another version, or of another front-end than ``tables``; or a class has a
+        name that cannot be used (:func:`.labels.check_labels`).
     """
     try:
         about = parse_json(str(read_npz(Path(path), ["about"])["about"]))
@@ -229,6 +120,7 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
     cache = FeatureCache(**arrays, **texts, spec=spec, spec_hash=spec_hash)
     if not _is_consistent(cache):
         raise DataError(f"{path}: damaged feature cache, its arrays do not fit together: build the cache again")
+    check_labels(cache.labels, path)
     return cache
 
 
@@ -262,45 +154,6 @@ def crop(frames_q9: npt.NDArray[np.int16], start: int, frames_per_window: int) -
     return frames_q9[:, np.arange(frames_per_window) % T]
 
 
-def _computed(
-    tracks: Sequence[Track], compute: Callable[[Track], list[npt.NDArray[np.int16]] | str], jobs: int
-) -> Iterator[tuple[Track, list[npt.NDArray[np.int16]] | str]]:
-    """Yield each track, in order, with its frames and its copies' or the reason why it has none."""
-    implementation = ThreadPoolExecutor(jobs)
-    try:
-        yield from zip(tracks, implementation.map(compute, tracks), strict=True)
-    finally:
-        implementation.shutdown(cancel_futures=True)
-
-
-def _frames_of(
-    track: Track, *, tables: Tables, expansion: Expansion | None, copied: set[str]
-) -> list[npt.NDArray[np.int16]] | str:
-    """Return int16 [n_mels, T] of a track and of each of its copies, or why it cannot be read."""
-    spec = tables.spec
-    try:
-        clip = read_clip(track.path, spec.sample_rate_hz, min_samples=spec.n_fft)
-        pcms = [clip.pcm]
-        if expansion is not None and track.name in copied:
-            place = (expansion.seed, zlib.crc32(track.name.encode()))
-            generators = [np.random.default_rng((*place, number)) for number in range(expansion.copies)]
-            pcms += [expansion.transform(clip.pcm, rng) for rng in generators]
-        padded = [np.pad(pcm, (0, max(0, spec.n_fft - len(pcm)))) for pcm in pcms]
-        return [log_mel(pcm, tables).frames_q9 for pcm in padded]
-    except EdgeGenreError as error:
-        return str(error)
-
-
-def _numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with their repetitions numbered: ``a, a, b`` becomes ``a, a#1, b``."""
-    seen: Counter[str] = Counter()
-    out = []
-    for name in names:
-        out.append(f"{name}#{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return tuple(out)
-
-
 def _texts(array: npt.NDArray[Any]) -> tuple[str, ...]:
     if array.ndim != 1 or array.dtype.kind != "U":
         raise ValueError("names, groups and labels are lists of text")
@@ -312,6 +165,7 @@ def _is_consistent(cache: FeatureCache) -> bool:
     n = len(cache.names)
     return bool(
         all(getattr(cache, name).dtype == dtype for name, dtype in _FRAMES_DTYPES.items())
+        and len(set(cache.labels)) == len(cache.labels)
         and cache.frames.ndim == 2
         and cache.frames.shape[0] == cache.spec.n_mels
         and cache.offsets.shape == (n + 1,)

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgegenre_runtime.errors import DataError
 
-from .dataset import Dataset, Track
+from .dataset import Dataset, Track, make_dataset
 
 __all__ = ["read_fma"]
 
@@ -40,7 +41,7 @@ def read_fma(tracks_csv: Path | str, audio_folder: Path | str) -> Dataset:
         Not this table, a damaged line (named), no folder, no track, or tracks of one genre only.
     """
     tracks_csv, audio_folder = Path(tracks_csv), Path(audio_folder)
-    if not audio_folder.is_dir():
+    if not os.path.isdir(audio_folder):
         raise DataError(f"{audio_folder}: is not a folder; give the one that holds 000, 001 …")
     tracks = []
     for line, track_id, part, genre, artist in _rows(tracks_csv):
@@ -48,18 +49,15 @@ def read_fma(tracks_csv: Path | str, audio_folder: Path | str) -> Dataset:
             raise DataError(f"{tracks_csv} line {line}: track {track_id!r} in part {part!r} is not FMA's table")
         name = f"{int(track_id):06d}"
         path = audio_folder / name[:3] / f"{name}.mp3"
-        if genre and path.is_file():
+        if genre and os.path.isfile(path):
             tracks.append(Track(path.relative_to(audio_folder).as_posix(), path, genre, artist or name, _SPLITS[part]))
-    labels = tuple(sorted({track.label for track in tracks}))
-    if len(labels) < 2:
+    genres = {track.label for track in tracks}
+    if len(genres) < 2:
         raise DataError(
-            f"{audio_folder}: {len(tracks)} files of {len(labels)} genres that {tracks_csv.name} knows; two genres "
+            f"{audio_folder}: {len(tracks)} files of {len(genres)} genres that {tracks_csv.name} knows; two genres "
             "are needed, in files such as 000/000002.mp3"
         )
-    names = [track.name for track in tracks]
-    if len(set(names)) < len(names):
-        raise DataError(f"{tracks_csv}: lists {max(names, key=names.count)} twice")
-    return Dataset(tracks=tuple(sorted(tracks, key=lambda track: track.name)), labels=labels)
+    return make_dataset(tracks, tracks_csv)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:

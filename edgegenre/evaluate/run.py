@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def evaluate(
 
 def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
     """Return classes, front-end and predictor of a bundle or checkpoint; raises :class:`SpecError` for other tables."""
-    if model.suffix == ".zip" or (model / "manifest.json").exists():
+    if model.suffix == ".zip" or os.path.exists(model / "manifest.json"):
         classifier = GenreClassifier.load(model)
         return classifier.labels, classifier.tables, _bundle_predictor(classifier)
     checkpoint = load_checkpoint(model)
@@ -239,7 +240,7 @@ def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str)
     """Write scores and the command that measured them into a checkpoint, from where they reach card and manifest."""
     checkpoint = load_checkpoint(path)
     metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
-    weights = (path / "best.safetensors" if path.is_dir() else path).with_suffix(".safetensors")
+    weights = (path / "best.safetensors" if os.path.isdir(path) else path).with_suffix(".safetensors")
     save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))
 
 

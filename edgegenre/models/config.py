@@ -11,6 +11,9 @@ from edgegenre_runtime.errors import CheckpointError
 __all__ = ["ModelConfig"]
 
 
+_MAX_CLASSES = 100_000
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelConfig:
     """What a network is.
@@ -40,20 +43,23 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
-        """Build a config from :meth:`to_dict`; raises :class:`CheckpointError` for unknown keys or odd widths."""
+        """Build a config from :meth:`to_dict`; raises :class:`CheckpointError` for unknown keys or wrong values."""
         known = {"name", "n_classes", "dropout"}
-        if set(values) - {"widths"} != known:
-            odd = sorted((set(values) - {"widths"}) ^ known)
+        if not isinstance(values, Mapping) or set(values) - {"widths"} != known:
+            odd = sorted((set(values) - {"widths"}) ^ known) if isinstance(values, Mapping) else values
             raise CheckpointError(f"model config has unknown or missing keys: {odd}")
-        name, n_classes, dropout = values["name"], values["n_classes"], values["dropout"]
-        is_number = type(dropout) in (int, float)
-        if not isinstance(name, str) or type(n_classes) is not int or not is_number or not 0 <= dropout < 1:
-            raise CheckpointError("model config has a name, n_classes or dropout (0 to below 1) out of range")
+        name, n_classes, dropout = (values[key] for key in ("name", "n_classes", "dropout"))
+        if not isinstance(name, str):
+            raise CheckpointError(f"model config has the name {name!r}; it must be text")
+        if type(n_classes) is not int or not 1 <= n_classes <= _MAX_CLASSES:
+            raise CheckpointError(f"model config has {n_classes!r} classes; allowed are 1 to {_MAX_CLASSES}")
+        if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+            raise CheckpointError(f"model config has dropout {dropout!r}; it must be a number from 0 to below 1")
         rows = values.get("widths", [])
         if not isinstance(rows, list) or not all(_is_width(row) for row in rows):
             raise CheckpointError("model config has widths that are not rows of a layer's name, inputs and outputs")
         widths = tuple((str(name), int(n_in), int(n_out)) for name, n_in, n_out in rows)
-        return cls(**{**values, "widths": widths})
+        return cls(name, n_classes, dropout, widths)
 
 
 def _is_width(row: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,8 +90,10 @@ def write_piece(path: Path | str, style: str, seed: int, seconds: float) -> None
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot make the folder ({error.strerror})") from error
+    content = io.BytesIO()  # soundfile asserts where a file on a full disk raises
+    soundfile.write(content, pcm, 22050, format="WAV", subtype="PCM_16")
     with written_beside(path) as handle:
-        soundfile.write(handle, pcm, 22050, format="WAV", subtype="PCM_16")
+        handle.write(content.getvalue())
 
 
 def write_dataset(

@@ -92,9 +92,18 @@ class Keep(lightning.Callback):
         """Validate and save on the first process; all of them learn whether to go on."""
         module = _checked(pl_module)
         train_loss = float(trainer.callback_metrics["train_loss"])  # every process must ask: they compute it together
+        failure: Exception | None = None
         if trainer.is_global_zero:
-            self._finish_epoch(trainer, module, train_loss)
-        self.history, self.best_epoch = trainer.strategy.broadcast((self.history, self.best_epoch))
+            try:
+                self._finish_epoch(trainer, module, train_loss)
+            except Exception as error:  # the other processes wait for this one: they are told first
+                failure = error
+        reason = "" if failure is None else str(failure) or type(failure).__name__
+        self.history, self.best_epoch, reason = trainer.strategy.broadcast((self.history, self.best_epoch, reason))
+        if failure is not None:
+            raise failure
+        if reason:
+            raise UsageError(f"the first process stopped: {reason}")
         self.batches.epoch = module.epoch + 1
         trainer.should_stop = self.is_done()
 

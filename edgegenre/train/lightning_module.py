@@ -75,14 +75,21 @@ class TrainModule(lightning.LightningModule):
             o = self.options
             soft = distillation_loss(logits, self.teachers(windows, o.temperature), o.temperature)
             loss = (1 - o.teacher_weight) * loss + o.teacher_weight * soft
-        if not torch.isfinite(loss):
-            raise UsageError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: try a lower --learning-rate")
         is_parallel = self.trainer.world_size > 1
+        if not self._is_finite_everywhere(loss, is_parallel):
+            raise UsageError(f"the loss became {loss.item()} in epoch {self.epoch + 1}: try a lower --learning-rate")
         self.log(
             "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, logger=False, sync_dist=is_parallel,
             batch_size=len(targets),
         )  # fmt: skip
         return loss
+
+    def _is_finite_everywhere(self, loss: torch.Tensor, is_parallel: bool) -> bool:
+        """Return whether the loss is finite in every process: one that stops alone leaves the others waiting."""
+        n_wrong = (~torch.isfinite(loss.detach())).float()
+        if is_parallel:
+            n_wrong = self.trainer.strategy.reduce(n_wrong, reduce_op="sum")
+        return not n_wrong.item()
 
     def configure_optimizers(self) -> Any:
         """Adam with decoupled decay; a group's rate falls with its distance from the head."""

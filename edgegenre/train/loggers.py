@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import MissingExtraError
 
 __all__ = ["LoggerName", "has_tensorboard", "make_logger", "plot_history", "save_history"]
@@ -44,12 +45,13 @@ def make_logger(name: LoggerName, out: Path) -> Any:
 
 
 def save_history(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Write a row an epoch as JSON."""
-    path.write_text(json.dumps(list(history), indent=1), encoding="utf-8")
+    """Write one row per epoch as JSON, whole or not at all; raises :class:`DataError` if that fails."""
+    with written_beside(path) as handle:
+        handle.write(json.dumps(list(history), indent=1).encode())
 
 
 def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Path) -> None:
-    """Draw loss and validation accuracy over the epochs into a PNG."""
+    """Draw loss and validation accuracy over the epochs into a PNG; raises :class:`DataError` if that fails."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
@@ -62,4 +64,5 @@ def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Pat
         axes.axvline(best_epoch, color="gray", linestyle=":", label="kept")
         axes.set_xlabel("epoch")
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with written_beside(path) as handle:
+        figure.savefig(handle, dpi=120, format="png")

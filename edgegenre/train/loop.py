@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
 import platform
 import warnings
 from collections.abc import Callable
@@ -198,7 +199,7 @@ def _starting_state(
     if not resume:
         path.unlink(missing_ok=True)
         return None
-    if not path.exists():
+    if not os.path.exists(path):
         report(f"{out}: nothing to resume, the run starts at epoch 1")
         return None
     state = load_state(path, identity)

@@ -9,7 +9,7 @@ import torch
 
 from edgegenre.checkpoint import Checkpoint, default_checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.models import ModelConfig, build
-from edgegenre_runtime.errors import CheckpointError
+from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
 from edgegenre_runtime.frontend import released
 
 CONFIG = ModelConfig("cnn", n_classes=3).to_dict()
@@ -66,7 +66,7 @@ def edit(path, **changes):
         (lambda run: edit(run / "best.json", labels=[1, 2]), "not a list of text"),
         (lambda run: (run / "best.json").write_text("[" * 100_000), "not JSON"),
         *(
-            (lambda run, odd=odd: edit(run / "best.json", config={**CONFIG, **odd}), "out of range")
+            (lambda run, odd=odd: edit(run / "best.json", config={**CONFIG, **odd}), "model config has")
             for odd in ({"name": {}}, {"dropout": "x"}, {"dropout": 2}, {"n_classes": "3"}, {"n_classes": True})
         ),
     ],
@@ -76,6 +76,50 @@ def test_damage_is_refused(saved, damage, says):
     with pytest.raises(CheckpointError, match=says) as caught:
         load_checkpoint(saved)
     assert "\n" not in str(caught.value)
+
+
+ODD = (None, True, -1, 0, 1e308, float("nan"), "x", "", [], {}, [[]], {"a": {}}, [1, "a", None])
+
+
+def places(value, at=()):
+    """Yield the path of every value in a JSON document."""
+    yield at
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*at, key))
+
+
+def test_no_value_of_another_type_is_a_traceback(checkpoint, tmp_path):
+    """Each value of the JSON is replaced by each odd one; what comes out is a network or one line."""
+    meta = {"metrics": {"valid": {"track_accuracy": 1.0}}, "options": {"seed": 0, "augment": {"mixup": 0.0}}}
+    save_checkpoint(tmp_path / "best.safetensors", dataclasses.replace(checkpoint, meta=meta))
+    path = tmp_path / "best.json"
+    text = path.read_text()
+    refusals = []
+    for at in places(json.loads(text)):
+        for odd in ODD:
+            document = json.loads(text)
+            if at:
+                parent = document
+                for key in at[:-1]:
+                    parent = parent[key]
+                parent[at[-1]] = odd
+            else:
+                document = odd
+            path.write_text(json.dumps(document))
+            try:
+                to_module(load_checkpoint(tmp_path))
+            except EdgeGenreError as error:
+                refusals.append(str(error))
+    assert len(refusals) > 200
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "\ud800", "9" * 5000, "\0"])
+def test_json_that_is_none_is_refused(saved, content):
+    (saved / "best.json").write_text(content, errors="surrogatepass")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(saved)
 
 
 def test_nan_weights_are_refused(checkpoint):

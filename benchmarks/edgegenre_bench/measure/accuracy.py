@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.data.dataset import open_dataset
 from edgegenre.data.feature_cache import FeatureCache, load_cache
+from edgegenre.data.sources import open_dataset
 from edgegenre.data.windows import track_windows
 from edgegenre.evaluate.wilson import wilson_interval
 from edgegenre_runtime import GenreClassifier

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgegenre.data.dataset import SPLIT_NAMES, Dataset, Track, open_dataset, read_manifest, scan_folder
+from edgegenre.data.dataset import SPLIT_NAMES, Dataset, Track
+from edgegenre.data.manifest import read_manifest
+from edgegenre.data.sources import open_dataset, scan_folder
 from edgegenre.data.split import Split, load_split, save_split, split_tracks
 from edgegenre_runtime.errors import DataError, UsageError
 
@@ -53,6 +57,74 @@ def test_a_folder_of_folders(tmp_path: Path) -> None:
     assert all(t.group == t.name and t.path.is_file() for t in dataset.tracks)
 
 
+def test_folders_of_a_split(tmp_path: Path) -> None:
+    _folder(tmp_path, "Train/jazz/a.wav", "Train/rock/b.wav", "val/jazz/c.wav", "test/rock/cd 1/d.wav", "README/x.txt")
+    dataset = open_dataset(tmp_path)
+    assert dataset.labels == ("jazz", "rock")
+    assert [(t.name, t.label, t.split) for t in dataset.tracks] == [
+        ("Train/jazz/a.wav", "jazz", "train"),
+        ("Train/rock/b.wav", "rock", "train"),
+        ("test/rock/cd 1/d.wav", "rock", "test"),
+        ("val/jazz/c.wav", "jazz", "valid"),
+    ]
+    assert split_tracks(dataset, 0).valid == ("val/jazz/c.wav",)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["train/jazz/a.wav", "test/rock/b.wav"], "none for valid; all of train, valid, test are needed"),
+        (["train/a.wav", "test/b.wav"], r"test/b\.wav lies in one of them; put one sub-folder per class"),
+        (["a.wav", "b.mp3"], "2 audio files lie in the folder itself"),
+        (["noise/a.wav", "rock/b.wav"], "a class cannot be called 'noise'.*silence, noise, uncertain"),
+        (["silence/a.wav", "rock/b.wav"], "a class cannot be called 'silence'"),
+        (["uncertain/a.wav", "rock/b.wav"], "a class cannot be called 'uncertain'"),
+        (["hip\nhop/a.wav", "rock/b.wav"], r"a class cannot be called 'hip\\nhop'"),
+        (["\x1b[31mred/a.wav", "rock/b.wav"], r"a class cannot be called '\\x1b\[31mred'"),
+        ([" rock/a.wav", "rock/b.wav"], "a class cannot be called ' rock'"),
+        ([os.fsdecode(b"caf\xe9/a.wav"), "rock/b.wav"], r"a class cannot be called 'caf\\xe9'"),
+    ],
+)
+def test_folders_that_cannot_be_meant_so(tmp_path: Path, names: list[str], reason: str) -> None:
+    with pytest.raises(DataError, match=reason) as caught:
+        scan_folder(_folder(tmp_path, *names))
+    str(caught.value).encode()
+
+
+def test_a_class_called_train_among_others_is_a_class(tmp_path: Path) -> None:
+    assert scan_folder(_folder(tmp_path, "train/a.wav", "plane/b.wav")).labels == ("plane", "train")
+
+
+def test_names_that_are_not_utf8_are_escaped_and_their_files_found(tmp_path: Path) -> None:
+    _folder(tmp_path, os.fsdecode(b"jazz/caf\xe9.wav"), "jazz/\x1b[2J.wav", "rock/a.wav")
+    dataset = scan_folder(tmp_path)
+    assert [t.name for t in dataset.tracks] == ["jazz/\\x1b[2J.wav", "jazz/caf\\xe9.wav", "rock/a.wav"]
+    assert all(t.path.is_file() for t in dataset.tracks)
+    _folder(tmp_path, "jazz/caf\\xe9.wav")
+    with pytest.raises(DataError, match="is there twice"):
+        scan_folder(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _folder(tmp_path, "jazz/a.wav", "rock/cd/b.wav")
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("cd"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match=r"rock/cd: cannot read the folder \(permission denied\)"):
+        scan_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "a\0b"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError):
+        open_dataset(tmp_path / name)
+
+
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         scan_folder(tmp_path / "missing")
@@ -80,7 +152,18 @@ def test_a_manifest(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "line 1: missing column path, label"),
-        ("path,genre\na.wav,x\n", "line 1: missing column label"),
+        ("path,genre\na.wav,x\n", "line 1: missing column label; found: path, genre; rename genre to label"),
+        (
+            "Filename,Class\na.wav,x\n",
+            "missing column .*rename filename to path and rename class to label",
+        ),
+        ("path;label\na.wav;x\n", "line 1: .*its columns are separated by semicolons, save it with commas"),
+        ("path\tlabel\na.wav\tx\n", "line 1: .*separated by tabs"),
+        ("a.wav,x\nb.wav,y\n", r"found: a\.wav, x; the first line names the columns: path,label"),
+        ("path,label,Path\na.wav,x,b\n", "line 1: column 'path' is there twice"),
+        ("path,label\na.wav,x\nb.wav,noise\n", "a class cannot be called 'noise'"),
+        ("path,label\na.wav,x\n".encode("utf-16"), "line 1: the manifest is UTF-16; save it as UTF-8"),
+        ("path,label\na.wav,caf\xe9\n".encode("latin-1"), "line 2: the manifest is not UTF-8, perhaps Latin-1"),
         ("path,label\n", "no tracks"),
         ("path,label\na.wav,x\nb.wav,x\n", "two classes are needed"),
         ("path,label\na.wav,x\nb.wav,\n", "line 3: path and label must not be empty"),
@@ -102,6 +185,11 @@ def test_bad_manifests_name_file_and_line(tmp_path: Path, text: str | bytes, rea
         read_manifest(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_case_of_a_header_does_not_matter(tmp_path: Path) -> None:
+    dataset = open_dataset(_manifest(tmp_path, "Path, LABEL ,Group\na.wav,x,A\nb.wav,y,B\n"))
+    assert [(t.label, t.group) for t in dataset.tracks] == [("x", "A"), ("y", "B")]
 
 
 def test_a_missing_manifest(tmp_path: Path) -> None:

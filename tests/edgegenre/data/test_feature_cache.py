@@ -3,14 +3,17 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from edgegenre.data.dataset import Dataset, scan_folder
-from edgegenre.data.feature_cache import NO_SPLIT, FeatureCache, build_cache, crop, load_cache, save_cache
+from edgegenre.data.build_cache import build_cache, format_counts
+from edgegenre.data.dataset import Dataset
+from edgegenre.data.feature_cache import NO_SPLIT, FeatureCache, crop, load_cache, save_cache
+from edgegenre.data.sources import scan_folder
 from edgegenre.data.split import Split, split_tracks
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import log_mel, released
@@ -83,10 +86,43 @@ def test_broken_files_are_reported_and_skipped_or_stop(tmp_path: Path) -> None:
         build_cache(dataset, TABLES, out, split=split, strict=True)
     assert not out.exists()
     report = build_cache(dataset, TABLES, out, split=split)
-    assert report.n_ok == 6
+    assert len(report.cache.names) == 6
     assert [path.name for path, _ in report.broken] == ["short.wav", "empty.wav", "text.wav"]
     assert "too short, 2047 samples" in report.broken[0][1]
     assert len(load_cache(out, TABLES).names) == 6
+
+
+def test_the_split_is_drawn_from_what_could_be_read(tmp_path: Path) -> None:
+    """Drawn before, a class is left with what the broken files happen to leave it."""
+    _small_set(tmp_path)
+    for i in range(40):
+        (tmp_path / "low" / f"broken{i}.wav").touch()
+    report = build_cache(scan_folder(tmp_path), TABLES, tmp_path / "features.npz", seed=0)
+    assert len(report.broken) == 40
+    assert [len(part) for part in (report.split.train, report.split.valid, report.split.test)] == [2, 2, 2]
+    cache = load_cache(tmp_path / "features.npz", TABLES)
+    assert format_counts(cache).splitlines() == [
+        "class   train   valid    test",
+        "high        1       1       1",
+        "low         1       1       1",
+    ]
+
+
+def test_a_class_or_part_that_lost_its_tracks_is_named(tmp_path: Path) -> None:
+    _small_set(tmp_path)
+    dataset = scan_folder(tmp_path)
+    (tmp_path / "low" / "0.wav").write_text("la la la")
+    with pytest.raises(DataError, match=r"'low' has 2 groups.*, after 1 files that cannot be read were left out"):
+        build_cache(dataset, TABLES, tmp_path / "features.npz")
+    lows = tuple(t.name for t in dataset.tracks if t.label == "low")
+    highs = tuple(t.name for t in dataset.tracks if t.label == "high")
+    given = Split(train=(*lows[1:], *highs[:2]), valid=highs[2:], test=lows[:1], seed=0)
+    with pytest.raises(DataError, match="the split has no track for test, after 1 files"):
+        build_cache(dataset, TABLES, tmp_path / "features.npz", split=given)
+    for name in lows:
+        (tmp_path / name).write_text("la la la")
+    with pytest.raises(DataError, match="class 'low' has no track, after 3 files"):
+        build_cache(dataset, TABLES, tmp_path / "features.npz", split=given)
 
 
 def test_nothing_to_cache(tmp_path: Path) -> None:
@@ -132,6 +168,36 @@ def test_damaged_files_are_refused(built: tuple[Dataset, Split, Path], tmp_path:
     np.savez(bad, about=np.array(json.dumps({"format_version": 2})))
     with pytest.raises(DataError, match="feature cache of format 2; this edgegenre reads 1"):
         load_cache(bad, TABLES)
+
+
+def test_no_damage_is_a_traceback(built: tuple[Dataset, Split, Path], tmp_path: Path) -> None:
+    """Bytes of the zip's and the arrays' headers are changed, one or several at a time; seeded."""
+    whole = np.frombuffer(built[2].read_bytes(), np.uint8)
+    rng, path = np.random.default_rng(0), tmp_path / "x.npz"
+    headers = np.concatenate([np.arange(200), np.arange(len(whole) - 900, len(whole))])
+    refused = 0
+    for _ in range(400):
+        damaged = whole.copy()
+        at = rng.choice(headers, rng.integers(1, 4))
+        damaged[at] = rng.choice([0, 1, 8, 12, 14, 39, 40, 93, 255, *rng.integers(0, 256, 4)], len(at))
+        path.write_bytes(damaged.tobytes())
+        try:
+            load_cache(path, TABLES)
+        except DataError:
+            refused += 1
+    assert refused > 200
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_damage_inside_compressed_members_is_refused(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("about.npy", bytes(range(256)) * 8)
+    content = bytearray(path.read_bytes())
+    content[60:80] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        load_cache(path, TABLES)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +248,7 @@ def test_the_toy_set_goes_through(toy_folder: Path, tmp_path: Path) -> None:
     dataset = scan_folder(toy_folder)
     report = build_cache(dataset, TABLES, tmp_path / "toy.npz", split=split_tracks(dataset, 0))
     cache = load_cache(tmp_path / "toy.npz", TABLES)
-    assert (report.n_ok, report.broken) == (40, ())
+    assert (len(report.cache.names), report.broken) == (40, ())
     assert cache.frames.shape == (128, 40 * TABLES.spec.n_frames(220500))
     for part, n_tracks in (("train", 20), ("valid", 10), ("test", 10)):
         assert set(cache.y[cache.tracks_of(part)]) == set(range(10))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edgegenre.checkpoint import load_checkpoint, to_module
-from edgegenre.data.dataset import open_dataset
-from edgegenre.data.feature_cache import build_cache, load_cache
+from edgegenre.data.build_cache import build_cache
+from edgegenre.data.feature_cache import load_cache
+from edgegenre.data.sources import open_dataset
 from edgegenre.data.split import split_tracks
 from edgegenre.evaluate.scoring import score_tracks, torch_predictor, window_starts
 from edgegenre.models import ModelConfig

@@ -167,3 +167,50 @@ def test_two_processes_train_one_network(npz, tmp_path):
     history = json.loads((tmp_path / "history.json").read_text())
     assert [row["epoch"] for row in history] == [0, 1]
     assert done.stdout.count("validation accuracy") == 1
+
+
+FAILS_ON_THE_FIRST = """
+import sys
+from edgegenre.cli import main
+from edgegenre.train import callbacks
+from edgegenre_runtime.errors import DataError
+
+
+def fail(history, path):
+    raise DataError("the disk is full")
+
+
+callbacks.save_history = fail
+sys.exit(main(sys.argv[1:]))
+"""
+
+DIVERGES_ON_THE_SECOND = """
+import os, sys
+from edgegenre.cli import main
+from edgegenre.train.lightning_module import TrainModule
+
+step = TrainModule.training_step
+
+
+def diverge(self, batch, number):
+    if self.global_rank == 1:
+        batch = (batch[0] * float("nan"), batch[1])
+    return step(self, batch, number)
+
+
+TrainModule.training_step = diverge
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "says"), [(FAILS_ON_THE_FIRST, "the disk is full"), (DIVERGES_ON_THE_SECOND, "the loss became")]
+)
+def test_a_process_that_fails_does_not_leave_the_other_waiting(npz, tmp_path, script, says):
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, tmp_path / "script.py", "train", npz, "--out", tmp_path / "run", "--epochs", "2"]
+    command += ["--crops", "4", "--batch-size", "4", "--devices", "2", "--strategy", "ddp", "--logger", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert says in done.stderr
