@@ -20,7 +20,7 @@ PIPE = "-"
 """The input that stands for standard input."""
 
 _EXAMPLES = """examples:
-  edgegenre-run song.mp3                     one line: the genre, the top three, the seconds heard, timings
+  edgegenre-run song.mp3                     one line: the genre, the top three, the seconds analyzed, timings
   edgegenre-run --json album/ > out.jsonl    one JSON line per window
   edgegenre-run --mic                        listen; on a terminal a live picture, else one line per answer
   edgegenre-run --mic USB --json --log genre.jsonl --http :8080 --mqtt mqtt://broker.local
@@ -79,7 +79,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--channels", type=int, metavar="N", help="channels of raw PCM (default: 1)")
     add("--format", choices=sorted(RAW_FORMATS), help="sample format of raw PCM (default: s16le)")
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
-    add("--doctor", action="store_true", help="examine this machine and say whether it keeps up")
+    add("--doctor", action="store_true", help="examine this machine and report whether it keeps up")
     _add_live_options(parser)
     add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
     add("--version", action="version", version=f"%(prog)s {version('edgegenre')}")
@@ -127,7 +127,7 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
     if options.mqtt_ca is not None and options.mqtt is None:
         raise UsageError("--mqtt-ca is for --mqtt mqtts://…, which was not given")
     if mode == Mode.FILES and PIPE not in options.inputs and (raw := [name for name in _RAW if name in given]):
-        raise UsageError(f"{_flag(raw[0])} is for raw PCM on standard input (-); a FILE says itself what it holds")
+        raise UsageError(f"{_flag(raw[0])} is for raw PCM on standard input (-); a FILE has a header of its own")
     return mode
 
 

@@ -1,4 +1,4 @@
-"""``edgegenre-run --mic`` and ``edgegenre-run - --every``: the options put together into one run of the loop."""
+"""``edgegenre-run --mic`` and ``edgegenre-run - --every``: from the options to one run of the loop."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Call
     from edgegenre_runtime.live.microphone import refresh
     from edgegenre_runtime.live.microphone_source import MicrophoneSource
 
-    refresh()  # a library that is missing is told now; waiting would not bring it
+    refresh()  # a missing library fails now: waiting would not bring it
     return MicrophoneSource(options.mic, audio_queue, on_event, retry=not options.no_retry)
 
 
 def _outputs(
     options: argparse.Namespace, on_event: Callable[[Event], None], latency: Latency
 ) -> Iterator[Callable[[], Output]]:
-    """Yield what makes each output that is asked for; modules of the others are never imported."""
+    """Yield a function that makes each output asked for; modules of the others are never imported."""
     source = "-" if options.mic is None else options.mic or "microphone"
     if options.json:
         from edgegenre_runtime.outputs.text import JsonLines

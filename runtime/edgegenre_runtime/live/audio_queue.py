@@ -1,4 +1,4 @@
-"""Between the microphone's callback and the work: a bounded queue of blocks that knows what it had to drop."""
+"""Between the microphone's callback and the processing: a bounded queue of blocks that knows what it had to drop."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class AudioQueue:
             return block
 
     def close(self) -> None:
-        """Say that nothing more will be written."""
+        """End the queue: nothing more will be written."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What a listening program has to say besides its answers."""
+"""What a listening program reports besides its answers."""
 
 from __future__ import annotations
 

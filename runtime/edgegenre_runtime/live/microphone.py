@@ -73,12 +73,12 @@ def _sounddevice() -> ModuleType:
 _ErrorHandler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
 
 
-_IGNORE_ERRORS = _ErrorHandler(lambda *_: None)  # kept here: libasound holds a pointer to it
+_IGNORE_ERRORS = _ErrorHandler(lambda *_: None)  # held here: libasound holds a pointer to it
 
 
 def _silence_alsa() -> None:
     """Swallow what libasound would print on every device that is configured and not there."""
-    with contextlib.suppress(OSError, AttributeError):  # no ALSA on this machine: nothing to hush
+    with contextlib.suppress(OSError, AttributeError):  # no ALSA on this machine: nothing to silence
         ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_IGNORE_ERRORS)
 
 
@@ -218,7 +218,7 @@ class Microphone:
             return False
 
     def close(self) -> None:
-        """Stop and let go of the device; never raises, since the device may be gone."""
+        """Stop and release the device; never raises, since the device may be gone."""
         with contextlib.suppress(_sounddevice().PortAudioError):
             self._stream.abort()
         with contextlib.suppress(_sounddevice().PortAudioError):

@@ -36,7 +36,7 @@ class OpenMicrophone(Protocol):
         """Whether the device believes that it runs."""
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""
 
 
 def _open_microphone(name: str, on_block: Callable[[AudioBlock, bool], None]) -> OpenMicrophone:
@@ -47,7 +47,7 @@ def _open_microphone(name: str, on_block: Callable[[AudioBlock, bool], None]) ->
 class MicrophoneSource:
     """Fills a queue from a microphone, for as long as it is asked to.
 
-    A block that follows an outage, or one before which the device reports lost samples, says how many are lost: the
+    A block that follows an outage, or one before which the device reports lost samples, counts what is lost: the
     time since the last block, at its rate, less its own length.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What the loop hands answers and events to, and what it reports its own state to; both are passed in."""
+"""The outputs of the loop, and the service manager that it reports to; both are passed in."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _LOSSY_BELOW_HZ = 22_050
 
 
 class _StoppablePipe(io.RawIOBase):
-    """A file descriptor whose reader can be told to stop: it then ends."""
+    """A file descriptor whose reader can be stopped from another thread."""
 
     def __init__(self, descriptor: int, stop: threading.Event) -> None:
         super().__init__()

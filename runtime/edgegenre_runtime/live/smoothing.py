@@ -27,15 +27,15 @@ class Smoother:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Begin anew."""
         self._mean: npt.NDArray[np.float64] | None = None
         self._at_s = 0.0
 
     def push(self, probabilities: npt.NDArray[np.float32], at_s: float) -> npt.NDArray[np.float64]:
         """Take probabilities float32 [n_classes] at a time in seconds; returns their mean up to now, float64."""
-        keep = math.exp((self._at_s - at_s) / self.seconds) if self.seconds and self._mean is not None else 0.0
+        decay = math.exp((self._at_s - at_s) / self.seconds) if self.seconds and self._mean is not None else 0.0
         before = self._mean if self._mean is not None else np.zeros(len(probabilities))
-        self._mean, self._at_s = keep * before + (1 - keep) * probabilities, at_s
+        self._mean, self._at_s = decay * before + (1 - decay) * probabilities, at_s
         return self._mean
 
 

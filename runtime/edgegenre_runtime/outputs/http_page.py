@@ -1,4 +1,4 @@
-"""``--http``: a small status page, JSON, Prometheus metrics and a health check, on loopback unless told otherwise."""
+"""``--http``: a small status page, JSON, Prometheus metrics and a health check, on loopback by default."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class RotatingLog:
     Parameters
     ----------
     path
-        The file; it is made where it is missing.
+        The file; created if missing.
     source
         Name of the source.
     max_bytes
@@ -71,7 +71,7 @@ class RotatingLog:
         self._lines.write(line)
 
     def _open(self) -> None:
-        """Open the path, and only then let go of the file before."""
+        """Open the path, then close the file before it."""
         before = self._descriptor
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lines = LineWriter(descriptor_writer(self._descriptor), is_torn=_ends_within_a_line(self._path))

@@ -24,7 +24,7 @@ _THROTTLED = {0: "under-voltage now", 2: "throttled now", 16: "under-voltage sin
 
 
 def examine(classifier: GenreClassifier) -> Iterator[str]:
-    """Yield one line a finding, and the verdict last.
+    """Yield one line per finding, and the verdict last.
 
     The real-time factor is the time that one second of audio takes: its mel frames and one run of the network, on the
     threads that were asked for.
@@ -98,15 +98,15 @@ def _heat(faults: list[str]) -> Iterator[str]:
         if degrees >= 80:
             faults.append("too hot: the processor slows down at 80 °C")
     except (OSError, ValueError):
-        yield "temperature   not told by this machine"
+        yield "temperature   unknown"
     try:
         flags = int(Path("/sys/devices/platform/soc/soc:firmware/get_throttled").read_text("ascii"), 16)
     except (OSError, ValueError):
         return
-    said = [words for bit, words in _THROTTLED.items() if flags >> bit & 1]
-    yield f"throttling    {', '.join(said) or 'none'}"
+    states = [words for bit, words in _THROTTLED.items() if flags >> bit & 1]
+    yield f"throttling    {', '.join(states) or 'none'}"
     if flags & 0b101:
-        faults.append("throttled: mend the power supply or the cooling")
+        faults.append("throttled: check the power supply and the cooling")
 
 
 def _memory(faults: list[str]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _memory(faults: list[str]) -> Iterator[str]:
         text = Path("/proc/meminfo").read_text("ascii")
         free = int(text.split("MemAvailable:")[1].split()[0]) << 10
     except (OSError, ValueError, IndexError):
-        yield "memory        not told by this machine"
+        yield "memory        unknown"
         return
     yield f"memory        {free >> 20} MiB available"
     if free < _ENOUGH_BYTES:

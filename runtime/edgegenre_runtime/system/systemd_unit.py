@@ -1,4 +1,4 @@
-"""``--install-service``: a systemd unit that runs ``edgegenre-run`` as a user of its own that may do little."""
+"""``--install-service``: a systemd unit that runs ``edgegenre-run`` as a dedicated, sandboxed user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["install", "unit_text"]
 _FLAG = "--install-service"
 _MARK = "# Written by edgegenre-run --install-service."
 _FIRST_FREE_PORT = 1024
-_PRIVATE = ("/tmp", "/var/tmp", "/run/user")  # noqa: S108  # of these the service has its own, or none
+_PRIVATE = ("/tmp", "/var/tmp", "/run/user")  # noqa: S108  # the service does not see these
 _SECRETS = "/etc/edgegenre.env"
 _LOGS, _STATE = Path("/var/log/edgegenre"), Path("/var/lib/edgegenre")
 
@@ -41,7 +41,7 @@ Restart=always
 RestartSec=2
 TimeoutStopSec=5
 
-# a user of its own, which may record
+# a dedicated user, which may record
 DynamicUser=yes
 SupplementaryGroups=audio
 DevicePolicy=closed
@@ -52,7 +52,7 @@ MemoryHigh=150M
 MemoryMax=200M
 TasksMax=32
 
-# a file system that it may read and not write, but for two folders of its user
+# a read-only file system, but for two folders of its user
 ProtectSystem=strict
 ProtectHome=read-only
 PrivateTmp=yes
@@ -119,7 +119,7 @@ def install(argv: Sequence[str], options: argparse.Namespace, http_port: int = 0
     ------
     UsageError
         If the unit could not start: it would need a password, a port or a file that the service's user may not have;
-        or if it cannot be written, or would replace a file that is none of these units.
+        or if it cannot be written, or would replace a file that is not such a unit.
     """
     _check_options(options, http_port)
     program = Path(sys.argv[0]).resolve()
@@ -206,7 +206,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _obstacle(path: Path) -> str:
-    """Return why a user of the system's own, with a private /tmp, cannot read a path and what lies in it, or ""."""
+    """Return why the service's user, with a private /tmp, cannot read a path and what lies in it, or ""."""
     path = Path(os.path.realpath(path))
     for private in _PRIVATE:
         if path.is_relative_to(private):
