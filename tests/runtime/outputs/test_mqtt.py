@@ -224,7 +224,7 @@ def test_mqtt_with_an_authority_of_its_own(port, tmp_path, certificates):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
         assert "its certificate is not trusted (see --mqtt-ca)" in done.stdout
         output = MqttOutput(f"mqtts://127.0.0.1:{port}/a", "mic", events.append, str(certificates / "ca.pem"))
-        wait_until(lambda: events[-1].message.endswith("connected"))
+        wait_until(lambda: events and events[-1].message.endswith("connected"))
         output.close()
 
 
