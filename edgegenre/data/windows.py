@@ -9,13 +9,18 @@ from edgegenre_runtime.frontend import Tables, normalize
 
 from .feature_cache import FeatureCache, crop
 
-__all__ = ["cut_windows", "track_windows", "window_starts"]
+__all__ = ["cut_windows", "track_windows", "window_hop_frames", "window_starts"]
+
+
+def window_hop_frames(frames_per_window: int) -> int:
+    """Return how many frames half-overlapping windows are apart."""
+    return max(frames_per_window // 2, 1)
 
 
 def window_starts(n_frames: int, frames_per_window: int) -> list[int]:
     """Return first frames of half-overlapping windows that cover a track (one window for a short track)."""
     last = max(n_frames - frames_per_window, 0)
-    return list(range(0, last + 1, max(frames_per_window // 2, 1)))
+    return list(range(0, last + 1, window_hop_frames(frames_per_window)))
 
 
 def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArray[np.int8]:

@@ -163,7 +163,7 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, n, 0.5).pvalue) if n else 1.0
 
 
-def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
+def uncertain_below(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.int64]) -> float:
     """Return the confidence below which an answer should not be given, 0 … 1.
 
     The threshold on the largest probability that makes the fewest mistakes of both kinds: right answers withheld and
@@ -172,7 +172,7 @@ def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[n
     Parameters
     ----------
     probabilities
-        float32 [n, C].
+        float [n, C], smoothed as they are where the threshold is applied.
     truth
         int64 [n].
     """
@@ -182,4 +182,4 @@ def uncertain_below(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[n
     withheld_right = np.concatenate([[0], np.cumsum(is_right)])  # with the first k withheld
     given_wrong = np.concatenate([[0], np.cumsum(~is_right)])
     k = int((withheld_right + given_wrong[-1] - given_wrong).argmin())
-    return 0.0 if k == 0 else float(np.nextafter(confidence[order][k - 1], 1.0))
+    return 0.0 if k == 0 else min(1.0, float(np.nextafter(confidence[order][k - 1], 1.0)))

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache, load_cache
+from edgegenre.data.windows import window_hop_frames
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, SpecError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import Tables, released
+from edgegenre_runtime.live.smoothing import smooth_track
 
 from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
 from .scoring import Predictor, TrackScores, score_tracks, torch_predictor
@@ -55,6 +57,9 @@ class Evaluation:
         Probabilities of windows and tracks, and the truth.
     tracks, windows
         Figures over tracks, and over windows.
+    uncertain_below
+        Confidence below which a listening device should answer ``uncertain``, fitted on the windows' probabilities
+        as it smooths them (:func:`edgegenre_runtime.live.smoothing.smooth_track`).
     dropped
         Tracks left out because a label map has no class for them.
     """
@@ -67,13 +72,13 @@ class Evaluation:
     scores: TrackScores
     tracks: Metrics
     windows: Metrics
+    uncertain_below: float
     dropped: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return the chief figures as JSON-ready keys and values."""
-        threshold = uncertain_below(self.scores.window_probabilities, self.scores.window_truth)
         chief = {
-            "uncertain_below": round(threshold, 4),
+            "uncertain_below": round(self.uncertain_below, 4),
             "weighted_f1": round(self.tracks.weighted_f1, 4),
             "ece": round(self.tracks.calibration.ece, 4),
         }
@@ -178,8 +183,18 @@ def evaluate(
         scores=scores,
         tracks=measure(scores.probabilities, scores.truth, labels),
         windows=measure(scores.window_probabilities, scores.window_truth, labels),
+        uncertain_below=uncertain_below(_smoothed(scores, tables), scores.window_truth),
         dropped=dropped,
     )
+
+
+def _smoothed(scores: TrackScores, tables: Tables) -> npt.NDArray[np.float64]:
+    """Return the windows' probabilities, [n_windows, n_classes], smoothed along each track as listening does."""
+    spec = tables.spec
+    hop_s = window_hop_frames(spec.frames_per_window) * spec.hop_samples / spec.sample_rate_hz
+    tracks = np.split(scores.window_probabilities, np.cumsum(scores.windows_per_track)[:-1])
+    end_s = [hop_s * np.arange(n, dtype=np.float64) for n in scores.windows_per_track]
+    return np.concatenate([smooth_track(*track) for track in zip(tracks, end_s, strict=True)])
 
 
 def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import math
 import re
 import warnings
 
@@ -10,9 +11,10 @@ import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
+from edgegenre.evaluate.metrics import uncertain_below
 from edgegenre.evaluate.report import format_comparison, format_evaluation, write_report
 from edgegenre.evaluate.report_plots import classes_png, confusion_png
-from edgegenre.evaluate.run import compare, evaluate, read_label_map, record_metrics
+from edgegenre.evaluate.run import compare, evaluate, open_ensemble, read_label_map, record_metrics
 from edgegenre_runtime.errors import DataError, UsageError
 
 
@@ -65,6 +67,25 @@ def test_models_of_other_classes_cannot_answer_together(small_cache, small_check
 def test_only_evaluations_of_the_same_tracks_can_be_compared(evaluations, small_cache, small_checkpoints):
     with pytest.raises(UsageError, match="not evaluated on the same tracks"):
         compare(evaluations[0], evaluate(small_checkpoints[0], small_cache, "valid"))
+
+
+def test_the_threshold_of_uncertain_is_fitted_on_what_listening_smooths(small_cache, small_checkpoints, monkeypatch):
+    """The device compares it with an exponential mean over 5 s; windows are 64 frames apart, 4.46 s."""
+    labels, tables, _ = open_ensemble([small_checkpoints[0]])
+    rng = np.random.default_rng(0)
+    opened = labels, tables, lambda cells: rng.dirichlet(np.ones(3), len(cells)).astype(np.float32)
+    monkeypatch.setattr("edgegenre.evaluate.run.open_ensemble", lambda models: opened)
+    result = evaluate(small_checkpoints[0], small_cache, "all")
+    decay, start, rows = math.exp(-64 * 1536 / 22050 / 5), 0, []
+    for count in result.scores.windows_per_track:
+        mean = None
+        for window in result.scores.window_probabilities[start : start + count].astype(np.float64):
+            mean = window if mean is None else decay * mean + (1 - decay) * window
+            rows.append(mean)
+        start += count
+    truth = result.scores.window_truth
+    assert result.uncertain_below == pytest.approx(uncertain_below(np.array(rows), truth))
+    assert result.uncertain_below != pytest.approx(uncertain_below(result.scores.window_probabilities, truth), abs=1e-4)
 
 
 class _Links(html.parser.HTMLParser):
