@@ -45,8 +45,8 @@ def read_fma(tracks_csv: Path | str, audio_folder: Path | str) -> Dataset:
         raise DataError(f"{audio_folder}: is not a folder; give the one that holds 000, 001 …")
     tracks = []
     for line, track_id, part, genre, artist in _rows(tracks_csv):
-        if not track_id.isdecimal() or part not in _SPLITS:
-            raise DataError(f"{tracks_csv} line {line}: track {track_id!r} in part {part!r} is not FMA's table")
+        if not track_id.isdecimal() or len(track_id) > 9 or part not in _SPLITS:
+            raise DataError(f"{tracks_csv} line {line}: track {track_id[:20]!r} in {part[:20]!r} is not FMA's")
         name = f"{int(track_id):06d}"
         path = audio_folder / name[:3] / f"{name}.mp3"
         if genre and os.path.isfile(path):

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edgegenre_runtime.frontend import MelStream, Tables
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.frontend import MelStream
 
 __all__ = ["largest_rss_mb", "machine_facts", "machine_state", "software_versions"]
 
@@ -71,9 +72,9 @@ def _throttled() -> str | None:
     return " ".join(text for text in counts if text) or None
 
 
-def software_versions(tables: Tables) -> dict[str, str]:
-    """Return the versions of the libraries that run, and the instruction set that the front-end chose."""
-    found = {"frontend": MelStream(tables).path}
+def software_versions(classifier: GenreClassifier) -> dict[str, str]:
+    """Return the versions of the libraries, the front-end's instruction set and what runs the network."""
+    found = {"frontend": MelStream(classifier.tables).path, "network": classifier.backend.name}
     for name in _DISTRIBUTIONS:
         try:
             found[name] = version(name)

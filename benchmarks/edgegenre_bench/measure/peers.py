@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgegenre_bench.results.result import MODEL
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import FrontendSpec, log_mel, normalize
 from edgegenre_runtime.frontend.decibels import db_to_cells
 from edgegenre_runtime.network.interpreters import OnnxModel, TfliteModel
+from edgegenre_runtime.network.quantization import dequantize, softmax
 
 __all__ = ["LIBROSA", "OURS", "Peer", "build_peers"]
 
-OURS = "edgegenre: C front-end, LiteRT int8"
+OURS = "edgegenre: C front-end"
+"""How the names of this project's pipelines begin; what runs the network follows."""
 LIBROSA = "librosa, LiteRT float32"
 _YAMNET_RATE_HZ, _YAMNET_SAMPLES = 16000, 15600
 
@@ -86,7 +89,10 @@ def build_peers(
         return db_to_cells(by_scipy(), spec.top_db)
 
     float_run = TfliteModel((folder / "float.tflite").read_bytes()).run
-    peers = [_peer(OURS, ours, classifier.probabilities, spec)]
+    int8_run = _litert(classifier.bundle.read(MODEL))
+    peers = [_peer(f"{OURS}, {classifier.backend.name}", ours, classifier.probabilities, spec)]
+    if "litert" not in classifier.backend.name:
+        peers.append(_peer(f"{OURS}, LiteRT int8", ours, int8_run, spec))
     if "librosa" in libraries:
         by_librosa = _librosa_mel(pcm, spec)
         peers.append(_peer(LIBROSA, by_librosa, lambda db: float_run(db[None, :, :, None]), spec))
@@ -99,7 +105,8 @@ def build_peers(
             )
             run = _onnx(content)
             peers.append(_peer(f"scipy float32, onnxruntime {kind}", mel, run, spec))
-    peers.append(_peer("scipy float32, LiteRT int8", cells_by_scipy, classifier.probabilities, spec))
+    by_litert = _peer("scipy float32, LiteRT int8", cells_by_scipy, int8_run, spec)
+    peers.append(by_litert)
     return peers if yamnet is None else [*peers, _waveform(yamnet)]
 
 
@@ -135,6 +142,12 @@ def _scipy_mel(pcm: npt.NDArray[np.int16], folder: Path, spec: FrontendSpec) -> 
         return above
 
     return mel
+
+
+def _litert(content: bytes) -> Callable[[npt.NDArray[np.int8]], _Floats]:
+    model = TfliteModel(content)
+    scale, zero_point = model.output.scale, model.output.zero_point
+    return lambda cells: softmax(dequantize(model.run(cells[None, :, :, None]), scale, zero_point))
 
 
 def _onnx(content: bytes) -> Callable[[npt.NDArray[Any]], object]:

@@ -108,7 +108,7 @@ def measure_machine(
     return result_header(classifier, "measured", device, command) | {
         "plan": plan.name,
         "machine": machine,
-        "versions": software_versions(classifier.tables),
+        "versions": software_versions(classifier),
         "before": before,
         "stages": stages,
         "windows_per_s": next(1e3 / row["p50_ms"] for row in stages if row["stage"] == "end_to_end"),

@@ -51,15 +51,18 @@ def peers(classifier, tmp_path_factory):
 
 def test_every_pipeline_answers_the_same(peers):
     answers = {peer.name: np.asarray(peer.window()).reshape(-1) for peer in peers[:-1]}
-    assert len(answers) == 6
-    assert {OURS, LIBROSA} < set(answers)
+    ours = [name for name in answers if name.startswith(OURS)]
+    assert len(answers) - len(ours) == 5
+    assert ours[-1].endswith(("LiteRT int8", "XNNPACK"))
+    assert LIBROSA in answers
+    assert all(np.abs(answers[name] - answers[ours[0]]).max() < 0.3 for name in ours)
     assert len({int(answer.argmax()) for answer in answers.values()}) == 1
     assert np.abs(answers[LIBROSA] - answers["librosa, torch eager"]).max() < 0.01
 
 
 def test_the_front_ends_make_the_same_window(peers):
     cells = {peer.name: peer.mel() for peer in peers[:-1]}
-    ours, scipys = cells[OURS].astype(int), cells["scipy float32, LiteRT int8"].astype(int)
+    ours, scipys = cells[peers[0].name].astype(int), cells["scipy float32, LiteRT int8"].astype(int)
     assert np.abs(ours - scipys).max() <= 2
     decibels = (ours + 128) * 80 / 255
     assert np.abs(decibels - cells[LIBROSA]).mean() < 0.2

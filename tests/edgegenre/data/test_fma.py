@@ -79,7 +79,8 @@ def test_another_table(tmp_path, content, says):
     ("rows", "says"),
     [
         ([row("x", "test", "Rock")], "line 5: track 'x'"),
-        ([row(2, "train", "Rock")], "in part 'train'"),
+        ([row("9" * 5000, "test", "Rock")], "line 5: track '9999"),
+        ([row(2, "train", "Rock")], "in 'train'"),
         ([row(2, "test", "Rock")[:-1]], "7 values, not 8"),
         ([row(2, "test", "Rock"), row(2, "test", "Folk")], "twice"),
         ([row(2, "test", "Rock")], "1 files of 1 genres"),
