@@ -33,8 +33,8 @@ def read_clip(path: Path | str, sample_rate_hz: int, *, min_samples: int = 1) ->
     """
     blocks = file_blocks(path, sample_rate_hz)
     pcm = np.concatenate([np.zeros(0, np.int16), *blocks])
-    if blocks.warnings:
-        raise AudioError(f"{path}: {'; '.join(blocks.warnings)}")
+    if blocks.damages:
+        raise AudioError(f"{path}: {'; '.join(blocks.damages)}")
     if pcm.size < min_samples:
         raise AudioError(f"{path}: too short, {pcm.size} samples at {sample_rate_hz} Hz; {min_samples} are needed")
     return Clip(pcm=pcm, sample_rate_hz=sample_rate_hz)

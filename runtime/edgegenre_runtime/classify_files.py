@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from edgegenre_runtime.audio.raw_pcm import raw_blocks
 from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
 
 from .command_line import PIPE
-from .errors import EdgeGenreError, OutputError
+from .errors import AudioError, EdgeGenreError, OutputError
 from .live.events import Event
 from .outputs.line_writer import stream_writer
 from .outputs.records import event_record, json_line, prediction_record
@@ -41,11 +41,13 @@ def classify_command(classifier: GenreClassifier, options: argparse.Namespace) -
     n_failed = 0
     with contextlib.nullcontext() if options.debug else native_messages_dropped():
         for name in options.inputs:
+            closed: list[AudioError] = []
             try:
-                files = _files_of(name)
+                files = _files_of(name, closed.append)
             except (EdgeGenreError, OSError) as error:
                 n_failed += report.failure(name, error)
                 continue
+            n_failed += sum(report.failure(name, error) for error in closed)
             for file in files:
                 try:
                     _classify(classifier, file, options, report)
@@ -58,9 +60,9 @@ def classify_command(classifier: GenreClassifier, options: argparse.Namespace) -
     return 2 if n_failed else 0
 
 
-def _files_of(name: str) -> Sequence[str]:
+def _files_of(name: str, on_error: Callable[[AudioError], None]) -> Sequence[str]:
     """Return the audio files of a folder; a name that is not there stays, so that it is reported in its turn."""
-    return [str(path) for path in audio_files([name])] if name != PIPE and os.path.isdir(name) else [name]
+    return [str(path) for path in audio_files([name], on_error)] if name != PIPE and os.path.isdir(name) else [name]
 
 
 def _classify(classifier: GenreClassifier, name: str, options: argparse.Namespace, report: _Report) -> None:

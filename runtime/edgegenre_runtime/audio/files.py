@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+import contextlib
+import os
+import shlex
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-import soundfile
-
 from edgegenre_runtime.errors import AudioError, EdgeGenreError
 
+from .media import MEDIA_EXTENSIONS, MediaFile, has_media, open_media
 from .pcm_blocks import PcmBlocks
 from .resample import Resampler
+from .sound_file import SoundFile, open_sound
 
 __all__ = ["EXTENSIONS", "audio_files", "file_blocks"]
 
-EXTENSIONS = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".wav")
-_BLOCK_FRAMES = 16384
-_MP3_SLACK = 0.98  # without a Xing header libsndfile only estimates how many frames an MP3 has
-_OGG_TAIL_BYTES = 65536 + 282  # the largest Ogg page
-_STREAMED_BYTES = 0x7FFF0000  # a header that promises 2 GiB or more was written to a pipe and promises nothing
-
-
-class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
-    """A sound file read forwards only: a seek after each block costs MP3 its bits and FLAC its tail."""
-
-    def seekable(self) -> bool:
-        """Return False, which makes ``read`` trust neither the header's length nor a seek."""
-        return False
+_SOUND_EXTENSIONS = (
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav",
+)  # fmt: skip
+EXTENSIONS = tuple(sorted((*_SOUND_EXTENSIONS, *MEDIA_EXTENSIONS)))
+"""What is looked for in folders; the decoder then goes by the content."""
 
 
 def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
@@ -55,26 +48,58 @@ def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
         or not a single sample (this one possibly when the first block is drawn).
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise AudioError(f"{path}: is a directory, not an audio file")
-    if path.suffix.lower() not in EXTENSIONS:
+    extension = path.suffix.lower()
+    if extension not in EXTENSIONS:
         raise AudioError(
             f"{path}: unknown extension {path.suffix or '(none)'!r}; allowed are {' '.join(EXTENSIONS)}; "
-            "convert the file first, e.g. with ffmpeg"
+            f"convert the file first:  {_conversion(path)}"
         )
     handle = _open_binary(path)
     try:
-        sound = _open_sound(handle)
-        resampler = Resampler(sound.samplerate, sound.channels, out_rate_hz)
+        sound = _open(handle, extension, path)
+        resampler = Resampler(sound.rate_hz, sound.channels, out_rate_hz)
     except EdgeGenreError as error:
         handle.close()
         raise AudioError(f"{path}: {error}") from error
-    warnings: list[str] = []
-    return PcmBlocks(str(path), _read_sound(handle, sound, warnings), resampler, warnings)
+    return PcmBlocks(str(path), sound.frames(), resampler, sound.findings.damages, sound.findings.notes)
 
 
-def audio_files(paths: Iterable[Path | str]) -> list[Path]:
-    """Expand directories, recursively, to the audio files in them.
+def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile:
+    """Open a file with libsndfile, or with PyAV where its name or its content asks for it."""
+    if extension in MEDIA_EXTENSIONS:
+        if not has_media():
+            raise AudioError(
+                f"{extension} needs the extra media: run  pip install 'edgegenre[media]', or convert the file:  "
+                f"{_conversion(path)}"
+            )
+        return open_media(handle)
+    try:
+        return open_sound(handle, is_mp3=extension == ".mp3")
+    except AudioError as error:
+        if "libsndfile" not in str(error):
+            raise
+        if has_media():
+            with contextlib.suppress(AudioError):
+                return open_media(handle)
+        raise AudioError(f"{error}; if a player plays it, convert it:  {_conversion(path)}") from error
+
+
+def _conversion(path: Path) -> str:
+    return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav').name))}"
+
+
+def audio_files(paths: Iterable[Path | str], on_error: Callable[[AudioError], None] | None = None) -> list[Path]:
+    """Expand directories, recursively, to the audio files in them; hidden files and folders are left out.
+
+    Parameters
+    ----------
+    paths
+        Files and directories.
+    on_error
+        Takes what is wrong with a directory below one of them, so that the others are still looked through; None
+        raises it.
 
     Returns
     -------
@@ -84,20 +109,38 @@ def audio_files(paths: Iterable[Path | str]) -> list[Path]:
     Raises
     ------
     AudioError
-        A path that does not exist or a directory without audio.
+        A path that does not exist or cannot be looked at, or a directory without audio.
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-            if not inside:
-                raise AudioError(f"{path}: directory without audio; looked for {' '.join(EXTENSIONS)}")
-            found += inside
-        elif path.exists():
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise AudioError(f"{path}: {reason}") from error
+        if not stat.S_ISDIR(mode):
             found.append(path)
-        else:
-            raise AudioError(f"{path}: no such file or directory")
+            continue
+        inside = sorted(_files_below(path, on_error))
+        if not inside:
+            raise AudioError(f"{path}: directory without audio; looked for {' '.join(EXTENSIONS)}")
+        found += inside
     return found
+
+
+def _files_below(folder: Path, on_error: Callable[[AudioError], None] | None) -> Iterator[Path]:
+    def closed(error: OSError) -> None:
+        said = AudioError(f"{error.filename}: cannot be looked through ({(error.strerror or str(error)).lower()})")
+        if on_error is None or os.path.samestat(os.stat(error.filename), os.stat(folder)):
+            raise said from error
+        on_error(said)
+
+    for parent, folders, names in os.walk(folder, onerror=closed):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in EXTENSIONS and not name.startswith(".") and os.path.isfile(path):
+                yield path
 
 
 def _open_binary(path: Path) -> BinaryIO:
@@ -108,53 +151,6 @@ def _open_binary(path: Path) -> BinaryIO:
             handle.close()
             raise AudioError(f"{path}: the file is empty")
         handle.seek(0)
-    except OSError as error:
-        raise AudioError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from error
     return handle
-
-
-def _open_sound(handle: BinaryIO) -> _ForwardFile:
-    """Open ``handle`` with libsndfile, which then goes by the content and not by the extension."""
-    try:
-        sound = _ForwardFile(handle)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        detail = getattr(error, "error_string", str(error)).rstrip(".")
-        if "regular file" in detail:  # what libsndfile says when its MP3 decoder finds no frame
-            detail = "no MPEG frame found"
-        raise AudioError(f"not audio that libsndfile can read ({detail.lower()})") from error
-    if sound.frames == 0:
-        raise AudioError("contains no audio")
-    return sound
-
-
-def _read_sound(handle: BinaryIO, sound: _ForwardFile, warnings: list[str]) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield float32 [n, channels] until the file ends or breaks off; say in ``warnings`` if it broke off."""
-    n_read = 0
-    with handle, sound:
-        while True:
-            try:
-                block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                detail = error.error_string.removeprefix("Error : ").rstrip(".")
-                warnings.append(f"damaged after {n_read} of {sound.frames} samples ({detail})")
-                return
-            if not len(block):
-                break
-            n_read += len(block)
-            yield block
-        promised = sound.frames * (_MP3_SLACK if sound.format == "MP3" else 1)
-        if n_read < promised:
-            warnings.append(f"truncated: {n_read} of {sound.frames} samples are there")
-        elif _is_cut(handle, sound):
-            warnings.append(f"truncated: the file ends after {n_read} samples, before its header says it does")
-
-
-def _is_cut(handle: BinaryIO, sound: _ForwardFile) -> bool:
-    """Return whether a file is shorter than its own header says, where libsndfile does not tell."""
-    if sound.format == "OGG":
-        handle.seek(max(0, handle.seek(0, 2) - _OGG_TAIL_BYTES))
-        tail = handle.read()
-        last_page = tail[tail.rfind(b"OggS") :]
-        return len(last_page) < 6 or not last_page[5] & 4  # flag 4: end of stream
-    sizes = re.findall(r"(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", sound.extra_info)
-    return any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)

@@ -13,6 +13,8 @@ from .resample import Resampler
 
 __all__ = ["PcmBlocks"]
 
+_CLIPPED_SHARE = 0.01  # lossy decoders overshoot now and then; so much is a level that is wrong
+
 
 class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
     """An iterator over int16 mono blocks [m] at one rate that remembers what was wrong with its source.
@@ -21,17 +23,30 @@ class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
     ----------
     name
         What the source is called in messages.
-    warnings
-        Complete once the iterator is exhausted: one sentence each on a source that ends early or holds NaN or
-        infinite samples. Empty for a sound source.
+    damages
+        Complete once the iterator is exhausted: one sentence each on a source that ends early, is not read to its
+        end, or holds NaN or infinite samples. Empty for a sound source.
+    notes
+        What was done about something unusual, e.g. samples above full scale.
     """
 
     def __init__(
-        self, name: str, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler, warnings: list[str]
+        self,
+        name: str,
+        frames: Iterator[npt.NDArray[np.float32]],
+        resampler: Resampler,
+        damages: list[str],
+        notes: list[str] | None = None,
     ) -> None:
         self.name = name
-        self.warnings = warnings
+        self.damages = damages
+        self.notes = [] if notes is None else notes
         self._blocks = self._run(frames, resampler)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Damages, then notes."""
+        return [*self.damages, *self.notes]
 
     def __iter__(self) -> PcmBlocks:
         return self
@@ -52,4 +67,7 @@ class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
         if tail.size:
             yield tail
         if resampler.bad_samples:
-            self.warnings.append(f"{resampler.bad_samples} samples are NaN or infinite and count as 0")
+            self.damages.append(f"{resampler.bad_samples} samples are NaN or infinite and count as 0")
+        share = resampler.clipped_samples / max(resampler.n_samples, 1)
+        if share > _CLIPPED_SHARE:
+            self.notes.append(f"{share:.1%} of the samples are above full scale and were clipped: lower its level")

@@ -12,13 +12,13 @@ import soxr
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["MAX_CHANNELS", "MAX_RATE_HZ", "MIN_RATE_HZ", "Resampler"]
+__all__ = ["LARGEST_SAMPLE", "MAX_CHANNELS", "MAX_RATE_HZ", "MIN_RATE_HZ", "Resampler"]
 
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 768_000
 MAX_CHANNELS = 64
 _FULL_SCALE = 32768.0
-_LARGEST_SAMPLE = 65536.0  # far above full scale (1.0), far below what would overflow float32 in the filter
+LARGEST_SAMPLE = 65536.0  # far above full scale (1.0), far below what would overflow float32 in the filter
 
 
 class Resampler:
@@ -37,6 +37,8 @@ class Resampler:
     ----------
     bad_samples
         Input samples so far that were NaN or infinite; each counts as 0.
+    n_samples, clipped_samples
+        Samples returned so far, and those of them that were above full scale.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Resampler:
             raise UsageError(f"{channels} channels are out of range; allowed are 1 to {MAX_CHANNELS}")
         self.channels = channels
         self.bad_samples = 0
+        self.clipped_samples = self.n_samples = 0
         self._soxr = None
         if in_rate_hz != out_rate_hz:
             self._soxr = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32", quality="HQ")
@@ -79,7 +82,7 @@ class Resampler:
         if block.ndim != 2 or block.shape[1] != self.channels:
             raise UsageError(f"a block of shape {block.shape} was pushed; it must be [n, {self.channels}]")
         mono = self._down_mix(block)
-        return _to_int16(mono if self._soxr is None else self._soxr.resample_chunk(mono))
+        return self._to_int16(mono if self._soxr is None else self._soxr.resample_chunk(mono))
 
     def flush(self) -> npt.NDArray[np.int16]:
         """End the stream and return what the filter holds, int16 [m]; the next push starts a new one."""
@@ -87,7 +90,7 @@ class Resampler:
             return np.zeros(0, np.int16)
         tail = self._soxr.resample_chunk(np.zeros(0, np.float32), last=True)
         self._soxr.clear()
-        return _to_int16(tail)
+        return self._to_int16(tail)
 
     def _down_mix(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the mean of the channels, float32 [n], added in one fixed order."""
@@ -103,10 +106,11 @@ class Resampler:
             for channel in range(1, self.channels):
                 total += block[:, channel]
             mono = (total / self.channels).astype(np.float32)
-        return np.clip(mono, -_LARGEST_SAMPLE, _LARGEST_SAMPLE)
+        return np.clip(mono, -LARGEST_SAMPLE, LARGEST_SAMPLE)
 
-
-def _to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Round float32 [n] at full scale 1.0 to int16 [n], clipping."""
-    rounded: npt.NDArray[np.float32] = np.rint(samples * np.float32(_FULL_SCALE))
-    return np.clip(rounded, -32768, 32767).astype(np.int16)
+    def _to_int16(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+        """Round float32 [n] at full scale 1.0 to int16 [n], clipping and counting what is clipped."""
+        rounded: npt.NDArray[np.float32] = np.rint(samples * np.float32(_FULL_SCALE))
+        self.n_samples += len(samples)
+        self.clipped_samples += int(np.count_nonzero(np.abs(rounded) > _FULL_SCALE))
+        return np.clip(rounded, -32768, 32767).astype(np.int16)

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from edgegenre_runtime.errors import AudioError
 
+from .mp3_frames import parse_header
+
 __all__ = ["PeekableStream", "WavHeader", "container_name", "read_wav_header"]
 
 _MAGIC = {  # offset and bytes
@@ -30,8 +32,6 @@ _PEEK_BYTES = 12
 _MPEG_PEEK_BYTES = 4096
 _MAX_CHUNK_BYTES = 64 << 20  # of a chunk before the data, such as a cover picture
 _STREAMED_BYTES = 0x7FFF0000  # a header that promises this or more was written to a pipe and promises nothing
-_MPEG1_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -75,26 +75,14 @@ def container_name(stream: PeekableStream) -> str:
     for name, (offset, magic) in _MAGIC.items():
         if first[offset : offset + len(magic)] == magic:
             return name
-    if len(first) > 3 and first[0] == 0xFF and _mpeg_frame_bytes(first):
+    frame = parse_header(first[:4])
+    if frame is not None:
         data = stream.peek(_MPEG_PEEK_BYTES)
-        following = data[_mpeg_frame_bytes(data) :]
+        following = parse_header(data[frame.n_bytes : frame.n_bytes + 4])
         # the second frame tells an MP3 from samples that happen to look like a frame's header
-        if _mpeg_frame_bytes(following) and following[1] == data[1] and following[2] & 0x0C == data[2] & 0x0C:
+        if following is not None and frame.continues(following):
             return "an MP3 file"
     return ""
-
-
-def _mpeg_frame_bytes(data: bytes) -> int:
-    """Return the length of the MPEG layer III frame that begins here, or 0."""
-    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE6 != 0xE2:  # sync, layer III
-        return 0
-    version, bitrate, rate = data[1] >> 3 & 3, data[2] >> 4, data[2] >> 2 & 3
-    if version == 1 or bitrate in (0, 15) or rate == 3:
-        return 0
-    is_mpeg1 = version == 3
-    rate_hz = (44100, 48000, 32000)[rate] // {3: 1, 2: 2, 0: 4}[version]
-    kbps = (_MPEG1_KBPS if is_mpeg1 else _MPEG2_KBPS)[bitrate]
-    return (144 if is_mpeg1 else 72) * kbps * 1000 // rate_hz + (data[2] >> 1 & 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""What libsndfile does not read, by FFmpeg's libraries in PyAV (extra ``media``): M4A, WMA, WebM, WavPack."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.errors import AudioError
+from edgegenre_runtime.extras import import_extra
+
+from .sound_file import Findings
+
+__all__ = ["MEDIA_EXTENSIONS", "MediaFile", "has_media", "open_media"]
+
+MEDIA_EXTENSIONS = (
+    ".3gp", ".aac", ".ac3", ".alac", ".amr", ".ape", ".asf", ".dsf", ".m4a", ".m4b", ".mka", ".mov", ".mp2", ".mp4",
+    ".tta", ".webm", ".wma", ".wv",
+)  # fmt: skip
+
+_WITHOUT_LENGTH = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3")
+_CONTAINER_UNITS = 1_000_000  # a second in the unit of a container's duration
+
+_Floats = npt.NDArray[np.float32]
+
+
+def has_media() -> bool:
+    """Whether PyAV is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+class MediaFile:
+    """The first audio stream of a file that FFmpeg reads.
+
+    Attributes
+    ----------
+    rate_hz, channels
+        Of the stream.
+    findings
+        Complete once :meth:`frames` is exhausted.
+    """
+
+    def __init__(self, handle: BinaryIO, av: Any) -> None:
+        self._handle, self._av = handle, av
+        self.findings = Findings()
+        try:
+            self._container = av.open(handle, metadata_errors="ignore")
+            streams = self._container.streams.audio
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise AudioError(f"not audio that FFmpeg can read ({_reason(error)})") from error
+        context = streams[0].codec_context if streams else None
+        if context is None or not context.sample_rate or not context.channels:
+            raise AudioError("not audio that FFmpeg can read (no audio stream)")
+        self._stream = streams[0]
+        self.rate_hz: int = context.sample_rate
+        self.channels: int = context.channels
+        self._promised_s = self._measure_promise()
+
+    def frames(self) -> Iterator[_Floats]:
+        """Yield float32 [n, channels] to the end of the file, and close it."""
+        layout = self._stream.codec_context.layout
+        resampler = self._av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)
+        n_read, n_wanted = 0, self._edited_samples()
+        with self._handle, self._container:
+            try:
+                for frame in itertools.chain(self._container.decode(self._stream), [None]):
+                    for block in resampler.resample(frame):
+                        samples = _samples(block, self.channels)[: n_wanted - n_read]
+                        n_read += len(samples)
+                        yield samples
+            except (self._av.FFmpegError, ValueError, OSError) as error:
+                self.findings.damages.append(f"damaged after {n_read} samples ({_reason(error)})")
+                return
+        self._check_length(n_read)
+
+    def _edited_samples(self) -> int:
+        """Return where an MP4's edit list ends the music: what its codec pads the last frame with is none of it."""
+        is_mp4 = "mp4" in self._container.format.name
+        return round(self._promised_s * self.rate_hz) if is_mp4 and self._promised_s else sys.maxsize
+
+    def _measure_promise(self) -> float:
+        """Seconds that the container gives; 0 where FFmpeg would only estimate them from the first bitrate."""
+        stream, container = self._stream, self._container
+        if container.format.name in _WITHOUT_LENGTH:
+            return 0.0
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        return container.duration / _CONTAINER_UNITS if container.duration else 0.0
+
+    def _check_length(self, n_read: int) -> None:
+        """Compare with what the container promises; it is exact to a block of its codec."""
+        read_s = n_read / self.rate_hz
+        if read_s < self._promised_s - 1:
+            self.findings.damages.append(f"truncated: {read_s:.1f} of {self._promised_s:.1f} s are there")
+
+
+def _samples(frame: Any, channels: int) -> _Floats:
+    samples: _Floats = frame.to_ndarray().reshape(-1, channels).astype(np.float32, copy=False)
+    return samples
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0].lower() if str(error) else "unknown error"
+
+
+def open_media(handle: BinaryIO) -> MediaFile:
+    """Open a file with PyAV.
+
+    Raises
+    ------
+    AudioError
+        If FFmpeg cannot read it.
+    MissingExtraError
+        If PyAV is not installed.
+    """
+    av = import_extra("av", "media")
+    handle.seek(0)
+    return MediaFile(handle, av)

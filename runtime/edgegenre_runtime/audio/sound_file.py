@@ -1,0 +1,232 @@
+"""Audio files by libsndfile: every stream that is in a file, each read forwards to its real end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from edgegenre_runtime.errors import AudioError
+
+from .byte_ranges import ByteRanges, FileBytes
+from .containers import OTHERS, bytes_behind_audio, finished_header, is_cut_ogg, split_container
+from .mp3_frames import id3_end, scan_mp3
+from .resample import LARGEST_SAMPLE
+
+__all__ = ["Findings", "SoundFile", "open_sound"]
+
+_BLOCK_FRAMES = 16384
+_STREAMED_BYTES = 0x7FFF0000  # a header that promises 2 GiB or more was written to a pipe and promises nothing
+_NO_PROMISE = 1 << 40  # frames; what libsndfile says where a header does not know
+_FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
+_UNREAD_S = 0.5  # bytes behind the audio that are worth less are leftovers of an editor
+
+_Floats = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found while a file was read, one sentence each.
+
+    Attributes
+    ----------
+    damages
+        What is missing or broken: a data set has no use for such a file.
+    notes
+        What was done about something unusual.
+    """
+
+    damages: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
+    """A sound file read forwards only: a seek after each block costs MP3 its bits and FLAC its tail."""
+
+    def seekable(self) -> bool:
+        """Return False, which makes ``read`` trust neither the header's length nor a seek."""
+        return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part:
+    """One stream of a file, as libsndfile is to read it.
+
+    Attributes
+    ----------
+    ranges, prefix
+        As of :class:`ByteRanges`.
+    damage
+        What its structure says against it, "" if nothing.
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    prefix: bytes = b""
+    damage: str = ""
+
+
+class SoundFile:
+    """An audio file that libsndfile reads.
+
+    Attributes
+    ----------
+    rate_hz, channels
+        Of its first stream.
+    findings
+        Complete once :meth:`frames` is exhausted.
+    """
+
+    def __init__(self, handle: BinaryIO, parts: list[_Part]) -> None:
+        self._handle, self._parts = handle, parts
+        self.findings = Findings()
+        with self._opened(parts[0]) as (_, sound):
+            self.rate_hz: int = sound.samplerate
+            self.channels: int = sound.channels
+            if sound.frames == 0 and len(parts) == 1:
+                raise AudioError("contains no audio")
+            is_float = sound.subtype in _FLOAT_SUBTYPES
+        self._gain = self._measure_gain() if is_float else np.float32(1)
+
+    @contextlib.contextmanager
+    def _opened(self, part: _Part) -> Iterator[tuple[ByteRanges, _ForwardFile]]:
+        content = ByteRanges(self._handle, part.ranges, part.prefix)
+        try:
+            sound = _ForwardFile(content)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            if content.error is not None:
+                raise AudioError((content.error.strerror or str(content.error)).lower()) from error
+            raise AudioError("not audio that libsndfile can read") from error
+        with sound:
+            yield content, sound
+
+    def _measure_gain(self) -> np.float32:
+        """Return what brings the loudest sample of a float file to full scale, 1 if it is not above it."""
+        peak = 1.0
+        for block in self._all_frames(Findings()):
+            levels = np.abs(block)
+            peak = max(peak, float(levels[levels <= LARGEST_SAMPLE].max(initial=0)))
+        if peak > 1:
+            self.findings.notes.append(f"its loudest sample is {peak:.3g} times full scale: turned down to fit")
+        gain: np.float32 = np.float32(1 / peak)
+        return gain
+
+    def frames(self) -> Iterator[_Floats]:
+        """Yield float32 [n, channels] to the end of the file, and close it."""
+        with self._handle:
+            for block in self._all_frames(self.findings):
+                with np.errstate(invalid="ignore"):  # NaN stays NaN, and is counted as such
+                    scaled = block if self._gain == 1 else block * self._gain
+                yield scaled
+
+    def close(self) -> None:
+        """Close a file that is not read after all."""
+        self._handle.close()
+
+    def _all_frames(self, findings: Findings) -> Iterator[_Floats]:
+        for number, part in enumerate(self._parts, 1):
+            try:
+                with self._opened(part) as (content, sound):
+                    if (sound.samplerate, sound.channels) != (self.rate_hz, self.channels):
+                        findings.damages.append(
+                            f"stream {number} of {len(self._parts)} has {sound.samplerate} Hz and {sound.channels} "
+                            "channel(s), unlike the first: it and what follows are not read"
+                        )
+                        return
+                    yield from self._part_frames(part, content, sound, findings)
+            except AudioError as error:
+                findings.damages.append(f"stream {number} of {len(self._parts)}: {error}")
+                return
+
+    def _part_frames(
+        self, part: _Part, content: ByteRanges, sound: _ForwardFile, findings: Findings
+    ) -> Iterator[_Floats]:
+        n_read, promised = 0, sound.frames if sound.frames < _NO_PROMISE else 0
+        broken = ""
+        while not broken:
+            try:
+                block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                broken = error.error_string.removeprefix("Error : ").rstrip(".")
+                break
+            if not len(block):
+                break
+            n_read += len(block)
+            yield block
+        if content.error is not None:
+            broken = (content.error.strerror or str(content.error)).lower()
+        of = f" of {promised}" if promised else ""
+        if broken:
+            findings.damages.append(f"damaged after {n_read}{of} samples ({broken})")
+        elif part.damage:
+            findings.damages.append(part.damage)
+        elif n_read < promised and sound.format != "MP3":
+            findings.damages.append(f"truncated: {n_read}{of} samples are there")
+        else:
+            self._check_end(part, sound, n_read, findings)
+
+    def _check_end(self, part: _Part, sound: _ForwardFile, n_read: int, findings: Findings) -> None:
+        """Say so where a file is shorter, or its audio longer, than libsndfile tells."""
+        file, (start, stop) = FileBytes(self._handle), part.ranges[0]
+        sizes = re.findall(r"(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", sound.extra_info)
+        is_cut = any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)
+        if is_cut or (sound.format == "OGG" and is_cut_ogg(file, stop)):
+            findings.damages.append(f"truncated: the file ends after {n_read} samples, before its header says it does")
+            return
+        unread, read = bytes_behind_audio(file, start, stop), stop - start
+        read_s = n_read / sound.samplerate
+        about_s = read_s * read / max(read - unread, 1)
+        if about_s - read_s > _UNREAD_S:
+            findings.damages.append(
+                f"read {read_s:.1f} of about {about_s:.1f} s: the rest lies behind the end that the header gives"
+            )
+
+
+def open_sound(handle: BinaryIO, is_mp3: bool) -> SoundFile:
+    """Open a file by its content.
+
+    Parameters
+    ----------
+    handle
+        Open for reading, seekable; it is closed after the last of the frames.
+    is_mp3
+        Whether its name says MP3, whose frames may begin anywhere.
+
+    Raises
+    ------
+    AudioError
+        If libsndfile cannot read it, or there is no sample in it.
+    """
+    content = FileBytes(handle)
+    ranges = split_container(content)
+    parts = [_iff_part(content, *span) for span in ranges]
+    if len(ranges) == 1 and (is_mp3 or content.at(0, 3) == b"ID3") and content.at(id3_end(content), 4) not in OTHERS:
+        parts = [_mp3_part(content) or parts[0]]
+    return SoundFile(handle, parts)
+
+
+def _iff_part(content: FileBytes, start: int, stop: int) -> _Part:
+    finished = finished_header(content, start, stop)
+    return _Part(((start, stop),)) if finished is None else _Part(((finished[1], stop),), finished[0])
+
+
+def _mp3_part(content: FileBytes) -> _Part | None:
+    """Return how an MP3 is to be read: as it is, or its frames behind a header with their true number."""
+    layout = scan_mp3(content)
+    if layout is None:
+        return None
+    damage = ""
+    if layout.missing_frames:
+        rate_hz, samples = layout.header.rate_hz, layout.header.samples
+        there, promised = (n * samples / rate_hz for n in (layout.n_frames, layout.promised_frames or 0))
+        damage = f"truncated: {there:.1f} of {promised:.1f} s are there"
+    elif layout.skipped_bytes:
+        damage = f"damaged: {layout.skipped_bytes} bytes in the middle are no MPEG frames"
+    if layout.is_plain:
+        return _Part(((0, content.n_bytes),), damage=damage)
+    return _Part(layout.ranges, layout.xing_frame(), damage)
