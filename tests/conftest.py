@@ -90,8 +90,15 @@ def textures_checkpoint() -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def textures_export(textures_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Its int8 bundle, which has passed the gate; converted once for all tests."""
+def textures_walk(textures_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
+    """Its int8 bundle, converted once for all tests and accepted by the gate; and the modules that the job visited."""
     from textures import export  # here: the converters take seconds to import
+    from walk import recorded_walk
 
-    return export(tmp_path_factory.mktemp("export") / "bundle", textures_checkpoint)
+    return recorded_walk(lambda: export(tmp_path_factory.mktemp("export") / "bundle", textures_checkpoint))
+
+
+@pytest.fixture(scope="session")
+def textures_export(textures_walk: tuple[Any, list[str]]) -> Any:
+    """The result of ``textures_walk``."""
+    return textures_walk[0]

@@ -9,45 +9,62 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accept.reference_data import GateSet
-    from .accept.verdict import GateReport, Limits, Verdict
+    from edgegenre_runtime.inspect.model_report import ModelReport
+    from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
+
+    from .accept.verdict import AcceptanceReport, Limits, Verdict
     from .api import export
-    from .check.int8_check import ModelReport, inspect_onnx, inspect_tflite, require_int8
-    from .check.run_models import Agreement
+    from .check.agreement import Agreement
+    from .check.int8_check import require_int8
+    from .convert.onnx_report import inspect_onnx
+    from .inputs.calibration import Calibration
+    from .inputs.reference_tracks import ReferenceTracks
+    from .inputs.trained_network import TrainedNetwork, checkpoint_network
+    from .job import ExportJob, FineTuning
     from .pipeline import ExportResult, export_bundle
-    from .quantize.calibration import Calibration
     from .recipes import RECIPES, Recipe, find_recipe
+    from .steps import Step
 
 _HOMES = {
-    "RECIPES": "recipes",
-    "Agreement": "check.run_models",
-    "Calibration": "quantize.calibration",
-    "ModelReport": "check.int8_check",
-    "ExportResult": "pipeline",
-    "GateReport": "accept.verdict",
-    "GateSet": "accept.reference_data",
-    "Limits": "accept.verdict",
-    "Recipe": "recipes",
-    "Verdict": "accept.verdict",
-    "export": "api",
-    "export_bundle": "pipeline",
-    "find_recipe": "recipes",
-    "inspect_onnx": "check.int8_check",
-    "inspect_tflite": "check.int8_check",
-    "require_int8": "check.int8_check",
+    "RECIPES": ".recipes",
+    "AcceptanceReport": ".accept.verdict",
+    "Agreement": ".check.agreement",
+    "Calibration": ".inputs.calibration",
+    "ExportJob": ".job",
+    "ExportResult": ".pipeline",
+    "FineTuning": ".job",
+    "Limits": ".accept.verdict",
+    "ModelReport": "edgegenre_runtime.inspect.model_report",
+    "Recipe": ".recipes",
+    "ReferenceTracks": ".inputs.reference_tracks",
+    "Step": ".steps",
+    "TrainedNetwork": ".inputs.trained_network",
+    "Verdict": ".accept.verdict",
+    "checkpoint_network": ".inputs.trained_network",
+    "export": ".api",
+    "export_bundle": ".pipeline",
+    "find_recipe": ".recipes",
+    "inspect_onnx": ".convert.onnx_report",
+    "inspect_tflite": "edgegenre_runtime.inspect.tflite_reader",
+    "require_int8": ".check.int8_check",
 }
 
 __all__ = [
     "RECIPES",
+    "AcceptanceReport",
     "Agreement",
     "Calibration",
+    "ExportJob",
     "ExportResult",
-    "GateReport",
-    "GateSet",
+    "FineTuning",
     "Limits",
     "ModelReport",
     "Recipe",
+    "ReferenceTracks",
+    "Step",
+    "TrainedNetwork",
     "Verdict",
+    "checkpoint_network",
     "export",
     "export_bundle",
     "find_recipe",
@@ -60,6 +77,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(importlib.import_module(_HOMES[name], __name__), name)
     globals()[name] = value
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,23 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from edgegenre_export.accept.reference_data import GateSet
-from edgegenre_export.prepare.op_support import require_supported
-from edgegenre_export.quantize.calibration import Calibration
-from edgegenre_export.quantize.calibration_data import golden_pcm
+from edgegenre_export.inputs.calibration import Calibration
+from edgegenre_export.inputs.golden_pcm import golden_inputs, golden_pcm
+from edgegenre_export.inputs.reference_tracks import ReferenceTracks
+from edgegenre_export.inputs.trained_network import module_network
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.bundle import check_destination
 
-from .job import own_subject
-from .pipeline import ExportResult, export_subject
+from .job import ExportJob
+from .pipeline import ExportResult, export_bundle
 from .recipes import find_recipe
+from .steps import Progress, ignore_steps
 
 __all__ = ["export"]
-
-
-def _say_nothing(message: str) -> None:
-    del message
 
 
 def export(
@@ -37,11 +34,11 @@ def export(
     out: Path | str,
     *,
     recipe: str = "int8",
-    gate: GateSet | Literal["calibration"] | None = "calibration",
-    name: str = "own",
+    reference: ReferenceTracks | Literal["calibration"] | None = "calibration",
+    name: str = "network",
     meta: Mapping[str, Any] | None = None,
     command: str = "edgegenre_export.export",
-    progress: Callable[[str], None] = _say_nothing,
+    progress: Progress = ignore_steps,
 ) -> ExportResult:
     """Export any torch network that takes float32 [B, 1, n_mels, 128] in dB above the floor and gives logits [B, C].
 
@@ -60,14 +57,14 @@ def export(
         The bundle's directory; a bundle that is there is replaced when the new one is whole.
     recipe
         A recipe without fine-tuning: ``"int8"``, ``"int8x16"`` or ``"float"``.
-    gate
+    reference
         Tracks that the artifacts must answer as the network does; ``"calibration"`` takes each calibration window for
-        a track, None turns the gate off, and card and manifest say so.
+        a track, None turns the acceptance gate off, and card and manifest say so.
     name, meta, command
         For card and manifest: what it is called, JSON-ready facts (``data``, ``limits``, ``licence`` …), and how it
         was made.
     progress
-        Called with one line a step.
+        Called with each step as it begins; ``str(step)`` is one line.
 
     Raises
     ------
@@ -79,7 +76,7 @@ def export(
         Before anything is converted, if the module has NaN weights, another shape than window to logits, or layers
         that do not convert (each is named); later if an artifact is not what it should be.
     GateError
-        If the gate refuses the artifacts; see :func:`edgegenre_export.pipeline.export_subject`.
+        If the acceptance gate refuses the artifacts; see :func:`edgegenre_export.pipeline.export_bundle`.
     BundleError
         If the bundle cannot be written.
     """
@@ -87,21 +84,22 @@ def export(
     if chosen.tuning is not None:
         raise UsageError(f"recipe {recipe} fine-tunes with edgegenre's trainer: choose float, int8 or int8x16")
     tables, destination = released(spec), check_destination(Path(out))
-    subject = own_subject(module, tables, labels, name, meta or {})
-    windows = Calibration(calibration, tuple(range(len(calibration))), 0, "the caller's windows", tables.spec_hash)
+    network = module_network(module, tables, labels, name, meta or {})
+    indices = tuple(range(len(calibration)))
+    windows = Calibration(calibration, indices, 0, "the caller's windows", tables.spec_hash)
     windows.require_tables(tables)
-    require_supported(subject.network, tables.spec)
-    if isinstance(gate, str):
-        names = tuple(f"calibration window {i}" for i in range(len(calibration)))
-        gate = GateSet(names, tuple(calibration[:, None]), None, "the calibration windows", tables.spec_hash)
-    return export_subject(
-        subject,
-        tables,
-        windows,
-        destination,
-        golden_pcm=golden_pcm(tables),
-        command=command,
+    if isinstance(reference, str):
+        names = tuple(f"calibration window {i}" for i in indices)
+        tracks = tuple(calibration[:, None])
+        reference = ReferenceTracks(names, tracks, None, "the calibration windows", tables.spec_hash)
+    job = ExportJob(
+        network=network,
+        tables=tables,
+        calibration=windows,
+        golden=golden_inputs(golden_pcm(tables), tables),
         recipe=chosen,
-        gate=gate,
-        progress=progress,
+        destination=destination,
+        command=command,
+        reference=reference,
     )
+    return export_bundle(job, progress)

@@ -1,90 +1,106 @@
-"""What is exported: a network in eval mode with its labels and front-end, from a checkpoint or of the user's own."""
+"""What goes into an export: one frozen record that every stage reads and none changes."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
+import numpy.typing as npt
 
-from edgegenre.checkpoint import Checkpoint, to_module
-from edgegenre_runtime.errors import ExportError, UsageError
-from edgegenre_runtime.frontend import FrontendSpec, Tables
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre_export.inputs.calibration import Calibration
+from edgegenre_export.inputs.reference_tracks import ReferenceTracks
+from edgegenre_export.inputs.trained_network import TrainedNetwork
+from edgegenre_runtime.errors import SpecError, UsageError
+from edgegenre_runtime.frontend import Tables
 
-__all__ = ["Subject", "checkpoint_subject", "own_subject"]
+from .recipes import Recipe
+
+__all__ = ["ExportJob", "FineTuning"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Subject:
-    """A network to export.
+class FineTuning:
+    """What a recipe's pruning and fine-tuning need beside the network.
 
     Attributes
     ----------
-    name
-        What to call it.
-    network
-        In eval mode; maps float32 [B, 1, n_mels, frames] in dB above the floor to logits [B, C].
-    labels
-        Class names in the order of the logits.
-    spec, spec_hash
-        The front-end of its windows.
-    model, meta
-        JSON-ready: what the network is, and how it was trained.
+    cache
+        The features that the network was trained on, with their split.
+    teachers
+        Checkpoints or runs whose answers it learns; the network as it was if there are none.
+    folder
+        Folder of the fine-tuning run.
+    seed
+        Seed of crops and dropout.
     """
 
-    name: str
-    network: nn.Module
-    labels: tuple[str, ...]
-    spec: FrontendSpec
-    spec_hash: str
-    model: Mapping[str, Any]
-    meta: Mapping[str, Any]
+    cache: FeatureCache
+    teachers: tuple[Path, ...]
+    folder: Path
+    seed: int
 
 
-def checkpoint_subject(checkpoint: Checkpoint) -> Subject:
-    """Return a checkpoint's network; raises :class:`CheckpointError` if its weights are not usable."""
-    return Subject(
-        name=checkpoint.config.name,
-        network=to_module(checkpoint),
-        labels=checkpoint.labels,
-        spec=checkpoint.spec,
-        spec_hash=checkpoint.spec_hash,
-        model=checkpoint.config.to_dict(),
-        meta=checkpoint.meta,
-    )
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ExportJob:
+    """What is exported, how, and where to.
 
-
-def own_subject(
-    module: nn.Module, tables: Tables, labels: Sequence[str], name: str, meta: Mapping[str, Any]
-) -> Subject:
-    """Return a network of the user's own, after trying it on one empty window.
+    Attributes
+    ----------
+    network
+        The network as trained.
+    tables
+        Its front-end.
+    calibration
+        Windows that set the scales of the activations; the artifacts are compared on them too.
+    golden
+        PCM to replay on a device and what the front-end makes of it
+        (:func:`edgegenre_export.inputs.golden_pcm.golden_inputs`).
+    recipe
+        How to make the artifacts.
+    destination
+        The bundle's directory; a bundle that is there is replaced when the new one is whole.
+    command
+        What the user typed, for manifest and card.
+    reference
+        Tracks on which every artifact is held to the network; None turns the acceptance gate off, and the card says so.
+    fine_tuning
+        Needed by a recipe that prunes or fine-tunes.
 
     Raises
     ------
-    ExportError
-        If it holds NaN or infinite weights, does not take a window, or does not give a logit a label.
+    SpecError
+        If network, tables, calibration windows or reference tracks are of different front-ends.
     UsageError
-        If there are fewer than two labels.
+        If the recipe fine-tunes and there is nothing to fine-tune with.
     """
-    spec = tables.spec
-    if len(labels) < 2:
-        raise UsageError(f"{len(labels)} labels were given; a classifier needs two or more")
-    bad = [key for key, value in module.state_dict().items() if not torch.isfinite(value).all()]
-    if bad:
-        raise ExportError(f"{name} holds NaN or infinite weights in {bad[0]}: train it again")
-    network = module.eval()
-    try:
-        with torch.inference_mode():
-            made = network(torch.zeros(1, 1, spec.n_mels, spec.frames_per_window))
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ExportError(
-            f"{name} does not take a window [1, 1, {spec.n_mels}, {spec.frames_per_window}]: {reason}"
-        ) from error
-    if not isinstance(made, torch.Tensor) or tuple(made.shape) != (1, len(labels)):
-        given = list(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
-        raise ExportError(f"{name} gives {given} for one window; logits [1, {len(labels)}], one a label, are needed")
-    kind = f"{type(module).__module__}.{type(module).__qualname__}"
-    return Subject(name, network, tuple(labels), spec, tables.spec_hash, {"name": name, "class": kind}, dict(meta))
+
+    network: TrainedNetwork
+    tables: Tables
+    calibration: Calibration
+    golden: Mapping[str, npt.NDArray[Any]]
+    recipe: Recipe
+    destination: Path
+    command: str
+    reference: ReferenceTracks | None = None
+    fine_tuning: FineTuning | None = None
+
+    def __post_init__(self) -> None:
+        network, tables, reference = self.network, self.tables, self.reference
+        if network.spec_hash != tables.spec_hash:
+            raise SpecError(
+                f"the checkpoint is of front-end {network.spec_hash[:12]} ({network.spec.name}), the tables are "
+                f"{tables.spec_hash[:12]} ({tables.spec.name}): export with the front-end it was trained with"
+            )
+        if reference is not None and reference.spec_hash != tables.spec_hash:
+            raise SpecError(
+                f"{reference.source} is of front-end {reference.spec_hash[:12]}, the model is of "
+                f"{tables.spec_hash[:12]} ({tables.spec.name}): compare on windows of the model's front-end"
+            )
+        self.calibration.require_tables(tables)
+        if self.recipe.tuning is not None and self.fine_tuning is None:
+            raise UsageError(
+                f"recipe {self.recipe.name} fine-tunes and needs the training data: name its cache with --data"
+            )

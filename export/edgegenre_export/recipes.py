@@ -7,7 +7,10 @@ from typing import Any
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["RECIPES", "Recipe", "Tuning", "find_recipe"]
+__all__ = ["ENGINE_FILE", "RECIPES", "Recipe", "Tuning", "body_of", "find_recipe", "is_waveform"]
+
+ENGINE_FILE = "net.eg"
+"""The int8 network compiled for the project's own engine; it comes with every ``model_int8.tflite``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Tuning:
     Attributes
     ----------
     removed_macs
-        Least share of the multiply-adds that is cut away with whole channels, 0 to below 1; 0 prunes nothing.
+        Minimum share of the multiply-adds to prune, in whole channels, 0 to below 1; 0 prunes nothing.
     fake_quantized
         Whether the fine-tuning rounds weights and activations as int8 will.
     epochs, crops_per_track, learning_rate
@@ -50,7 +53,7 @@ class Recipe:
         Whether each output channel of a layer has a weight scale of its own.
     activation_range
         ``"window_quantile"``: an activation's scale spans what most calibration windows stay within
-        (:mod:`edgegenre_export.quantize.fixed_ranges`), for every target alike. ``"none"``: activations are not
+        (:mod:`edgegenre_export.activation_range`), for every target alike. ``"none"``: activations are not
         quantized.
     weight_rounding
         ``"covariance"``: weights are rounded by what a layer's inputs look like
@@ -125,3 +128,13 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"recipe {name!r} is unknown; there are: {', '.join(sorted(RECIPES))}")
     return RECIPES[name]
+
+
+def is_waveform(name: str) -> bool:
+    """Return whether a model file takes PCM and gives probabilities."""
+    return name.startswith("model_audio.")
+
+
+def body_of(name: str) -> str:
+    """Return the name of the int8 model that is in a waveform model."""
+    return name.replace("audio", "int8")

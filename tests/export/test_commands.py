@@ -21,9 +21,10 @@ from torch import nn
 from edgegenre.checkpoint import load_checkpoint, save_checkpoint
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import FeatureCache, load_cache, save_cache
-from edgegenre_export.convert import artifacts as convert
+from edgegenre_export.convert import stage as convert
+from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_export.silence import converter
-from edgegenre_runtime.frontend import FLOOR_Q9, released
+from edgegenre_runtime.frontend import FLOOR_Q9, FrontendSpec, released
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 
 TABLES = released("wide9s")
@@ -114,20 +115,20 @@ def test_wrong_use(capsys, out, small_cache, small_checkpoints) -> None:
     given = (small_checkpoints[0], "--data", small_cache)
     refused(capsys, out, "int4 ?.*there are: float", *given, "--recipe", "int4")
     refused(capsys, out, "choose one", *given, "--int8", "--recipe", "int8x16")
-    refused(capsys, out, "nobody to teach", *given, "--int8", "--teacher", "runs/other")
+    refused(capsys, out, "--teacher has no use", *given, "--int8", "--teacher", "runs/other")
     refused(capsys, out, "name a feature cache with --data", small_checkpoints[0], "--int8")
     refused(capsys, out, "needs the training data", "--recipe", "prune50_int8")
 
 
-def damaged(network: nn.Module, cells: object, top_db: int) -> nn.Module:
+def damaged(network: nn.Module, spec: FrontendSpec) -> bytes:
     """Stands in for a converter with a fault: one layer is rescaled."""
     broken = copy.deepcopy(network)
     broken.get_submodule("head").weight.data *= -1
-    return broken
+    return float_tflite(broken, spec)
 
 
 def test_a_damaged_conversion_is_exit_code_3(capsys, out, small_cache, small_checkpoints, monkeypatch) -> None:
-    monkeypatch.setattr(convert, "round_weights", damaged)
+    monkeypatch.setattr(convert, "float_tflite", damaged)
     command = [
         "export",
         str(small_checkpoints[0]),
@@ -160,7 +161,10 @@ def test_int8x16_is_closer_than_int8(textures_checkpoint, textures_export, tmp_p
     assert model_report.only("input").scale == np.float32(80 / 255)
     ours, theirs = (
         next(v for v in report.verdicts if v.artifact == name)
-        for report, name in ((result.gate, "model_int8x16.tflite"), (textures_export.gate, "model_int8.tflite"))
+        for report, name in (
+            (result.acceptance, "model_int8x16.tflite"),
+            (textures_export.acceptance, "model_int8.tflite"),
+        )
     )
     assert ours.mean_probability_difference < theirs.mean_probability_difference
     assert main(["verify", str(result.path)]) == 0

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +18,26 @@ import pytest
 import soundfile
 import torch
 from ai_edge_litert.interpreter import Interpreter
-from textures import LABELS, SPEC, TABLES, calibration, export, golden_pcm, synthetic_windows
+from textures import LABELS, SPEC, TABLES, calibration, export, golden_pcm, reference_tracks, synthetic_windows
+from walk import STAGES
 
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre_export import (
     Calibration,
+    ExportJob,
     ExportResult,
+    checkpoint_network,
     export_bundle,
     find_recipe,
     inspect_onnx,
     inspect_tflite,
     require_int8,
 )
-from edgegenre_export.check.run_models import run_onnx, run_tflite, run_torch, run_waveform
-from edgegenre_export.convert.to_onnx import int8_onnx
-from edgegenre_export.convert.to_tflite import float_tflite, int8_tflite
+from edgegenre_export.check.model_answers import run_onnx, run_tflite, run_waveform
+from edgegenre_export.convert.int8_onnx import int8_onnx
+from edgegenre_export.convert.int8_tflite import int8_tflite
+from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.inputs.golden_pcm import golden_inputs
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import (
     BundleError,
@@ -71,7 +77,7 @@ def float_model(checkpoint: Checkpoint) -> bytes:
 def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) -> None:
     assert set(bundle.manifest["files"]) == {
         *("model_int8.tflite", "model_int8.onnx", "model_float.onnx", "model_audio.tflite", "model_audio.onnx"),
-        *("frontend.json", "labels.txt"),
+        *("frontend.json", "labels.txt", "net.eg"),
         *("recipe.json", "calibration.json", "golden.npz", "tensors.json", "card.md", "card.html"),
         *(name for name in bundle.manifest["files"] if name.startswith("c/")),
     }
@@ -88,6 +94,17 @@ def test_export_writes_the_whole_bundle(exported: ExportResult, bundle: Bundle) 
     assert bundle.manifest["tools"]["torch"] == torch.__version__
     assert "scale 0.313725501, zero point -128" in bundle.read("card.md").decode()
     assert [path.name for path in exported.path.parent.iterdir()] == ["bundle"]
+
+
+def test_a_job_visits_each_module_once_in_folder_order(
+    textures_walk: tuple[ExportResult, list[str]],
+) -> None:
+    stops = textures_walk[1]
+    assert len(stops) == len(set(stops)), stops
+    folders = [stop.split("/")[0] for stop in stops]
+    assert folders == sorted(folders, key=STAGES.index), stops
+    assert set(folders) == set(STAGES)
+    assert len(stops) > 20
 
 
 def test_int8_answers_as_the_trained_network(exported: ExportResult) -> None:
@@ -151,7 +168,7 @@ def test_runtimes_and_kernels_agree(checkpoint: Checkpoint, bundle: Bundle) -> N
     assert np.abs(tflite.astype(int) - reference).max() <= 2
     onnx_made = run_onnx(bundle.read("model_int8.onnx"), cells)
     assert np.abs(tflite.astype(int) - onnx_made).max() <= 6
-    expected = run_torch(to_module(checkpoint), cells, SPEC.top_db)
+    expected = checkpoint_network(checkpoint).logits(cells)
     confident = np.sort(expected, axis=1)[:, -1] - np.sort(expected, axis=1)[:, -2] > 0.2
     assert confident.mean() > 0.8
     for made in (tflite, onnx_made):
@@ -176,7 +193,7 @@ def test_golden_vectors_replay(bundle: Bundle) -> None:
     assert np.array_equal(run_onnx(bundle.read("model_int8.onnx"), golden["cells"]), golden["output_model_int8_onnx"])
 
 
-def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> None:
+def test_model_report_of_a_good_model(exported: ExportResult, bundle: Bundle) -> None:
     tables = json.loads(bundle.read("tensors.json"))
     for name, inspect in (("model_int8.tflite", inspect_tflite), ("model_int8.onnx", inspect_onnx)):
         model_report = inspect(bundle.read(name))
@@ -191,7 +208,7 @@ def test_certificate_of_a_good_model(exported: ExportResult, bundle: Bundle) -> 
             require_int8(model_report, 79)
 
 
-def test_certificate_refuses_float_and_dynamic_range(float_model: bytes) -> None:
+def test_model_report_refuses_float_and_dynamic_range(float_model: bytes) -> None:
     from ai_edge_quantizer import quantizer, recipe
 
     with quiet():
@@ -202,7 +219,7 @@ def test_certificate_refuses_float_and_dynamic_range(float_model: bytes) -> None
             require_int8(inspect_tflite(model), 80)
 
 
-def test_certificate_refuses_another_input_scale(float_model: bytes) -> None:
+def test_model_report_refuses_another_input_scale(float_model: bytes) -> None:
     windows, _ = synthetic_windows(4, seed=4)
     model = int8_tflite(float_model, windows, dataclasses.replace(SPEC, top_db=70))
     require_int8(inspect_tflite(model), 70)
@@ -210,7 +227,7 @@ def test_certificate_refuses_another_input_scale(float_model: bytes) -> None:
         require_int8(inspect_tflite(model), 80)
 
 
-def test_certificate_refuses_onnx_with_float_inside(bundle: Bundle, tmp_path: Path) -> None:
+def test_model_report_refuses_onnx_with_float_inside(bundle: Bundle, tmp_path: Path) -> None:
     from onnxruntime.quantization import quantize_dynamic
 
     with pytest.raises(ExportError, match="float32"):
@@ -223,7 +240,7 @@ def test_certificate_refuses_onnx_with_float_inside(bundle: Bundle, tmp_path: Pa
         require_int8(inspect_onnx((tmp_path / "dynamic.onnx").read_bytes()), 80)
 
 
-def test_certificate_refuses_an_onnx_layer_left_in_float(bundle: Bundle) -> None:
+def test_model_report_refuses_an_onnx_layer_left_in_float(bundle: Bundle) -> None:
     model = onnx.load_from_string(bundle.read("model_int8.onnx"))
     (mean,) = [node for node in model.graph.node if node.op_type == "ReduceMean"]
     quantize = next(node for node in model.graph.node if mean.output[0] in node.input)
@@ -236,12 +253,12 @@ def test_certificate_refuses_an_onnx_layer_left_in_float(bundle: Bundle) -> None
 
 @pytest.mark.parametrize("inspect", [inspect_tflite, inspect_onnx])
 @pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"not a model at all, but long enough to look"])
-def test_certificate_refuses_garbage(inspect: type, content: bytes) -> None:
+def test_model_report_refuses_garbage(inspect: type, content: bytes) -> None:
     with pytest.raises(ExportError):
         require_int8(inspect(content), 80)
 
 
-def test_certificate_refuses_another_onnx_input_scale(bundle: Bundle) -> None:
+def test_model_report_refuses_another_onnx_input_scale(bundle: Bundle) -> None:
     windows, _ = synthetic_windows(4, seed=4)
     model = int8_onnx(bundle.read("model_float.onnx"), windows, dataclasses.replace(SPEC, top_db=70), {})
     with pytest.raises(ExportError, match="input scale and zero point"):
@@ -249,11 +266,22 @@ def test_certificate_refuses_another_onnx_input_scale(bundle: Bundle) -> None:
 
 
 def refused(error: type[EdgeGenreError], words: str, out: Path, checkpoint: Checkpoint, **changes: object) -> None:
-    """The export stops before anything is converted (no progress) and leaves nothing."""
-    steps: list[str] = []
-    arguments = {"tables": TABLES, "calibration": calibration(4), "golden_pcm": golden_pcm(), **changes}
+    """The export stops before anything is converted (no step begins) and leaves nothing."""
+    steps: list[object] = []
+
+    def run() -> None:
+        pcm, recipe = changes.pop("golden_pcm", golden_pcm()), changes.pop("recipe", "int8")
+        fields: dict[str, Any] = {
+            "network": checkpoint_network(checkpoint),
+            "tables": TABLES,
+            "calibration": calibration(4),
+            "golden": golden_inputs(pcm, TABLES),  # type: ignore[arg-type]
+            "recipe": find_recipe(str(recipe)),
+        }
+        export_bundle(ExportJob(**{**fields, **changes}, destination=out, command="pytest"), steps.append)
+
     with pytest.raises(error, match=words) as caught:
-        export_bundle(checkpoint, out=out, command="pytest", progress=steps.append, **arguments)  # type: ignore[arg-type]
+        run()
     assert "\n" not in str(caught.value)
     assert not steps
     assert not list(out.parent.iterdir())
@@ -266,12 +294,15 @@ def test_bad_checkpoints_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> 
     refused(CheckpointError, "3 labels", out, dataclasses.replace(checkpoint, labels=LABELS[:3]))
     refused(SpecError, "front-end", out, checkpoint, tables=released("wide9s"))
     refused(UsageError, "int4", out, checkpoint, recipe="int4")
+    refused(UsageError, "needs the training data", out, checkpoint, recipe="prune50_int8")
 
 
 def test_bad_inputs_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     other = dataclasses.replace(calibration(4), spec_hash="0" * 64)
     refused(SpecError, "calibration", out, checkpoint, calibration=other)
+    tracks = dataclasses.replace(reference_tracks(), spec_hash="0" * 64)
+    refused(SpecError, "compare on windows of the model's front-end", out, checkpoint, reference=tracks)
     refused(DataError, "golden", out, checkpoint, golden_pcm=[])
     refused(DataError, "golden", out, checkpoint, golden_pcm=[np.zeros(5, dtype=np.int16)])
 

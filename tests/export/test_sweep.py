@@ -8,10 +8,12 @@ import pytest
 import textures
 from verdicts import refused_report
 
+from edgegenre.checkpoint import Checkpoint
 from edgegenre.models import ModelConfig, build
-from edgegenre_export import RECIPES
+from edgegenre_export import RECIPES, checkpoint_network
 from edgegenre_export.accept.verdict import Limits
-from edgegenre_export.convert.to_tflite import float_tflite, int8_tflite
+from edgegenre_export.convert.int8_tflite import int8_tflite
+from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_export.package.publish import publish
 from edgegenre_export.prepare.prune import prune
 from edgegenre_export.sweep import SweepRow, pareto_front, sweep_recipes
@@ -31,7 +33,7 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert pareto_front([good, small, worse, bad, equal, rejected]) == [good, small, equal]
 
 
-def test_a_sweep_goes_on_after_a_rejected_recipe(tmp_path: Path) -> None:
+def test_a_sweep_goes_on_after_a_rejected_recipe(tmp_path: Path, textures_checkpoint) -> None:
     recipes = [RECIPES["int8"], RECIPES["prune50_int8"]]
 
     def export(recipe, folder: Path) -> None:
@@ -41,7 +43,7 @@ def test_a_sweep_goes_on_after_a_rejected_recipe(tmp_path: Path) -> None:
             report = dataclasses.replace(report, verdicts=(sound,), limits=Limits())
         about = {"gate": report.to_dict(), "complexity": {"n_macs": 1000}, "metrics": []}
         files = {"model_int8.tflite": bytes(500)}
-        publish(folder, files, tables=TABLES, labels=("x", "y"), about=about, report=report, command="pytest")
+        publish(textures.job(folder, textures_checkpoint), files, about, report)
 
     lines: list[str] = []
     rows = sweep_recipes(
@@ -74,7 +76,9 @@ def test_instructions_fall_with_the_work(tmp_path: Path, textures_export) -> Non
     wide = count_network(model)
     assert wide == pytest.approx(count_network(model), rel=1e-3)
     config = ModelConfig("cnn", 4)
-    small = prune(build(config).eval(), config, TABLES.spec, 0.5).network
+    state = {name: tensor.numpy() for name, tensor in build(config).state_dict().items()}
+    start = Checkpoint(config, textures.LABELS, TABLES.spec, TABLES.spec_hash, state, {})
+    small = prune(checkpoint_network(start), 0.5).network
     windows = textures.calibration(8).windows
     path = tmp_path / "small.tflite"
     path.write_bytes(int8_tflite(float_tflite(small, TABLES.spec), windows, TABLES.spec))

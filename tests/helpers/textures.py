@@ -11,7 +11,16 @@ import torch
 from edgegenre.checkpoint import Checkpoint
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
-from edgegenre_export import Calibration, ExportResult, GateSet, export_bundle
+from edgegenre_export import (
+    Calibration,
+    ExportJob,
+    ExportResult,
+    ReferenceTracks,
+    checkpoint_network,
+    export_bundle,
+    find_recipe,
+)
+from edgegenre_export.inputs.golden_pcm import golden_inputs
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.frontend.decibels import db_to_cells
 
@@ -70,14 +79,15 @@ def calibration(n: int = 48, seed: int = 2) -> Calibration:
     return Calibration(windows, tuple(range(n)), seed, "synthetic textures", TABLES.spec_hash)
 
 
-def gate_set(n: int = 40) -> GateSet:
+def reference_tracks(n: int = 40) -> ReferenceTracks:
     """Tracks of two windows, both of one texture, whose truth is known."""
     windows, classes = synthetic_windows(8 * n, seed=5)
     pairs = [np.flatnonzero(classes == label)[: n // 2].reshape(-1, 2) for label in range(len(LABELS))]
     tracks = np.concatenate(pairs)
     truth = classes[tracks[:, 0]]
     names = tuple(f"{LABELS[label]} {i}" for i, label in enumerate(truth))
-    return GateSet(names, tuple(windows[track] for track in tracks), truth, "synthetic textures", TABLES.spec_hash)
+    cells = tuple(windows[track] for track in tracks)
+    return ReferenceTracks(names, cells, truth, "synthetic textures", TABLES.spec_hash)
 
 
 def golden_pcm() -> list[npt.NDArray[np.int16]]:
@@ -88,14 +98,18 @@ def golden_pcm() -> list[npt.NDArray[np.int16]]:
     return [tone.astype(np.int16), noise.astype(np.int16), np.zeros(SPEC.window_samples, dtype=np.int16)]
 
 
-def export(out: Path, checkpoint: Checkpoint, recipe: str = "int8") -> ExportResult:
-    return export_bundle(
-        checkpoint,
-        TABLES,
-        calibration(),
-        out,
-        golden_pcm=golden_pcm(),
+def job(out: Path, checkpoint: Checkpoint, recipe: str = "int8") -> ExportJob:
+    return ExportJob(
+        network=checkpoint_network(checkpoint),
+        tables=TABLES,
+        calibration=calibration(),
+        golden=golden_inputs(golden_pcm(), TABLES),
+        recipe=find_recipe(recipe),
+        destination=out,
         command="pytest",
-        recipe=recipe,
-        gate=gate_set(),
+        reference=reference_tracks(),
     )
+
+
+def export(out: Path, checkpoint: Checkpoint, recipe: str = "int8") -> ExportResult:
+    return export_bundle(job(out, checkpoint, recipe))

@@ -323,8 +323,8 @@ def test_shipped_network_kernels_and_onnx_agree(classifier):
 
     DESIGN.md asks for one step, which the seed's CNN of five layers kept; toy music that the network never saw.
     """
-    from edgegenre_export.check.run_models import run_onnx, run_tflite
-    from edgegenre_export.quantize.calibration_data import toy_calibration
+    from edgegenre_export.check.model_answers import run_onnx, run_tflite
+    from edgegenre_export.inputs.calibration_windows import toy_calibration
 
     cells = toy_calibration(classifier.tables, 60, seed=5).windows
     model = classifier.bundle.read("model_int8.tflite")

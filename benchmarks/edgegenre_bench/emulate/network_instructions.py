@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from edgegenre_bench.progress import no_progress
@@ -12,13 +13,18 @@ from edgegenre_runtime.errors import DataError
 from .instruction_counter import count_regions, counter_plugin, guest_folder
 from .qemu import cache_folder, prepare, run_python
 
-__all__ = ["count_network", "is_ready"]
+__all__ = ["count_network", "is_ready", "ready_counter"]
 
 
 def is_ready(cache: Path | None = None) -> bool:
     """Return whether QEMU, a C compiler and the emulated userland are here, so that counting fetches nothing."""
     folder = cache_folder(cache)
     return all(shutil.which(tool) for tool in ("qemu-aarch64", "cc")) and (folder / "site.stamp").exists()
+
+
+def ready_counter() -> Callable[[Path], int] | None:
+    """Return :func:`count_network` if it is set up (entry point ``edgegenre.instruction_counters``), else None."""
+    return count_network if is_ready() else None
 
 
 def count_network(model: Path, cpu: str = "cortex-a76", cache: Path | None = None) -> int:

@@ -15,18 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from edgegenre.checkpoint import Checkpoint, to_module
+from edgegenre.checkpoint import Checkpoint
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows
 from edgegenre_bench.emulate.emulated_board import EmulationJob, emulated_logits
 from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
-from edgegenre_export.check.run_models import run_artifact, run_torch, run_waveform
+from edgegenre_export.check.model_answers import run_artifact, run_waveform
+from edgegenre_export.convert.float_frontend import FloatFrontend
+from edgegenre_export.convert.join_tflite import join_tflite
 from edgegenre_export.convert.to_onnx import float_onnx
-from edgegenre_export.convert.waveform_models import waveform_tflite
+from edgegenre_export.convert.to_tflite import frontend_tflite
+from edgegenre_export.inputs.trained_network import checkpoint_network
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
-from edgegenre_runtime.frontend import log_mel, normalize
+from edgegenre_runtime.frontend import Tables, log_mel, normalize
 from edgegenre_runtime.network.quantization import dequantize, softmax
 
 __all__ = ["Windows", "run_suite", "windows_of_cache", "windows_of_clips"]
@@ -123,16 +126,16 @@ def _implementations(
         return _Answers(softmax(logits))
 
     def by_float_onnx(windows: Windows) -> _Answers:
-        content = float_onnx(network, classifier.tables.spec, {})
+        content = float_onnx(network.module, classifier.tables.spec, {})
         return _Answers(softmax(run_artifact("model_float.onnx", content, windows.cells, top_db)))
 
     def by_waveform(windows: Windows) -> _Answers | str:
         if windows.pcm is None:
             return "needs audio: give clips"
-        content = bundle.read(_AUDIO) if _AUDIO in files else waveform_tflite(model, classifier.tables, bundle.labels)
+        content = bundle.read(_AUDIO) if _AUDIO in files else _waveform_model(model, classifier.tables, bundle.labels)
         return _Answers(run_waveform(_AUDIO, content, windows.pcm))
 
-    model, network = bundle.read(MODEL), to_module(checkpoint).eval()
+    model, network = bundle.read(MODEL), checkpoint_network(checkpoint)
     implementations: dict[str, Callable[[Windows], _Answers | str]] = {
         "TFLite int8, XNNPACK": lambda w: from_logits(run_artifact(MODEL, model, w.cells, top_db)),
         "TFLite int8, reference kernels": lambda w: from_logits(
@@ -141,7 +144,7 @@ def _implementations(
         "TFLite Micro int8": lambda w: _micro(model, w.cells, from_logits),
         "ONNX int8": by_int8_onnx,
         "ONNX float": by_float_onnx,
-        "torch float": lambda w: _Answers(softmax(run_torch(network, w.cells, top_db))),
+        "torch float": lambda w: _Answers(softmax(network.logits(w.cells))),
         "waveform model": by_waveform,
     }
     for job in emulated:
@@ -151,12 +154,19 @@ def _implementations(
     return implementations
 
 
+def _waveform_model(int8_model: bytes, tables: Tables, labels: tuple[str, ...]) -> bytes:
+    """Return the waveform model that an export makes of an int8 one."""
+    spec = tables.spec
+    front = FloatFrontend(tables, (1, spec.n_mels, spec.frames_per_window, 1))
+    return join_tflite(frontend_tflite(front, spec), int8_model, spec.sample_rate_hz, labels)
+
+
 def _micro(
     model: bytes, cells: npt.NDArray[np.int8], from_logits: Callable[[npt.NDArray[np.int8]], _Answers]
 ) -> _Answers | str:
     """Run TFLite Micro's interpreter, in whose wheel are its reference kernels."""
     try:
-        from edgegenre_export.convert.tflite_micro import run_micro
+        from edgegenre_export.check.tflite_micro import run_micro
     except ModuleNotFoundError:
         return "tflite-micro is not installed"
     return from_logits(run_micro(model, cells, _MICRO_ARENA_BYTES))

@@ -1,4 +1,4 @@
-"""The gate: whether an artifact may stand for the network it was made from.
+"""The acceptance gate: whether an artifact may stand for the network it was made from.
 
 Both answer the same tracks (mean of a track's window probabilities, as everywhere). A track whose answer changes is
 named; where the truth is known it counts as lost (was right, is wrong) or gained.
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_export.check.layer_error import Attribution
+from edgegenre_export.inputs.reference_tracks import ReferenceTracks
 
-from .reference_data import GateSet
+from .layer_error import Attribution
 
-__all__ = ["AS_TRAINED", "ChangedTrack", "GateReport", "Limits", "Verdict", "judge", "judge_tuning"]
+__all__ = ["AS_TRAINED", "AcceptanceReport", "ChangedTrack", "Limits", "Verdict", "judge", "judge_tuning"]
 
 AS_TRAINED = "the network as trained"
 """What a pruned or fine-tuned network is judged against."""
@@ -33,12 +33,12 @@ class Limits:
     Attributes
     ----------
     agreement
-        Least share of tracks with the same answer, 0 to 1; one changed track is always allowed, so that a small set
+        Minimum share of tracks with the same answer, 0 to 1; one changed track is always allowed, so that a small set
         does not reject for a single one.
     tracks_per_lost
         One track net (lost less gained) may be lost for each so many, and one in any case.
     accuracy_drop
-        Most accuracy that pruning and fine-tuning may cost, 0 to 1.
+        Largest drop of accuracy that pruning and fine-tuning may cost, 0 to 1.
     """
 
     agreement: float = 0.99
@@ -84,11 +84,11 @@ class Verdict:
     accuracy_before, accuracy_now
         Share of tracks that are right, 0 to 1; None where the truth is not known.
     cosine
-        Least cosine between a track's probabilities before and now, 0 to 1.
+        Smallest cosine between a track's probabilities before and now, 0 to 1.
     mean_probability_difference, max_probability_difference
         Mean and largest difference of a window's probabilities, 0 to 1.
     faults
-        Limits that are broken, one sentence each.
+        Broken limits, one sentence each.
     """
 
     artifact: str
@@ -108,7 +108,7 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class GateReport:
+class AcceptanceReport:
     """What the gate found.
 
     Attributes
@@ -118,7 +118,7 @@ class GateReport:
     limits
         What was allowed.
     verdicts
-        One an artifact, and one for pruning or fine-tuning.
+        One per artifact, and one for pruning or fine-tuning.
     layers
         Which layers the rounding hurts most; only where an artifact was refused.
     """
@@ -144,7 +144,7 @@ def judge(
     against: str,
     before: _Floats,
     now: _Floats,
-    tracks: GateSet,
+    tracks: ReferenceTracks,
     labels: tuple[str, ...],
     limits: Limits,
 ) -> Verdict:
@@ -166,7 +166,7 @@ def judge(
 
 
 def judge_tuning(
-    name: str, before: _Floats, now: _Floats, tracks: GateSet, labels: tuple[str, ...], limits: Limits
+    name: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, labels: tuple[str, ...], limits: Limits
 ) -> Verdict:
     """Compare a pruned or fine-tuned network with the network as it was: by accuracy, as it may well answer otherwise.
 
@@ -181,7 +181,7 @@ def judge_tuning(
 
 
 def _compare(
-    artifact: str, against: str, before: _Floats, now: _Floats, tracks: GateSet, labels: tuple[str, ...]
+    artifact: str, against: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, labels: tuple[str, ...]
 ) -> Verdict:
     a, b = tracks.per_track(before), tracks.per_track(now)
     answers_a, answers_b, truth = a.argmax(axis=1), b.argmax(axis=1), tracks.truth

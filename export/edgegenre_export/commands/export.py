@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from edgegenre.commands.common import command_line, needs
+from edgegenre_export.recipes import RECIPES, Recipe, find_recipe
 from edgegenre_runtime.errors import UsageError
+
+from .stage_bars import stage_bars
 
 if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
     from edgegenre.data.feature_cache import FeatureCache
-    from edgegenre_export import Calibration, ExportResult, GateSet, Recipe
+    from edgegenre_export import Calibration, ExportJob, ExportResult, ReferenceTracks, TrainedNetwork
     from edgegenre_runtime.frontend import Tables
 
 __all__ = ["export"]
@@ -45,113 +50,126 @@ def export(
 
     Calibration windows come from the training split that the checkpoint was trained on, else from --data; the gate's
     tracks from its test part. The shipped checkpoint, whose recordings cannot be shipped, is calibrated and compared
-    on rendered toy music. A pruned or fine-tuned checkpoint is kept as OUT.tuned, a rejected bundle as OUT.rejected.
+    on rendered toy music. A pruned or fine-tuned checkpoint is in OUT.tuned, a rejected bundle in OUT.rejected.
 
     Example: `edgegenre export runs/mine --recipe prune50_int8 --out mine.bundle`
     """
-    with needs("export"):
-        from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
-        from edgegenre_export import find_recipe
-    from edgegenre_runtime.frontend import released
-    from edgegenre_runtime.network.bundle import check_destination
-
     if int8 and recipe not in (None, "int8"):
         raise UsageError(f"--int8 and --recipe {recipe} were given: choose one")
     chosen = _with_epochs(find_recipe(recipe or ("int8" if int8 else "float")), epochs)
+    if teacher and chosen.tuning is None and not sweep:
+        raise UsageError(f"recipe {chosen.name} does not fine-tune, so --teacher has no use: leave it out")
+    _require_readable(checkpoint, data, *(teacher or ()))
+    from edgegenre_runtime.network.bundle import check_destination
+
     if not sweep:
         check_destination(out)
+    with needs("export"):
+        from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre_export.inputs.trained_network import checkpoint_network
+    from edgegenre_runtime.frontend import released
+
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    network = checkpoint_network(loaded)
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
-    if teacher and chosen.tuning is None and not sweep:
-        raise UsageError(f"recipe {chosen.name} does not fine-tune, so that a teacher has nobody to teach")
-    with needs("export"):
-        to_module(loaded)  # what is wrong with it is said before anything is drawn
-    calibration = _calibration(loaded, tables, cache, source, windows, seed)
+    calibration = _calibration(tables, cache, source, windows, seed)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
-    tracks = _gate_set(tables, cache, source, part) if gate == "on" else None
-    job = _Job(loaded, tables, cache, calibration, tracks, tuple(teacher or ()), seed, command_line())
+    reference = _reference(tables, cache, source, part) if gate == "on" else None
+    inputs = _Inputs(network, tables, cache, calibration, reference, tuple(teacher or ()), seed, command_line())
     if sweep:
-        _sweep(job, out, epochs)
-        return
-    _say(_run(job, chosen, out), out)
+        _sweep(inputs, out, epochs)
+    else:
+        _report(_run(inputs, chosen, out), out)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
+class _Inputs:
     """What every recipe of a command is exported from."""
 
-    checkpoint: Checkpoint
+    network: TrainedNetwork
     tables: Tables
     cache: FeatureCache | None
     calibration: Calibration
-    tracks: GateSet | None
+    reference: ReferenceTracks | None
     teachers: tuple[Path, ...]
     seed: int
     command: str
 
+    def job(self, recipe: Recipe, out: Path) -> ExportJob:
+        """Return the job of one recipe and destination."""
+        from edgegenre_export import ExportJob, FineTuning
+        from edgegenre_export.inputs.golden_pcm import golden_inputs, golden_pcm
+        from edgegenre_runtime.network.bundle import check_destination
 
-def _run(job: _Job, recipe: Recipe, out: Path) -> ExportResult:
-    """Fine-tune if the recipe says so, and export."""
-    from edgegenre_export import export_bundle
-    from edgegenre_export.quantize.calibration_data import golden_pcm
-
-    checkpoint = job.checkpoint
-    if recipe.tuning is not None and job.cache is not None:
-        with needs("train"):
-            from edgegenre_export.prepare.fine_tune import fine_tune
-        folder = out.with_name(out.name + ".tuned")
-        checkpoint = fine_tune(
-            checkpoint,
-            job.cache,
-            job.tables,
-            recipe,
-            folder,
-            teachers=job.teachers,
-            seed=job.seed,
-            report=lambda line: typer.echo(f"  {line}"),
+        fine_tuning = None
+        if recipe.tuning is not None and self.cache is not None:
+            fine_tuning = FineTuning(self.cache, self.teachers, out.with_name(out.name + ".tuned"), self.seed)
+        return ExportJob(
+            network=self.network,
+            tables=self.tables,
+            calibration=self.calibration,
+            golden=golden_inputs(golden_pcm(self.tables), self.tables),
+            recipe=recipe,
+            destination=check_destination(out),
+            command=self.command,
+            reference=self.reference,
+            fine_tuning=fine_tuning,
         )
-        typer.echo(f"{folder}: the fine-tuned checkpoint")
-    return export_bundle(
-        checkpoint,
-        job.tables,
-        job.calibration,
-        out,
-        golden_pcm=golden_pcm(job.tables),
-        command=job.command,
-        recipe=recipe,
-        gate=job.tracks,
-        untuned=job.checkpoint if recipe.tuning is not None else None,
-        progress=lambda line: typer.echo(f"  {line} …", err=True),
-    )
 
 
-def _sweep(job: _Job, out: Path, epochs: int | None) -> None:
+def _run(inputs: _Inputs, recipe: Recipe, out: Path) -> ExportResult:
+    from edgegenre_export import export_bundle
+
+    with needs("train" if recipe.tuning is not None else "export"), stage_bars() as progress:
+        result = export_bundle(inputs.job(recipe, out), progress)
+    if recipe.tuning is not None:
+        typer.echo(f"{out.with_name(out.name + '.tuned')}: the fine-tuned checkpoint")
+    return result
+
+
+def _sweep(inputs: _Inputs, out: Path, epochs: int | None) -> None:
     with needs("train"):
-        from edgegenre_export import RECIPES
         from edgegenre_export.sweep import sweep_recipes
 
-    recipes = [_with_epochs(r, epochs) for r in RECIPES.values() if r.tuning is None or job.cache is not None]
+    recipes = [_with_epochs(r, epochs) for r in RECIPES.values() if r.tuning is None or inputs.cache is not None]
     left_out = sorted(set(RECIPES) - {recipe.name for recipe in recipes})
     if left_out:
         typer.echo(f"left out, as they need training data (--data): {', '.join(left_out)}", err=True)
-    count = _counter()
-    sweep_recipes(recipes, lambda recipe, folder: _run(job, recipe, folder), out, job.command, typer.echo, count)
+    count = _instruction_counter()
+    sweep_recipes(recipes, lambda recipe, folder: _run(inputs, recipe, folder), out, inputs.command, typer.echo, count)
     typer.echo(f"{out}: bundles, sweep.md, sweep.json, sweep.png")
 
 
-def _counter() -> Callable[[Path], int] | None:
-    """Return a counter of instructions if the emulated board of `edgegenre bench instructions` is set up."""
-    try:
-        from edgegenre_bench.emulate.network_instructions import count_network, is_ready
-    except ModuleNotFoundError:  # the bench extra is not installed
-        return None
-    if not is_ready():
-        typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
-        return None
-    return count_network
+def _instruction_counter() -> Callable[[Path], int] | None:
+    """Return the first counter of instructions that an installed package offers and that is ready to run.
+
+    An entry point of the group ``edgegenre.instruction_counters`` is a function without arguments; it returns a
+    function from a .tflite to the instructions of one run of it, or None if that is not set up.
+    """
+    for entry in sorted(entry_points(group="edgegenre.instruction_counters"), key=lambda entry: entry.name):
+        try:
+            count: Callable[[Path], int] | None = entry.load()()
+        except ModuleNotFoundError:  # its extra is not installed
+            continue
+        if count is not None:
+            return count
+    typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
+    return None
+
+
+def _require_readable(*paths: Path | None) -> None:
+    """Refuse paths that are not there, without importing what would read them; raises :class:`UsageError`."""
+    for path in filter(None, paths):
+        try:
+            path.stat()
+        except (OSError, ValueError) as error:
+            with_suffix = path.with_suffix(".safetensors") if path.name else path
+            if not os.path.exists(with_suffix):
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                raise UsageError(f"{path}: cannot be read ({reason})") from error
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
@@ -160,7 +178,7 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     return dataclasses.replace(recipe, tuning=dataclasses.replace(recipe.tuning, epochs=epochs))
 
 
-def _say(result: ExportResult, out: Path) -> None:
+def _report(result: ExportResult, out: Path) -> None:
     if "model_int8.tflite" in result.model_reports:
         typer.echo(result.model_reports["model_int8.tflite"].format_table())
     for name, agreement in result.agreement.items():
@@ -175,10 +193,10 @@ def _say(result: ExportResult, out: Path) -> None:
             f"{agreement.top1_agreement:.1%} of {agreement.n_windows} golden windows, largest probability difference "
             f"{agreement.max_probability_difference:.4f}"
         )
-    if result.gate is None:
+    if result.acceptance is None:
         typer.echo("gate: off")
     else:
-        for v in result.gate.verdicts:
+        for v in result.acceptance.verdicts:
             known = "" if v.accuracy_now is None else f", accuracy {v.accuracy_before:.4f} → {v.accuracy_now:.4f}"
             typer.echo(
                 f"gate: {v.artifact} answers {v.agreement:.2%} of {v.n_tracks} tracks as {v.against}{known}, least "
@@ -208,17 +226,15 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
     return cache, str(data)
 
 
-def _calibration(
-    checkpoint: Checkpoint, tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int
-) -> Calibration:
-    from edgegenre_export.quantize.calibration_data import draw_calibration, toy_calibration
+def _calibration(tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int) -> Calibration:
+    from edgegenre_export.inputs.calibration_windows import draw_calibration, toy_calibration
 
     if cache is None:
         return toy_calibration(tables, n, seed)
     return draw_calibration(cache, tables, n, seed, source)
 
 
-def _gate_set(tables: Tables, cache: FeatureCache | None, source: str, part: str) -> GateSet:
-    from edgegenre_export.accept.reference_data import cache_gate_set, toy_gate_set
+def _reference(tables: Tables, cache: FeatureCache | None, source: str, part: str) -> ReferenceTracks:
+    from edgegenre_export.inputs.reference_tracks import cache_tracks, toy_tracks
 
-    return toy_gate_set(tables) if cache is None else cache_gate_set(cache, tables, part, source)
+    return toy_tracks(tables) if cache is None else cache_tracks(cache, tables, part, source)

@@ -1,4 +1,4 @@
-"""Short names for a TFLite model's tensors: the converter's tell a layer's whole ancestry, a third of a small file."""
+"""Short names for a TFLite model's tensors: the converter's spell out a layer's whole path, a third of a small file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from ai_edge_litert import schema_py_generated as schema
 
-from .join_models import pack_tflite
+from edgegenre_export.model_files import pack_tflite
 
 __all__ = ["short_names"]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgegenre_export.convert.c_array import MicroFacts, micro_files
+from edgegenre_export.micro_facts import MicroFacts
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import BundleError, DataError, ExportError, UsageError
 from edgegenre_runtime.frontend import PRESETS, Tables, released
 from edgegenre_runtime.frontend.c_tables import c_header
 from edgegenre_runtime.network.bundle import Bundle
+
+from .c_array import micro_files
 
 __all__ = ["bundle_c_files", "c_files", "c_folder", "c_include", "c_sources", "preset_headers", "write_folder"]
 

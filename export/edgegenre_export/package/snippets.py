@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from string import Template
 
-from edgegenre_export.job import Subject
+from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_runtime.inspect.model_report import ModelReport
 
 __all__ = ["snippets"]
@@ -95,11 +95,11 @@ let genre = answer.categories[0].categoryName
 """
 
 
-def snippets(subject: Subject, model_reports: Mapping[str, ModelReport]) -> list[tuple[str, str, str]]:
+def snippets(network: TrainedNetwork, model_reports: Mapping[str, ModelReport]) -> list[tuple[str, str, str]]:
     """Return title, language and text of the programs for the artifacts that there are."""
     made = []
     if _MODEL in model_reports:
-        facts = _facts(subject, model_reports[_MODEL])
+        facts = _facts(network, model_reports[_MODEL])
         for title, language, text in (
             ("Python", "python", _PYTHON),
             ("C", "c", _C),
@@ -109,21 +109,21 @@ def snippets(subject: Subject, model_reports: Mapping[str, ModelReport]) -> list
     if _AUDIO in model_reports:
         samples = model_reports[_AUDIO].only("input").shape[-1]
         facts = {"audio": _AUDIO, "audio_stem": _AUDIO.removesuffix(".tflite"), "audio_samples": str(samples)}
-        facts["rate"] = str(subject.spec.sample_rate_hz)
+        facts["rate"] = str(network.spec.sample_rate_hz)
         made.append(("Kotlin, MediaPipe (not compiled here)", "kotlin", Template(_KOTLIN_AUDIO).substitute(facts)))
         made.append(("Swift, MediaPipe (not compiled here)", "swift", Template(_SWIFT_AUDIO).substitute(facts)))
     return made
 
 
-def _facts(subject: Subject, model_report: ModelReport) -> dict[str, str]:
-    spec, given, made = subject.spec, model_report.only("input"), model_report.only("output")
-    quoted = [json.dumps(label) for label in subject.labels]
+def _facts(network: TrainedNetwork, model_report: ModelReport) -> dict[str, str]:
+    spec, given, made = network.spec, model_report.only("input"), model_report.only("output")
+    quoted = [json.dumps(label) for label in network.labels]
     return {
         "model": _MODEL,
         "labels": "[" + ", ".join(quoted) + "]",
         "c_labels": "{" + ", ".join(quoted) + "}",
         "quoted": ", ".join(quoted).replace("$", "\\$"),
-        "classes": str(len(subject.labels)),
+        "classes": str(len(network.labels)),
         "samples": str(spec.window_samples),
         "rate": str(spec.sample_rate_hz),
         "seconds": f"{spec.window_s:.2f}",

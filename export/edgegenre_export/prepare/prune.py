@@ -18,6 +18,7 @@ import torch
 
 from edgegenre.evaluate.complexity import measure
 from edgegenre.models import ModelConfig, Network, layer_widths
+from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_runtime.errors import ExportError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec
 
@@ -52,15 +53,13 @@ class Pruned:
     parameters_after: int
 
 
-def prune(network: Network, config: ModelConfig, spec: FrontendSpec, removed_macs: float) -> Pruned:
+def prune(trained: TrainedNetwork, removed_macs: float) -> Pruned:
     """Cut channels until at least a share of the multiply-adds is gone.
 
     Parameters
     ----------
-    network, config
-        The trained network, which is left as it is, and what it is.
-    spec
-        Front-end: the window's shape.
+    trained
+        A network that edgegenre built; it is left as it is.
     removed_macs
         Share of the multiply-adds, above 0 and below 1.
 
@@ -69,10 +68,13 @@ def prune(network: Network, config: ModelConfig, spec: FrontendSpec, removed_mac
     UsageError
         If the share is out of range.
     ExportError
-        If no ratio of channels takes that much away.
+        If edgegenre does not know the network's parts, or no ratio of channels takes that much away.
     """
+    network, config, spec = trained.module, trained.config, trained.spec
     if not 0 < removed_macs < 1:
         raise UsageError(f"the share of multiply-adds to remove is {removed_macs}; allowed are values between 0 and 1")
+    if not isinstance(network, Network) or config is None:
+        raise ExportError(f"{trained.name} cannot be pruned: it was not built by edgegenre")
     before = measure(config.name, network, spec)
     limit = (1 - removed_macs) * before.n_macs
     low, high = 0, len(_RATIOS)

@@ -1,7 +1,7 @@
-"""Equalizing channels, so that all of a tensor's channels use its int8 steps.
+"""Cross-layer equalization, so that all of a tensor's channels use its int8 steps.
 
-An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer that makes
-it can make it larger by a factor that the next layer's weights take back, and the network stays what it was
+An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer that gives
+it can scale it up by a factor that the next layer's weights take back, and the network stays what it was
 (Nagel et al., *Data-Free Quantization*, 2019; Meller et al., *Same, Same But Different*, 2019). ReLUs and shortcuts in
 between keep the factor: tensors that are added to each other share it. A depthwise layer has a weight scale for each
 channel, so that it takes back any factor for nothing; where a layer sums channels, small weights lose what small
@@ -20,18 +20,17 @@ import torch
 from torch import fx, nn
 
 from edgegenre.evaluate.scoring import network_input
-
-from .fixed_ranges import QUANTILE
+from edgegenre_export.activation_range import QUANTILE
 
 __all__ = ["equalize"]
 
-_LEAST_FACTOR = 0.05
+_MIN_FACTOR = 0.05
 _WINDOWS = 32
 _ADDS = (operator.add, operator.iadd, torch.add)
 
 
 def equalize(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn.Module:
-    """Return a copy of a network with even channels between convolutions; a network that fx cannot trace as it is.
+    """Return a copy of a network with equalized channels between convolutions; one that fx cannot trace is only copied.
 
     Parameters
     ----------
@@ -42,28 +41,28 @@ def equalize(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn
     top_db
         The spec's.
     """
-    even = copy.deepcopy(network)
+    equalized = copy.deepcopy(network)
     try:
-        traced = fx.symbolic_trace(even)
+        traced = fx.symbolic_trace(equalized)
     except Exception:  # fx raises what the traced code raises: control flow that depends on values
-        return even
+        return equalized
     chosen = cells[:: max(1, len(cells) // _WINDOWS)]
     db = network_input(chosen, top_db)
     watch = _Watch(traced)
     with torch.inference_mode():
         watch.run(db)
-    for tied in _tied(dict(even.named_modules()), traced.graph, watch.shapes):
-        shares = [watch.largest[node] / watch.largest[node].max().clamp(min=1e-12) for node in tied.kept]
-        factors = torch.stack(shares).amax(dim=0).clamp(min=_LEAST_FACTOR)
-        if any(taker.groups == 1 for taker in tied.takers):
+    for tied in _tied(dict(equalized.named_modules()), traced.graph, watch.shapes):
+        shares = [watch.largest[node] / watch.largest[node].max().clamp(min=1e-12) for node in tied.rounded]
+        factors = torch.stack(shares).amax(dim=0).clamp(min=_MIN_FACTOR)
+        if any(conv.groups == 1 for conv in tied.consumers):
             factors = factors.sqrt()
         with torch.no_grad():
-            for norm in tied.makers:
+            for norm in tied.producers:
                 norm.weight.div_(factors)
                 norm.bias.div_(factors)
-            for taker in tied.takers:
-                taker.weight.mul_(factors[None, :, None, None] if taker.groups == 1 else factors[:, None, None, None])
-    return even
+            for conv in tied.consumers:
+                conv.weight.mul_(factors[None, :, None, None] if conv.groups == 1 else factors[:, None, None, None])
+    return equalized
 
 
 class _Watch(fx.Interpreter):
@@ -75,47 +74,47 @@ class _Watch(fx.Interpreter):
         self.largest: dict[fx.Node, torch.Tensor] = {}
 
     def run_node(self, node: fx.Node) -> object:
-        made = super().run_node(node)
-        if isinstance(made, torch.Tensor) and made.ndim == 4:
-            self.shapes[node] = made.shape
-            self.largest[node] = made.flatten(2).abs().amax(dim=2).quantile(QUANTILE, dim=0).clone()
-        return made
+        value = super().run_node(node)
+        if isinstance(value, torch.Tensor) and value.ndim == 4:
+            self.shapes[node] = value.shape
+            self.largest[node] = value.flatten(2).abs().amax(dim=2).quantile(QUANTILE, dim=0).clone()
+        return value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Tied:
-    """Tensors whose channels must share their factors, what makes them and what takes them in.
+class _TiedTensors:
+    """Tensors whose channels must share their factors, the layers that give them and the layers that take them.
 
-    A ReLU is part of the layer in front of it, so that what goes into one alone is never rounded and not ``kept``.
+    A ReLU is part of the layer in front of it, so that a tensor that only goes into one is not among the ``rounded``.
     """
 
-    kept: list[fx.Node]
-    makers: list[nn.BatchNorm2d]
-    takers: list[nn.Conv2d]
+    rounded: list[fx.Node]
+    producers: list[nn.BatchNorm2d]
+    consumers: list[nn.Conv2d]
 
 
-def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, torch.Size]) -> list[_Tied]:
-    """Return the tied tensors that batch norms make and nothing but convolutions takes in, each used once."""
+def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, torch.Size]) -> list[_TiedTensors]:
+    """Return the tied tensors that batch norms give and only convolutions take, each layer called once."""
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     sets: dict[fx.Node, list[fx.Node]] = {}
     for node in graph.nodes:
         joined = [node]
-        for given in node.all_input_nodes if _keeps_factors(node, modules) else ():
-            joined += [one for one in sets[given] if one not in joined]
+        for source in node.all_input_nodes if _keeps_factors(node, modules) else ():
+            joined += [one for one in sets[source] if one not in joined]
         for one in joined:
             sets[one] = joined
     found = []
     for nodes in {id(joined): joined for joined in sets.values()}.values():
-        makers = [_once(node, modules, called) for node in nodes if not _keeps_factors(node, modules)]
+        producers = [_once(node, modules, called) for node in nodes if not _keeps_factors(node, modules)]
         behind = {user for node in nodes for user in node.users if user not in nodes}
-        takers = [_once(node, modules, called) for node in behind]
-        if not takers or len({shapes.get(node) for node in nodes}) != 1:
+        consumers = [_once(node, modules, called) for node in behind]
+        if not consumers or len({shapes.get(node) for node in nodes}) != 1:
             continue
-        norms = [maker for maker in makers if isinstance(maker, nn.BatchNorm2d) and maker.affine]
-        convs = [taker for taker in takers if isinstance(taker, nn.Conv2d) and _is_plain(taker)]
-        if len(norms) == len(makers) and len(convs) == len(takers):
-            kept = [node for node in nodes if not all(_is_relu(user, modules) for user in node.users)]
-            found.append(_Tied(kept, norms, convs))
+        norms = [layer for layer in producers if isinstance(layer, nn.BatchNorm2d) and layer.affine]
+        convs = [layer for layer in consumers if isinstance(layer, nn.Conv2d) and _is_plain(layer)]
+        if len(norms) == len(producers) and len(convs) == len(consumers):
+            rounded = [node for node in nodes if not all(_is_relu(user, modules) for user in node.users)]
+            found.append(_TiedTensors(rounded, norms, convs))
     return found
 
 

@@ -8,9 +8,10 @@ from edgegenre.checkpoint import Checkpoint
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
 from edgegenre.toy.styles import STYLES
-from edgegenre_export import export_bundle, require_int8
-from edgegenre_export.check.run_models import run_tflite, run_torch
-from edgegenre_export.quantize.calibration_data import golden_pcm, toy_calibration
+from edgegenre_export import ExportJob, checkpoint_network, export_bundle, find_recipe, require_int8
+from edgegenre_export.check.model_answers import run_tflite
+from edgegenre_export.inputs.calibration_windows import toy_calibration
+from edgegenre_export.inputs.golden_pcm import golden_inputs, golden_pcm
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.bundle import read_bundle
 
@@ -42,9 +43,9 @@ def test_compact_exports_to_pure_int8(tmp_path):
     fit(network, calibration.windows, torch.arange(N_WINDOWS) % len(LABELS))
     state = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
     checkpoint = Checkpoint(config, LABELS, TABLES.spec, TABLES.spec_hash, state, {})
-    result = export_bundle(
-        checkpoint, TABLES, calibration, tmp_path / "bundle", golden_pcm=golden_pcm(TABLES), command="pytest"
-    )
+    trained, golden = checkpoint_network(checkpoint), golden_inputs(golden_pcm(TABLES), TABLES)
+    out = tmp_path / "bundle"
+    result = export_bundle(ExportJob(trained, TABLES, calibration, golden, find_recipe("int8"), out, "pytest"))
     model_report = result.model_reports["model_int8.tflite"]
     require_int8(model_report, 80)
     allowed = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "ADD", "RESHAPE", "PAD", "TRANSPOSE"}
@@ -53,7 +54,7 @@ def test_compact_exports_to_pure_int8(tmp_path):
     assert result.sizes_bytes["model_int8.tflite"] <= 300_000
     model = read_bundle(tmp_path / "bundle").read("model_int8.tflite")
     unseen = toy_calibration(TABLES, 4 * len(LABELS), 1).windows
-    expected = run_torch(network, unseen, 80)
+    expected = trained.logits(unseen)
     made = run_tflite(model, unseen)
     assert (made.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
     reference = run_tflite(model, unseen, reference_kernels=True)

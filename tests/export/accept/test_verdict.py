@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -10,24 +11,25 @@ import numpy as np
 import onnx
 import pytest
 import textures
+import torch
 from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 from verdicts import made_up, refused_report
 
-from edgegenre.data.feature_cache import load_cache
-from edgegenre_export import GateReport, GateSet, Limits
-from edgegenre_export.accept.acceptance_run import run_gate
-from edgegenre_export.accept.reference_data import cache_gate_set, toy_gate_set, toy_pcm
-from edgegenre_export.accept.report import advice
+from edgegenre_export import AcceptanceReport, Limits, inspect_onnx, inspect_tflite
+from edgegenre_export.accept.layer_error import attribute
+from edgegenre_export.accept.stage import accept
 from edgegenre_export.accept.verdict import judge, judge_tuning
-from edgegenre_export.check import layer_error as layers
-from edgegenre_export.check.layer_error import attribute
-from edgegenre_export.convert.artifacts import inspect_artifacts
-from edgegenre_export.convert.join_models import pack_tflite
-from edgegenre_export.job import checkpoint_subject
+from edgegenre_export.check.stage import check
+from edgegenre_export.convert.stage import Artifact, Artifacts
+from edgegenre_export.model_files import pack_tflite
+from edgegenre_export.package.acceptance_text import advice
 from edgegenre_export.package.publish import publish, rejected_path
-from edgegenre_runtime.errors import DataError, GateError, UsageError
-from edgegenre_runtime.frontend import released
+from edgegenre_export.prepare.stage import prepare
+from edgegenre_export.quantize import stage as quantize_stage
+from edgegenre_export.quantize.weight_rounding import RoundedNetwork
+from edgegenre_export.steps import ignore_steps
+from edgegenre_runtime.errors import GateError
 from edgegenre_runtime.network.bundle import Bundle, read_bundle
 
 SPEC = textures.TABLES.spec
@@ -38,17 +40,24 @@ def bundle(textures_export) -> Bundle:
     return read_bundle(textures_export.path)
 
 
+def quantized(checkpoint):
+    job = textures.job(Path("bundle"), checkpoint)
+    return job, quantize_stage.quantize(job, prepare(job, ignore_steps), ignore_steps)
+
+
 @pytest.fixture(scope="module")
-def tracks() -> GateSet:
-    return textures.gate_set()
+def gate(textures_checkpoint):
+    """From model files to what the acceptance gate finds."""
+    job, network = quantized(textures_checkpoint)
 
+    def run(models: dict[str, bytes]) -> AcceptanceReport:
+        inspect = {name: inspect_onnx if name.endswith(".onnx") else inspect_tflite for name in models}
+        artifacts = {name: Artifact(model, inspect[name](model)) for name, model in models.items()}
+        report = accept(job, check(job, Artifacts(network, artifacts, None), ignore_steps), ignore_steps).report
+        assert report is not None
+        return report
 
-def gate(checkpoint, models: dict[str, bytes], tracks: GateSet) -> GateReport:
-    return run_gate(
-        checkpoint_subject(checkpoint), None, textures.TABLES, models, inspect_artifacts(models, 80),
-        textures.calibration(),
-        tracks, lambda line: None,
-    )  # fmt: skip
+    return run
 
 
 def edited(model: bytes, change) -> bytes:
@@ -72,7 +81,7 @@ def weights_of(content, n_outputs: int):
 
 
 def test_a_sound_export_passes_and_says_so(textures_export, bundle) -> None:
-    report = textures_export.gate
+    report = textures_export.acceptance
     assert report.faults == ()
     assert {v.artifact for v in report.verdicts} == set(textures_export.model_reports)
     for verdict in report.verdicts:
@@ -81,24 +90,24 @@ def test_a_sound_export_passes_and_says_so(textures_export, bundle) -> None:
         if not verdict.artifact.startswith("model_audio"):
             assert verdict.accuracy_before == verdict.accuracy_now + (verdict.lost - verdict.gained) / verdict.n_tracks
     assert bundle.manifest["gate"]["status"] == "passed"
-    assert bundle.manifest["gate"]["digest"] == textures.gate_set().digest()
+    assert bundle.manifest["gate"]["digest"] == textures.reference_tracks().digest()
     assert "Passed." in bundle.read("card.md").decode()
 
 
-def test_a_rescaled_layer_is_refused(textures_checkpoint, bundle, tracks) -> None:
+def test_a_rescaled_layer_is_refused(gate, bundle) -> None:
     model = onnx.load_from_string(bundle.read("model_int8.onnx"))
     scales = [item for item in model.graph.initializer if item.name.endswith("weight_scale")]
     scales = scales or [item for item in model.graph.initializer if "scale" in item.name and len(item.dims) == 1]
     victim = scales[1]
     victim.CopyFrom(numpy_helper.from_array((numpy_helper.to_array(victim) * 3).astype(np.float32), victim.name))
-    report = gate(textures_checkpoint, {"model_int8.onnx": model.SerializeToString()}, tracks)
+    report = gate({"model_int8.onnx": model.SerializeToString()})
     assert any("tracks differently" in fault for fault in report.faults)
     assert report.layers is not None
     assert {group.name for group in report.layers.groups} == {"blocks.0", "blocks.4", "blocks.8", "dense", "head"}
     assert "the conversion is at fault" in " ".join(advice(report))
 
 
-def test_swapped_labels_are_refused(textures_checkpoint, bundle, tracks) -> None:
+def test_swapped_labels_are_refused(gate, bundle) -> None:
     """Two rows of the head change places, scales and biases too: the answers are right, under each other's names."""
 
     def swap(content) -> None:
@@ -114,7 +123,7 @@ def test_swapped_labels_are_refused(textures_checkpoint, bundle, tracks) -> None
                 content.buffers[bias.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
                 bias.quantization.scale = np.array(bias.quantization.scale)[[1, 0, 2, 3]]
 
-    report = gate(textures_checkpoint, {"model_int8.tflite": edited(bundle.read("model_int8.tflite"), swap)}, tracks)
+    report = gate({"model_int8.tflite": edited(bundle.read("model_int8.tflite"), swap)})
     (verdict,) = report.verdicts
     changed = [(track.before, track.now) for track in verdict.changed]
     assert {("sine", "comb"), ("comb", "sine")} <= set(changed)
@@ -122,17 +131,17 @@ def test_swapped_labels_are_refused(textures_checkpoint, bundle, tracks) -> None
     assert verdict.lost >= 15
 
 
-def test_labels_carried_in_another_order_are_refused(textures_checkpoint, bundle, tracks) -> None:
+def test_labels_carried_in_another_order_are_refused(gate, bundle) -> None:
     model = onnx.load_from_string(bundle.read("model_int8.onnx"))
     (labels,) = [item for item in model.metadata_props if item.key == "labels"]
     labels.value = "\n".join(reversed(textures.LABELS))
-    report = gate(textures_checkpoint, {"model_int8.onnx": model.SerializeToString()}, tracks)
+    report = gate({"model_int8.onnx": model.SerializeToString()})
     assert report.faults == (
         "model_int8.onnx: carries the labels pulse, hiss, comb, sine; the network's are sine, comb, hiss, pulse",
     )
 
 
-def test_a_truncating_cast_is_refused(textures_checkpoint, bundle, tracks) -> None:
+def test_a_truncating_cast_is_refused(gate, bundle) -> None:
     """Biases that went through int16 on their way: the high bits are gone."""
 
     def truncate(content) -> None:
@@ -143,9 +152,7 @@ def test_a_truncating_cast_is_refused(textures_checkpoint, bundle, tracks) -> No
                 values = np.frombuffer(bytes(buffer.data), np.int32).astype(np.int16).astype(np.int32)
                 buffer.data = np.frombuffer(values.tobytes(), np.uint8)
 
-    report = gate(
-        textures_checkpoint, {"model_int8.tflite": edited(bundle.read("model_int8.tflite"), truncate)}, tracks
-    )
+    report = gate({"model_int8.tflite": edited(bundle.read("model_int8.tflite"), truncate)})
     assert any("tracks differently" in fault for fault in report.faults)
 
 
@@ -184,12 +191,12 @@ def test_nan_is_a_fault() -> None:
     assert "answers NaN or infinity" in judge("a", "b", before, now, tracks, ("x", "y"), Limits()).faults
 
 
-def test_a_rejected_bundle_is_kept_beside_and_the_old_one_stays(bundle, tmp_path: Path) -> None:
+def test_a_rejected_bundle_is_put_beside_and_the_old_one_stays(textures_checkpoint, tmp_path: Path) -> None:
     out = tmp_path / "mine"
-    arguments = {"tables": textures.TABLES, "labels": textures.LABELS, "about": {}, "command": "pytest"}
-    publish(out, {"model_int8.tflite": b"old"}, report=None, **arguments)
+    job = textures.job(out, textures_checkpoint)
+    publish(job, {"model_int8.tflite": b"old"}, {}, None)
     with pytest.raises(GateError, match=r"9 of 290 tracks.*try: .*mine\.rejected with report\.md") as caught:
-        publish(out, {"model_int8.tflite": b"new"}, report=refused_report(), **arguments)
+        publish(job, {"model_int8.tflite": b"new"}, {}, refused_report())
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
     assert read_bundle(out).read("model_int8.tflite") == b"old"
@@ -201,36 +208,18 @@ def test_a_rejected_bundle_is_kept_beside_and_the_old_one_stays(bundle, tmp_path
     assert "| model_int8.tflite | t000 | x | x | y |" in kept.read("report.md").decode()
 
 
-def test_layers_are_told_apart_by_what_their_rounding_costs(textures_checkpoint, monkeypatch) -> None:
-    """A layer whose weights differ in size by a thousand within a channel loses most of them to nearest rounding."""
-    monkeypatch.setattr(layers, "round_weights", lambda network, *_: network)
-    subject = checkpoint_subject(textures_checkpoint)
-    layer = subject.network.get_submodule("blocks.8")
-    layer.weight.data[:, 0, 0, 0] = 40 * layer.weight.detach().abs().max()
-    windows = textures.calibration().windows
-    found = attribute(subject.network, windows, windows, 80)
+def test_layers_are_ranked_by_what_their_rounding_costs(textures_checkpoint, monkeypatch) -> None:
+    """One layer is rounded to three steps a side, the others not at all."""
+
+    def coarse(network, *_):
+        rounded = copy.deepcopy(network)
+        weights = rounded.get_submodule("blocks.8").weight.data
+        step = weights.abs().max() / 3
+        weights.copy_(torch.round(weights / step) * step)
+        return RoundedNetwork(rounded, {})
+
+    monkeypatch.setattr(quantize_stage, "round_weights", coarse)
+    job, network = quantized(textures_checkpoint)
+    found = attribute(network, job.reference)
     assert found.worst(1) == ("blocks.8",)
-    assert found.groups[0].difference < 0.7 * found.difference
-
-
-def test_tracks_of_a_cache(small_cache: Path) -> None:
-    tables = released("wide9s")
-    cache = load_cache(small_cache, tables)
-    tracks = cache_gate_set(cache, tables, "test", "small.npz")
-    assert len(tracks.names) == len(tracks.truth) == 8
-    assert tracks.source == "the test part of small.npz"
-    empty = dataclasses.replace(cache, split=np.zeros_like(cache.split))
-    with pytest.raises(DataError, match="no tracks"):
-        cache_gate_set(empty, tables, "test", "small.npz")
-    with pytest.raises(UsageError):
-        cache_gate_set(cache, tables, "holdout", "small.npz")
-
-
-def test_toy_tracks_have_no_truth() -> None:
-    tables = released("seed3s")
-    tracks = toy_gate_set(tables)
-    assert (len(tracks.names), len(set(tracks.names)), tracks.truth) == (40, 40, None)
-    assert {len(windows) for windows in tracks.windows} == {2}
-    pcm, single = toy_pcm(tables)
-    assert pcm.shape == (40, SPEC.window_samples)
-    assert single.cells.shape == (40, 128, 128)
+    assert found.groups[0].difference < 1e-6 < 0.7 * found.difference

@@ -11,6 +11,7 @@ from torch import nn
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.evaluate.complexity import measure
 from edgegenre.models import ModelConfig, build, layer_widths
+from edgegenre_export import FineTuning, checkpoint_network
 from edgegenre_export.prepare.fake_quant import fake_quantize, set_rounding
 from edgegenre_export.prepare.fine_tune import fine_tune
 from edgegenre_export.prepare.prune import prune
@@ -26,12 +27,23 @@ def checkpoint_of(network, config) -> Checkpoint:
     return Checkpoint(config, labels, SPEC, TABLES.spec_hash, state, {})
 
 
+def trained(network, config):
+    return checkpoint_network(checkpoint_of(network, config))
+
+
+def tune(start, cache, recipe, folder, teachers=(), report=lambda line: None):
+    network = checkpoint_network(start)
+    removed = recipe.tuning.removed_macs if recipe.tuning else 0
+    pruned = prune(network, removed) if removed else None
+    return fine_tune(network, pruned, TABLES, recipe, FineTuning(cache, teachers, folder, 0), report)
+
+
 @pytest.mark.parametrize("name", ["cnn", "compact", "resnet18", "mn04", pytest.param("vgg11", marks=pytest.mark.slow)])
 def test_a_pruned_network_is_smaller_and_comes_back_from_its_checkpoint(name, tmp_path):
     config = ModelConfig(name, n_classes=5)
     torch.manual_seed(1)
     network = build(config).eval()
-    smaller = prune(network, config, SPEC, 0.5)
+    smaller = prune(trained(network, config), 0.5)
     row = measure(name, smaller.network, SPEC)
     assert (smaller.macs_after, smaller.parameters_after) == (row.n_macs, row.n_parameters)
     assert 0.3 * smaller.macs_before < smaller.macs_after <= 0.5 * smaller.macs_before
@@ -51,7 +63,7 @@ def test_the_weakest_channels_go():
     with torch.no_grad():
         network.get_parameter("blocks.8.weight")[::2] *= 0.01
         network.get_parameter("blocks.9.weight")[::2] *= 0.01
-    kept = prune(network, config, SPEC, 0.3).network.get_parameter("blocks.9.weight")
+    kept = prune(trained(network, config), 0.3).network.get_parameter("blocks.9.weight")
     n_strong = int((kept > 0.5).sum())
     assert n_strong == 64
     assert len(kept) < 128
@@ -61,9 +73,9 @@ def test_what_cannot_be_pruned_is_refused():
     config = ModelConfig("cnn", n_classes=3)
     network = build(config).eval()
     with pytest.raises(UsageError, match="between 0 and 1"):
-        prune(network, config, SPEC, 1.0)
+        prune(trained(network, config), 1.0)
     with pytest.raises(ExportError, match="too narrow"):
-        prune(network, config, SPEC, 0.9999)
+        prune(trained(network, config), 0.9999)
 
 
 @pytest.mark.parametrize(
@@ -135,15 +147,15 @@ def test_fine_tuning_trains_and_leaves_a_checkpoint_of_its_own(name, tmp_path):
     assert recipe.tuning is not None
     recipe = dataclasses.replace(recipe, tuning=dataclasses.replace(recipe.tuning, epochs=2))
     lines: list[str] = []
-    tuned = fine_tune(start, cache, TABLES, recipe, tmp_path / "run", report=lines.append)
+    tuned = tune(start, cache, recipe, tmp_path / "run", report=lines.append)
     assert tuned.config == load_checkpoint(tmp_path / "run").config
     assert tuned.meta["tuned"]["recipe"] == name
     assert tuned.meta["data"] == "tiny"
     assert "metrics" not in tuned.meta  # those of the network before
     assert bool(tuned.config.widths) is (name == "prune50_int8")
-    assert set(tuned.state) == set(start.state)
+    assert set(tuned.module.state_dict()) == set(start.state)
     assert any("epoch 2/2" in line for line in lines)
-    logits = to_module(tuned)(torch.zeros(1, 1, 128, 128))
+    logits = tuned.module(torch.zeros(1, 1, 128, 128))
     assert torch.isfinite(logits).all()
 
 
@@ -160,8 +172,8 @@ def test_a_teacher_teaches_instead_of_the_network_itself(tmp_path):
     recipe = dataclasses.replace(recipe, tuning=tuning)
 
     def third(*teachers):
-        tuned = fine_tune(start, cache, TABLES, recipe, tmp_path / "run", teachers=teachers, report=lambda line: None)
-        return torch.softmax(to_module(tuned)(torch.full((1, 1, 128, 128), 40.0)), dim=1)[0, 2].item()
+        tuned = tune(start, cache, recipe, tmp_path / "run", teachers=teachers)
+        return torch.softmax(tuned.module(torch.full((1, 1, 128, 128), 40.0)), dim=1)[0, 2].item()
 
     assert third() < 0.5 < third(tmp_path / "stubborn.safetensors")
 
@@ -170,6 +182,6 @@ def test_fine_tuning_on_other_classes_is_refused(tmp_path):
     config = ModelConfig("cnn", 3)
     start = checkpoint_of(build(config), config)
     with pytest.raises(UsageError, match="classes high, low, middle"):
-        fine_tune(start, tiny_cache(), TABLES, find_recipe("prune30_int8"), tmp_path)
+        tune(start, tiny_cache(), find_recipe("prune30_int8"), tmp_path)
     with pytest.raises(UsageError, match="no fine-tuning"):
-        fine_tune(start, tiny_cache(), TABLES, find_recipe("int8"), tmp_path)
+        tune(start, tiny_cache(), find_recipe("int8"), tmp_path)

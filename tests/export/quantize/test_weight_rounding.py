@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgegenre_export.convert.logit_shift import shift_logits
 from edgegenre_export.quantize import weight_rounding as rounding
-from edgegenre_export.quantize.weight_rounding import round_weights, shift_logits
+from edgegenre_export.quantize.logit_layer import logit_layer
+from edgegenre_export.quantize.weight_rounding import round_weights
 
 
 def smooth_cells(seed, n=6):
@@ -35,14 +37,14 @@ def nearest(weights):
 
 
 def test_weights_are_on_the_grid_that_a_quantizer_finds():
-    rounded = round_weights(network(0), smooth_cells(0), 80)
+    rounded = round_weights(network(0), smooth_cells(0), 80).module
     weights = rounded[0].weight.detach()
     assert torch.allclose(weights, nearest(weights), rtol=1e-6, atol=0)
 
 
 def test_error_is_far_below_that_of_nearest_rounding():
     plain = network(1)
-    rounded = round_weights(plain, smooth_cells(1), 80)
+    rounded = round_weights(plain, smooth_cells(1), 80).module
     unseen = smooth_cells(2)
     ours = output_error(plain[0], rounded[0].weight, rounded[0].bias, unseen)
     theirs = output_error(plain[0], nearest(plain[0].weight.detach()), None, unseen)
@@ -60,21 +62,21 @@ def test_the_network_given_stays_as_it_is():
 def test_a_channel_of_zeros_and_a_network_without_convolution():
     plain = network(3)
     plain[0].weight.data[4] = 0
-    assert not round_weights(plain, smooth_cells(0), 80)[0].weight[4].any()
+    assert not round_weights(plain, smooth_cells(0), 80).module[0].weight[4].any()
     linear = nn.Linear(3, 3)
-    assert round_weights(linear, smooth_cells(0)[:, :, :3], 80).weight.shape == (3, 3)
+    assert round_weights(linear, smooth_cells(0)[:, :, :3], 80).module.weight.shape == (3, 3)
 
 
 def test_errors_of_deep_networks_do_not_add_up(monkeypatch):
     """Pointwise and depthwise layers behind each other: the answer is much nearer than with nearest rounding."""
-    # what rounding the inputs costs is made up for too; here it is the weights alone that are looked at
-    monkeypatch.setattr(rounding, "_quantizer", lambda low, high: lambda layer, given: given)
+    # rounding of the inputs is compensated for too; this looks at the weights alone
+    monkeypatch.setattr(rounding, "round_inputs", lambda low, high: lambda layer, inputs: inputs[0])
     torch.manual_seed(4)
     layers = [nn.Conv2d(1, 16, 3, stride=4), nn.ReLU()]
     for _ in range(3):
         layers += [nn.Conv2d(16, 16, 3, groups=16, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 1), nn.ReLU()]
     plain = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    rounded = round_weights(plain, smooth_cells(5), 80)
+    rounded = round_weights(plain, smooth_cells(5), 80).module
     by_nearest = copy.deepcopy(plain)
     for layer in by_nearest:
         if isinstance(layer, nn.Conv2d):
@@ -90,7 +92,7 @@ def test_errors_of_deep_networks_do_not_add_up(monkeypatch):
 
 def test_other_paddings_are_left_alone():
     plain = nn.Sequential(nn.Conv2d(1, 2, 3, padding="same"), nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"))
-    rounded = round_weights(plain.eval(), smooth_cells(0), 80)
+    rounded = round_weights(plain.eval(), smooth_cells(0), 80).module
     assert all(
         torch.equal(a, b) for a, b in zip(plain.state_dict().values(), rounded.state_dict().values(), strict=True)
     )
@@ -99,9 +101,11 @@ def test_other_paddings_are_left_alone():
 def test_logits_are_shifted_where_they_are_made():
     plain = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3), nn.ReLU()).eval()
     shift = np.array([0.5, -1.0, 2.0], np.float32)
-    shifted = shift_logits(plain, shift)
+    assert logit_layer(plain, 3) == "3"
+    shifted = shift_logits(plain, "3", shift)
     x = torch.randn(2, 1, 8, 8)
     with torch.inference_mode():
         np.testing.assert_allclose(shifted[:-1](x) - plain[:-1](x), np.tile(shift, (2, 1)), atol=1e-6)
-    without = nn.Sequential(nn.Linear(3, 3, bias=False))
-    assert torch.equal(shift_logits(without, shift)[0].weight, without[0].weight)
+    assert logit_layer(nn.Sequential(nn.Linear(3, 3, bias=False)), 3) is None
+    assert logit_layer(nn.Linear(3, 3), 3) == ""
+    assert torch.equal(shift_logits(nn.Linear(3, 3), "", shift).weight.isfinite().all(), torch.tensor(True))

@@ -4,7 +4,7 @@ import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
 from edgegenre.evaluate.complexity import measure
-from edgegenre_export.check.int8_check import inspect_onnx
+from edgegenre_export.convert.onnx_report import inspect_onnx
 from edgegenre_runtime.inspect.multiply_adds import count_multiply_adds
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.bundle import read_bundle

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from edgegenre_export.convert.waveform_models import waveform_tflite
 from tflite_maker import NONE, RELU, SAME, VALID, Maker, random_network
 
-from edgegenre_export.convert.waveform_models import waveform_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network

@@ -15,11 +15,15 @@ from ai_edge_litert.interpreter import Interpreter
 from edgegenre.data.clips import read_clip
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
-from edgegenre_export.check.int8_check import inspect_onnx, inspect_tflite, require_waveform
-from edgegenre_export.check.run_models import run_tflite, run_waveform
-from edgegenre_export.convert.join_models import join_tflite
+from edgegenre_export import inspect_onnx, inspect_tflite
+from edgegenre_export.check.int8_check import require_waveform
+from edgegenre_export.check.model_answers import run_tflite, run_waveform
+from edgegenre_export.convert.float_frontend import FloatFrontend
+from edgegenre_export.convert.join_onnx import join_onnx
+from edgegenre_export.convert.join_tflite import join_tflite
 from edgegenre_export.convert.tensor_names import short_names
-from edgegenre_export.convert.waveform_models import FloatFrontend, waveform_onnx, waveform_tflite
+from edgegenre_export.convert.to_onnx import frontend_onnx
+from edgegenre_export.convert.to_tflite import frontend_tflite
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import log_mel, normalize, released
@@ -73,12 +77,14 @@ def body(bundle):
 
 @pytest.fixture(scope="module")
 def audio_tflite(bundle, body):
-    return waveform_tflite(body, bundle.tables, bundle.labels)
+    front = frontend_tflite(FloatFrontend(bundle.tables, (1, 128, 128, 1)), bundle.tables.spec)
+    return join_tflite(front, body, bundle.tables.spec.sample_rate_hz, bundle.labels)
 
 
 @pytest.fixture(scope="module")
 def audio_onnx(bundle):
-    return waveform_onnx(bundle.read("model_int8.onnx"), bundle.tables)
+    front = frontend_onnx(FloatFrontend(bundle.tables, (1, 1, 128, 128)), bundle.tables.spec)
+    return join_onnx(front, bundle.read("model_int8.onnx"))
 
 
 @pytest.mark.parametrize("name", ["seed3s", "wide9s"])

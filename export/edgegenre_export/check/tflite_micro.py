@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import sys
@@ -14,17 +15,43 @@ import numpy as np
 import numpy.typing as npt
 from tflite_micro.python.tflite_micro import runtime
 
+from edgegenre_export.micro_facts import MicroFacts
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
-from .c_array import MicroFacts
-
-__all__ = ["measure_micro", "run_micro"]
+__all__ = ["MicroTarget", "check_micro", "measure_micro", "run_micro"]
 
 _MAX_ARENA_BYTES = 64 << 20
 _ARENA_ALIGNMENT = 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicroTarget:
+    """Whether and how TFLite Micro runs a model.
+
+    Attributes
+    ----------
+    facts
+        What firmware has to provide; None if TFLite Micro does not run the model.
+    refusal
+        Why it does not.
+    largest_difference_steps, windows
+        Largest difference of a logit from LiteRT's reference kernels, on so many windows.
+    """
+
+    facts: MicroFacts | None
+    refusal: str
+    largest_difference_steps: int
+    windows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the target as JSON-ready keys and values."""
+        if self.facts is None:
+            return {"refused": self.refusal}
+        steps = self.largest_difference_steps
+        return {**self.facts.to_dict(), "largest_difference_steps": steps, "windows": self.windows}
 
 
 def measure_micro(model: bytes) -> MicroFacts:
@@ -105,3 +132,34 @@ def run_micro(model: bytes, cells: npt.NDArray[np.int8], arena_bytes: int) -> np
         interpreter.invoke()
         outputs.append(interpreter.get_output(0)[0].copy())
     return np.stack(outputs)
+
+
+def check_micro(model: bytes, cells: npt.NDArray[np.int8], reference: npt.NDArray[np.int8]) -> MicroTarget:
+    """Return what firmware needs for a model, after running it; or why TFLite Micro does not run it.
+
+    Parameters
+    ----------
+    model
+        ``model_int8.tflite``.
+    cells
+        int8 [N, n_mels, frames].
+    reference
+        What LiteRT's reference kernels answer, int8 [N, C].
+
+    Raises
+    ------
+    ExportError
+        If a logit is more than a step from the reference kernels'. (The networks of this project give the same bits;
+        a dense layer inside a user's network may round otherwise, :mod:`edgegenre_export.convert.to_tflite`.)
+    """
+    try:
+        facts = measure_micro(model)
+    except ExportError as error:
+        return MicroTarget(None, str(error), 0, 0)
+    difference = int(np.abs(run_micro(model, cells, facts.arena_bytes).astype(int) - reference).max())
+    if difference > 1:
+        raise ExportError(
+            f"TFLite Micro's logits are up to {difference} steps from those of LiteRT's reference kernels on the "
+            "golden windows; one is allowed"
+        )
+    return MicroTarget(facts, "", difference, len(cells))

@@ -1,40 +1,16 @@
-"""Run the trained network and its artifacts over the same windows, and compare what they answer."""
+"""Running model files over windows."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from edgegenre.evaluate.scoring import network_input
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 from edgegenre_runtime.network.interpreters import OnnxModel, TfliteModel
-from edgegenre_runtime.network.quantization import softmax
 
-__all__ = [
-    "Agreement",
-    "compare",
-    "is_waveform",
-    "run_artifact",
-    "run_onnx",
-    "run_tflite",
-    "run_torch",
-    "run_waveform",
-]
-
-_BATCH = 32
-
-
-def run_torch(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> npt.NDArray[np.float32]:
-    """Return the trained network's logits, float32 [N, C], for cells int8 [N, n_mels, frames]."""
-    network.eval()
-    with torch.no_grad():
-        parts = [network(batch).numpy() for batch in torch.split(network_input(cells, top_db), _BATCH)]
-    return np.concatenate(parts).astype(np.float32)
+__all__ = ["run_artifact", "run_onnx", "run_tflite", "run_waveform"]
 
 
 def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: bool = False) -> npt.NDArray[Any]:
@@ -60,11 +36,6 @@ def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: boo
 def run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Run an .onnx window by window with onnxruntime on the CPU; parameters and result as of :func:`run_tflite`."""
     return OnnxModel(model).run_all(inputs)
-
-
-def is_waveform(name: str) -> bool:
-    """Return whether a model file of a bundle takes PCM and gives probabilities."""
-    return name.startswith("model_audio.")
 
 
 def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
@@ -119,33 +90,3 @@ def run_artifact(
     if name.endswith(".onnx"):
         return run_onnx(model, inputs)
     return run_tflite(model, inputs, reference_kernels=reference_kernels)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Agreement:
-    """How an artifact's answers differ from the trained network's.
-
-    Attributes
-    ----------
-    n_windows
-        Windows compared.
-    top1_agreement
-        Share of windows with the same most probable class, 0 to 1.
-    max_probability_difference
-        Largest difference of any probability, 0 to 1.
-    """
-
-    n_windows: int
-    top1_agreement: float
-    max_probability_difference: float
-
-
-def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> Agreement:
-    """Compare logits float32 [N, C] of the trained network with an artifact's."""
-    same = expected.argmax(axis=1) == got.argmax(axis=1)
-    difference = np.abs(softmax(expected) - softmax(got))
-    return Agreement(
-        n_windows=len(expected),
-        top1_agreement=float(same.mean()),
-        max_probability_difference=float(difference.max()),
-    )

@@ -11,17 +11,16 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 
 from edgegenre.models import ModelConfig, build
-from edgegenre_export.check.derived_targets import micro_target
-from edgegenre_export.check.int8_check import inspect_tflite
-from edgegenre_export.check.run_models import run_tflite
-from edgegenre_export.convert.c_array import micro_files
-from edgegenre_export.convert.join_models import pack_tflite
-from edgegenre_export.convert.tflite_micro import measure_micro, run_micro
-from edgegenre_export.convert.to_tflite import float_tflite, int8_tflite
-from edgegenre_export.quantize.calibration_data import toy_calibration
+from edgegenre_export import inspect_tflite
+from edgegenre_export.check.model_answers import run_tflite
+from edgegenre_export.check.tflite_micro import check_micro, measure_micro, run_micro
+from edgegenre_export.convert.int8_tflite import int8_tflite
+from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.inputs.calibration_windows import toy_calibration
+from edgegenre_export.model_files import pack_tflite
+from edgegenre_export.package.c_array import micro_files
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import released
-from edgegenre_runtime.network.golden import golden_key
 
 TABLES = released("wide9s")
 
@@ -99,21 +98,17 @@ def with_operator(model, old, new):
 
 def test_a_model_that_micro_lacks_an_operator_for_gets_no_array_but_a_reason(model):
     foreign = with_operator(model, schema.BuiltinOperator.MEAN, schema.BuiltinOperator.CONV_3D)
-    files, about = micro_target({"model_int8.tflite": foreign}, {})
-    assert files == {}
-    assert "lacks an operator" in about["tflite_micro"]["refused"]
-    assert "CONV_3D" in about["tflite_micro"]["refused"]
+    target = check_micro(foreign, np.zeros((1, 128, 128), np.int8), np.zeros((1, 10), np.int8))
+    assert target.facts is None
+    assert "lacks an operator" in target.to_dict()["refused"]
+    assert "CONV_3D" in target.to_dict()["refused"]
 
 
 def test_other_answers_than_the_reference_kernels_stop_the_export(model):
     cells = np.zeros((2, 128, 128), dtype=np.int8)
     reference = run_tflite(model, cells, reference_kernels=True)
-    golden = {"cells": cells, golden_key("model_int8.tflite", reference_kernels=True): reference}
-    files, about = micro_target({"model_int8.tflite": model}, golden)
-    assert set(files) == {"c/model_int8.c", "c/model_int8.h"}
-    assert about["tflite_micro"]["model_bytes"] == len(model)
-    assert about["tflite_micro"]["largest_difference_steps"] == 0
-    golden["output_model_int8_tflite_reference"] = reference // 2
+    target = check_micro(model, cells, reference).to_dict()
+    assert target["model_bytes"] == len(model)
+    assert (target["largest_difference_steps"], target["windows"]) == (0, 2)
     with pytest.raises(ExportError, match="one is allowed"):
-        micro_target({"model_int8.tflite": model}, golden)
-    assert micro_target({"model_float.onnx": b""}, {}) == ({}, {})
+        check_micro(model, cells, reference // 2)

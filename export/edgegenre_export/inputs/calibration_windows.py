@@ -1,9 +1,8 @@
-"""Drawing calibration windows and golden PCM: from a feature cache's training split, or from toy music."""
+"""Drawing calibration windows: from a feature cache's training split, or from rendered toy music."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from edgegenre.data.feature_cache import FeatureCache, crop
 from edgegenre.toy.dataset import render
@@ -13,10 +12,7 @@ from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 from .calibration import Calibration
 
-__all__ = ["draw_calibration", "golden_pcm", "toy_calibration"]
-
-_GOLDEN_STYLES = ("classical", "disco", "metal")
-_GOLDEN_LOOP_S = 0.35
+__all__ = ["draw_calibration", "toy_calibration"]
 
 
 def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: int, source: str) -> Calibration:
@@ -76,15 +72,3 @@ def toy_calibration(tables: Tables, n_windows: int, seed: int) -> Calibration:
         frames = log_mel(pcm, tables).frames_q9[:, : spec.frames_per_window]
         windows.append(normalize(frames, tables).cells)
     return Calibration(np.stack(windows), tuple(range(n_windows)), seed, "rendered toy music", tables.spec_hash)
-
-
-def golden_pcm(tables: Tables) -> list[npt.NDArray[np.int16]]:
-    """Return the PCM that every bundle is replayed with: three rendered pieces, int16 [window_samples] each.
-
-    A piece is a short loop of music, whole hops long, so that the frames repeat too: a bundle's golden vectors compress
-    to a twentieth, and a device is shipped with them.
-    """
-    spec = tables.spec
-    loop = max(round(_GOLDEN_LOOP_S * spec.sample_rate_hz / spec.hop_samples), 1) * spec.hop_samples
-    pieces = (render(style, 0, loop / spec.sample_rate_hz + 2, spec.sample_rate_hz) for style in _GOLDEN_STYLES)
-    return [np.resize(pcm[-loop:], spec.window_samples) for pcm in pieces]

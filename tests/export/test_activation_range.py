@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgegenre_export.quantize.fixed_ranges import QUANTILE, activation_range
+from edgegenre_export.activation_range import QUANTILE, activation_range
 
 
 def test_an_outlier_is_clipped_and_logits_are_not():

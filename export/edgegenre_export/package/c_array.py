@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
+from edgegenre_export.micro_facts import MicroFacts
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
-__all__ = ["MicroFacts", "micro_files"]
+__all__ = ["micro_files"]
 
 _BYTES_PER_LINE = 20
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class MicroFacts:
-    """What firmware has to provide.
-
-    Attributes
-    ----------
-    arena_bytes
-        Tensor arena that TFLite Micro's interpreter takes here, a multiple of 16; it does not start with less. Its
-        records hold 64-bit pointers here; a 32-bit microcontroller needs a little less.
-    resolver
-        What to call on a ``MicroMutableOpResolver``, each once.
-    model_bytes
-        Size of the model, which stays in flash.
-    """
-
-    arena_bytes: int
-    resolver: tuple[str, ...]
-    model_bytes: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON-ready keys and values."""
-        return dataclasses.asdict(self)
 
 
 def micro_files(model: bytes, facts: MicroFacts) -> dict[str, bytes]:
     """Return ``c/model_int8.h`` and ``c/model_int8.c``, the model as a constant array at a multiple of 16 bytes."""
     model_report = inspect_tflite(model)
-    given, made = model_report.only("input"), model_report.only("output")
+    source, target = model_report.only("input"), model_report.only("output")
     header = _HEADER.format(
         size=len(model),
         arena=facts.arena_bytes,
-        input=given.format_contract(),
-        output=made.format_contract(),
+        input=source.format_contract(),
+        output=target.format_contract(),
         n_ops=len(facts.resolver),
         calls="\n".join(f" *     resolver.{name}();" for name in facts.resolver),
     )
     lines = [",".join(map(str, model[i : i + _BYTES_PER_LINE])) for i in range(0, len(model), _BYTES_PER_LINE)]
-    source = _SOURCE.format(bytes=",\n".join(lines))
-    return {"c/model_int8.h": header.encode(), "c/model_int8.c": source.encode()}
+    array = _SOURCE.format(bytes=",\n".join(lines))
+    return {"c/model_int8.h": header.encode(), "c/model_int8.c": array.encode()}
 
 
 _HEADER = """\

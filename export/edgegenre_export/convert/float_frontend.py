@@ -12,23 +12,18 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
 from torch import nn
 
-from edgegenre_export.silence import converter
 from edgegenre_runtime.errors import ExportError
-from edgegenre_runtime.frontend import FrontendSpec, Tables
+from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.tables import POWER_SHIFT
 
-from .join_models import join_onnx, join_tflite
-from .to_onnx import convert_onnx
-
-__all__ = ["FloatFrontend", "waveform_onnx", "waveform_tflite"]
+__all__ = ["FloatFrontend"]
 
 _FIRST = 32
 _MAX_VIEWS = 16
-_LEAST_POWER = 1e-20
+_MIN_POWER = 1e-20
 """Power below every int16 sound; a window that is nowhere 80 dB above it is taken for digital silence."""
 
 
@@ -82,8 +77,8 @@ class FloatFrontend(nn.Module):
         turned = [re * self.twiddle_re - im * self.twiddle_im, re * self.twiddle_im + im * self.twiddle_re]
         squares = torch.matmul(torch.cat(turned, dim=2).reshape(T * K, 2 * B), self.dft_second) ** 2
         power = (squares[:, :B] + squares[:, B:]).reshape(T, K * B)
-        db = torch.log(torch.clamp(torch.matmul(power, self.mel), min=_LEAST_POWER)) * (10 / math.log(10))
-        loudest = torch.clamp(db.amax(dim=(0, 1)), min=10 * math.log10(_LEAST_POWER) + self._top_db)
+        db = torch.log(torch.clamp(torch.matmul(power, self.mel), min=_MIN_POWER)) * (10 / math.log(10))
+        loudest = torch.clamp(db.amax(dim=(0, 1)), min=10 * math.log10(_MIN_POWER) + self._top_db)
         return torch.clamp(db - loudest + self._top_db, min=0.0).t().reshape(self._shape)
 
 
@@ -116,65 +111,3 @@ def _mel_bank(tables: Tables) -> npt.NDArray[np.float64]:
     for row, start, length, end, gain in zip(bank, tables.band_start, tables.band_length, ends, gains, strict=True):
         row[start : start + length] = tables.band_weight[end - length : end] * gain
     return bank
-
-
-def waveform_tflite(int8_model: bytes, tables: Tables, labels: tuple[str, ...]) -> bytes:
-    """Put the float front-end before an int8 TFLite model and a softmax behind it.
-
-    Parameters
-    ----------
-    int8_model
-        ``model_int8.tflite``; its operators and tensors are taken over as they are.
-    tables
-        Its front-end.
-    labels
-        Class names, embedded with the sample rate as MediaPipe Tasks expects it.
-
-    Returns
-    -------
-    bytes
-        float32 [1, window_samples] PCM in, float32 [1, C] probabilities out, builtin operators only.
-
-    Raises
-    ------
-    ExportError
-        If the front-end cannot be converted or the two do not fit together.
-    """
-    spec = tables.spec
-    front = FloatFrontend(tables, (1, spec.n_mels, spec.frames_per_window, 1)).eval()
-    with converter("litert-torch could not convert the front-end"):
-        import litert_torch  # here: its import logs and warns
-
-        converted = bytes(litert_torch.convert(front, (_example(spec),)).model_content())
-    return join_tflite(converted, int8_model, spec.sample_rate_hz, labels)
-
-
-def waveform_onnx(int8_model: bytes, tables: Tables) -> bytes:
-    """Put the float front-end before an int8 ONNX model and a softmax behind it.
-
-    Parameters
-    ----------
-    int8_model
-        ``model_int8.onnx``; its operators, tensors and metadata are taken over as they are.
-    tables
-        Its front-end.
-
-    Returns
-    -------
-    bytes
-        ``waveform`` float32 [1, window_samples] in, ``probabilities`` float32 [1, C] out, standard operators only.
-
-    Raises
-    ------
-    ExportError
-        If the front-end cannot be converted or the two do not fit together.
-    """
-    spec = tables.spec
-    front = FloatFrontend(tables, (1, 1, spec.n_mels, spec.frames_per_window)).eval()
-    metadata = {"sample_rate_hz": str(spec.sample_rate_hz)}
-    converted = convert_onnx(front, _example(spec), "waveform", "db_above_floor", metadata)
-    return join_onnx(onnx.load_from_string(converted), onnx.load_from_string(int8_model))
-
-
-def _example(spec: FrontendSpec) -> torch.Tensor:
-    return torch.zeros(1, spec.window_samples)

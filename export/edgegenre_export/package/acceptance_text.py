@@ -1,13 +1,12 @@
-"""The gate's findings as text: a table for the card, and the report that a rejected bundle is kept with."""
+"""The acceptance gate's findings as text: a table for the card, and the report of a rejected bundle."""
 
 from __future__ import annotations
 
 from edgegenre.page import Block, Items, Table, Text, Title
-from edgegenre_export.check.layer_error import Attribution
+from edgegenre_export.accept.layer_error import Attribution
+from edgegenre_export.accept.verdict import AS_TRAINED, AcceptanceReport, Verdict
 
-from .verdict import AS_TRAINED, GateReport, Verdict
-
-__all__ = ["advice", "gate_blocks", "report_blocks"]
+__all__ = ["acceptance_blocks", "advice", "report_blocks"]
 
 _HEAD = (
     "artifact",
@@ -23,7 +22,7 @@ _CONVERSION = 3.0
 """An artifact that differs by so many times what the rounding explains has another fault."""
 
 
-def gate_blocks(report: GateReport | None, command: str) -> list[Block]:
+def acceptance_blocks(report: AcceptanceReport | None, command: str) -> list[Block]:
     """Return what the card says of the gate."""
     if report is None:
         return [
@@ -45,9 +44,9 @@ def gate_blocks(report: GateReport | None, command: str) -> list[Block]:
     ]
 
 
-def report_blocks(report: GateReport, command: str) -> list[Block]:
+def report_blocks(report: AcceptanceReport, command: str) -> list[Block]:
     """Return the report of a rejected bundle."""
-    blocks = [Title(1, "Rejected by the gate"), *gate_blocks(report, command), Title(2, "Broken limits")]
+    blocks = [Title(1, "Rejected by the gate"), *acceptance_blocks(report, command), Title(2, "Broken limits")]
     blocks += [Items(report.faults), Title(2, "What to try"), Items(tuple(advice(report)))]
     if report.layers is not None:
         rows = tuple((group.name, f"{group.difference:.5f}") for group in report.layers.groups)
@@ -62,7 +61,7 @@ def report_blocks(report: GateReport, command: str) -> list[Block]:
     return blocks
 
 
-def advice(report: GateReport) -> list[str]:
+def advice(report: AcceptanceReport) -> list[str]:
     """Return what to try, the likeliest first."""
     tuned = [v for v in report.verdicts if v.faults and v.against == AS_TRAINED]
     broken = [v for v in report.verdicts if v.faults and v not in tuned]
@@ -103,7 +102,7 @@ def _row(v: Verdict) -> tuple[str, ...]:
     )
 
 
-def _changed(report: GateReport) -> list[Block]:
+def _changed(report: AcceptanceReport) -> list[Block]:
     rows = tuple(
         (v.artifact, track.name, track.truth or "unknown", track.before, track.now)
         for v in report.verdicts

@@ -1,4 +1,4 @@
-"""The tracks that the gate compares on: a part of a feature cache, or rendered toy music where there is none."""
+"""The tracks that artifacts are compared on: a part of a feature cache, or rendered toy music where there is none."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edgegenre.toy.styles import STYLES
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
-__all__ = ["GateSet", "cache_gate_set", "toy_gate_set", "toy_pcm"]
+__all__ = ["ReferenceTracks", "cache_tracks", "toy_pcm", "toy_tracks"]
 
 _TOY_TRACKS = 40
 _TOY_SEED = 900_000  # no calibration window is drawn with such a seed
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class GateSet:
+class ReferenceTracks:
     """Tracks with their windows.
 
     Attributes
@@ -73,10 +73,10 @@ class GateSet:
         return hashlib.sha256(np.ascontiguousarray(self.cells).data).hexdigest()[:16]
 
 
-def cache_gate_set(cache: FeatureCache, tables: Tables, part: str, source: str) -> GateSet:
+def cache_tracks(cache: FeatureCache, tables: Tables, part: str, source: str) -> ReferenceTracks:
     """Take the tracks of a part (``"valid"`` or ``"test"``) of a cache; raises :class:`DataError` if it is empty."""
     tracks = cache.tracks_of(part)
-    return GateSet(
+    return ReferenceTracks(
         names=tuple(cache.names[track] for track in tracks),
         windows=tuple(track_windows(cache, int(track), tables) for track in tracks),
         truth=cache.y[tracks].astype(np.int64),
@@ -85,7 +85,7 @@ def cache_gate_set(cache: FeatureCache, tables: Tables, part: str, source: str) 
     )
 
 
-def toy_gate_set(tables: Tables) -> GateSet:
+def toy_tracks(tables: Tables) -> ReferenceTracks:
     """Render forty toy tracks of two half-overlapping windows each, style by style in turn."""
     spec = tables.spec
     styles, names, windows = sorted(STYLES), [], []
@@ -97,10 +97,10 @@ def toy_gate_set(tables: Tables) -> GateSet:
         cuts = [frames[:, start : start + spec.frames_per_window] for start in starts]
         names.append(f"toy {style} {k // len(styles)}")
         windows.append(np.stack([normalize(cut, tables).cells for cut in cuts]))
-    return GateSet(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
+    return ReferenceTracks(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
 
 
-def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], GateSet]:
+def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], ReferenceTracks]:
     """Render forty pieces of one window; returns int16 [40, window_samples] and what the front-end makes of each."""
     spec, styles = tables.spec, sorted(STYLES)
     chosen = [styles[k % len(styles)] for k in range(_TOY_TRACKS)]
@@ -108,4 +108,4 @@ def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], GateSet]:
     pcm = np.stack([piece[: spec.window_samples] for piece in pieces])
     windows = tuple(normalize(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
     names = tuple(f"toy {style} {k // len(styles)}" for k, style in enumerate(chosen))
-    return pcm, GateSet(names, windows, None, "rendered toy music", tables.spec_hash)
+    return pcm, ReferenceTracks(names, windows, None, "rendered toy music", tables.spec_hash)

@@ -1,0 +1,83 @@
+"""Stage 5: the acceptance gate, which holds every artifact to the network that it was made from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import onnx
+
+from edgegenre_export.check.stage import CheckedArtifacts, ReferenceAnswers
+from edgegenre_export.job import ExportJob
+from edgegenre_export.recipes import body_of, is_waveform
+from edgegenre_export.steps import Progress, Steps
+from edgegenre_runtime.inspect.mediapipe_metadata import read_metadata
+
+from .layer_error import attribute
+from .verdict import AcceptanceReport, Limits, Verdict, judge, judge_tuning
+
+__all__ = ["AcceptedArtifacts", "accept"]
+
+_FLOAT = "the float network"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class AcceptedArtifacts:
+    """The artifacts, and whether they may stand for the network.
+
+    Attributes
+    ----------
+    checked
+        The artifacts and their answers.
+    report
+        What the gate found; None if it was off.
+    """
+
+    checked: CheckedArtifacts
+    report: AcceptanceReport | None
+
+
+def accept(job: ExportJob, checked: CheckedArtifacts, progress: Progress) -> AcceptedArtifacts:
+    """Judge every artifact, and pruning and fine-tuning; name the layers that rounding hurts most if one fails."""
+    reference = checked.reference
+    if reference is None:
+        return AcceptedArtifacts(checked, None)
+    tracks, limits, labels = reference.tracks, Limits(), job.network.labels
+    steps = Steps("accept", 2, progress)
+    steps.begin(f"comparing answers on {len(tracks.names)} tracks of {tracks.source}")
+    verdicts = []
+    if reference.trained is not None:
+        tuned = next(iter(reference.expected.values()))
+        verdicts.append(judge_tuning(_FLOAT, reference.trained, tuned, tracks, labels, limits))
+    for answers in filter(None, (reference, checked.rendered)):
+        verdicts += _judge(answers, checked, labels, limits)
+    report = AcceptanceReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
+    if any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
+        steps.begin("looking for the layers at fault")
+        report = dataclasses.replace(report, layers=attribute(checked.artifacts.quantized, tracks))
+    return AcceptedArtifacts(checked, report)
+
+
+def _judge(
+    answers: ReferenceAnswers, checked: CheckedArtifacts, labels: tuple[str, ...], limits: Limits
+) -> list[Verdict]:
+    verdicts = []
+    for name, now in answers.answers.items():
+        against = f"the front-end and {body_of(name)}" if is_waveform(name) else _FLOAT
+        verdict = judge(name, against, answers.expected[name], now, answers.tracks, labels, limits)
+        verdicts.append(_with_label_fault(verdict, checked.artifacts.models[name].content, labels))
+    return verdicts
+
+
+def _with_label_fault(verdict: Verdict, model: bytes, labels: tuple[str, ...]) -> Verdict:
+    """Return the verdict with a fault more if the model carries other labels than the network's."""
+    carried: tuple[str, ...] | None = None
+    if verdict.artifact.endswith(".onnx"):
+        properties = {item.key: item.value for item in onnx.load_from_string(model).metadata_props}
+        carried = tuple(properties["labels"].split("\n")) if "labels" in properties else None
+    else:
+        metadata = read_metadata(model)
+        carried = metadata.labels if metadata is not None else None
+    if carried is None or carried == labels:
+        return verdict
+    fault = f"carries the labels {', '.join(carried)}; the network's are {', '.join(labels)}"
+    return dataclasses.replace(verdict, faults=(*verdict.faults, fault))

@@ -1,0 +1,58 @@
+"""What the manifest says of an export: every metric names the command that measured it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from typing import Any
+
+from edgegenre.evaluate.complexity import measure
+from edgegenre_export.accept.stage import AcceptedArtifacts
+from edgegenre_export.job import ExportJob
+
+__all__ = ["manifest_keys"]
+
+_TOOLS = (
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "edgegenre",
+    "litert-torch",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "tflite-micro",
+    "torch",
+    "torch-pruning",
+)
+
+
+def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]:
+    """Return the manifest's keys that describe the export, JSON-ready."""
+    checked, report = accepted.checked, accepted.report
+    network = checked.artifacts.quantized.prepared.network
+    compared = {
+        "calibration windows": checked.agreement,
+        "golden PCM, against the mel path": checked.waveform_agreement,
+    }
+    keys = {
+        "recipe": job.recipe.name,
+        "command": job.command,
+        "model": dict(network.model),
+        "complexity": measure(network.name, network.module, network.spec).to_dict(),
+        "training": dict(network.meta),
+        "metrics": [
+            {"artifact": name, "data": data, "command": job.command, **dataclasses.asdict(agreement)}
+            for data, agreements in compared.items()
+            for name, agreement in agreements.items()
+        ],
+        "gate": {"status": "off"} if report is None else report.to_dict(),
+        "model_reports": {name: model.report.to_summary() for name, model in checked.artifacts.models.items()},
+        "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
+    }
+    threshold = network.meta.get("metrics", {}).get("valid", {}).get("uncertain_below")
+    if threshold is not None:
+        keys["uncertain_below"] = threshold
+    if checked.micro is not None:
+        keys["tflite_micro"] = checked.micro.to_dict()
+    return keys
