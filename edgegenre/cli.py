@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edgegenre.typer_app import CommandApp
 from edgegenre_runtime.errors import EdgeGenreError
 from edgegenre_runtime.printable import printable
 
@@ -21,12 +22,9 @@ _WrongUse: Any = typer.BadParameter.mro()[2]
 
 _INTERRUPTED = 130
 
-app = typer.Typer(
+app = CommandApp(
     help="Music-genre classification from a folder of audio to a device that listens.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
 )
 for _entry in sorted(entry_points(group="edgegenre.commands"), key=lambda entry: entry.name):
     _entry.load()(app)
@@ -42,7 +40,9 @@ def _print_version(wanted: bool) -> None:
 def _options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback instead of one line.")] = False,
-    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     context.obj = {"debug": debug}
 

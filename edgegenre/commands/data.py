@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from edgegenre.typer_app import CommandApp
+
 from .common import check_output, check_suffix, make_folder, needs, progress_bar, write_features
 from .protocol import protocol, replicas
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make, split and cache data sets.", no_args_is_help=True)
+app = CommandApp(help="Make, split and cache data sets.")
 app.command("protocol")(protocol)
 app.command("replicas")(replicas)
 

@@ -32,7 +32,7 @@ def evaluate(
         bool, typer.Option("--robustness", help="The same tracks with noise, other levels and colors too.")
     ] = False,
     audio: Annotated[
-        Path | None, typer.Option(help="Folder of recordings for --robustness: GENRE/*.wav or GENRE.*.wav.")
+        Path | None, typer.Option(help="Folder of recordings for --robustness: `GENRE/*.wav` or `GENRE.*.wav`.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,

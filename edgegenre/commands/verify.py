@@ -16,8 +16,7 @@ def verify(
     """Check on this machine that a bundle does what it did where it was exported; the base install is enough.
 
     Hashes, the front-end bit for bit by every implementation that is here, every network within one step and with the
-    same
-    answer. Exit code 0 as exported, 1 something differs, 2 not usable.
+    same answer. Exit code 0 as exported, 1 something differs, 2 not usable.
 
     Example: `edgegenre verify mine.bundle`
     """

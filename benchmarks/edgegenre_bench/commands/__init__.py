@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from edgegenre.typer_app import CommandApp
+
 from .emulate import emulate
 from .frontend import frontend, instructions, matrix
 from .parity import parity
@@ -15,7 +17,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
-    bench = typer.Typer(help="Parity and cost, measured here.", no_args_is_help=True)
+    bench = CommandApp(help="Parity and cost, measured here.")
     for command in (run, emulate, parity, compare, report, check, frontend, matrix, instructions):
         bench.command(command.__name__)(command)
     app.add_typer(bench, name="bench")

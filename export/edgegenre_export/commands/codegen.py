@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from edgegenre.typer_app import CommandApp
+
 __all__ = ["app"]
 
-app = typer.Typer(help="Generate C sources and tables.", no_args_is_help=True)
+app = CommandApp(help="Generate C sources and tables.")
 
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty folder to write into.")]
 
