@@ -160,3 +160,43 @@ def test_a_wav_header_counts_while_listening_too(song, tmp_path):
     results = [record for record in valid_records(done.stdout.splitlines()) if record["kind"] == "result"]
     assert {result["rate_hz"] for result in results} == {44100}
     assert results[-1]["captured_samples"] == 441000
+
+
+def without_privileges(*arguments):
+    """Run as a user whom permissions bind, also where the tests run as root."""
+    command = [sys.executable, "-m", "edgegenre_runtime.run", *map(os.fspath, arguments)]
+    if os.getuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv of util-linux, since the tests run as root")
+        dropped = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+
+
+def test_a_closed_folder_is_reported_and_the_rest_classified(song, tmp_path):
+    closed, is_open = tmp_path / "music" / "closed", tmp_path / "music" / "open"
+    for folder in (closed, is_open):
+        folder.mkdir(parents=True)
+        shutil.copy(song, folder / "a.wav")
+        (folder / "._a.wav").write_bytes(b"AppleDouble")
+    closed.chmod(0)
+    try:
+        done = without_privileges(tmp_path / "music")
+        assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (2, 1, 1)
+        assert "closed: cannot be looked through (permission denied)" in done.stderr
+        for arguments in (
+            [closed / "a.wav"], [closed], ["--bundle", closed, song], ["--bundle", closed / "b.zip", song],
+            ["--log", closed / "log", "-", "--every", "1"], ["--save-clips", closed, "-", "--every", "1"],
+        ):  # fmt: skip
+            done = without_privileges(*arguments)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), arguments
+            assert "ermission denied" in done.stderr
+    finally:
+        closed.chmod(0o755)
+
+
+def test_a_named_pipe_does_not_hang(capsys, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    code, _, err = run(capsys, tmp_path / "pipe.wav")
+    assert code == 2
+    assert "is no regular file; pipe it into  edgegenre-run -" in err

@@ -146,6 +146,8 @@ def _files_below(folder: Path, on_error: Callable[[AudioError], None] | None) ->
 def _open_binary(path: Path) -> BinaryIO:
     """Open ``path`` for reading; raises :class:`AudioError` if it is missing, unreadable or empty."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
+            raise AudioError(f"{path}: is no regular file; pipe it into  edgegenre-run -")
         handle = path.open("rb")
         if handle.seek(0, 2) == 0:
             handle.close()
