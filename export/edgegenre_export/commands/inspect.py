@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -38,15 +39,15 @@ def inspect(path: Annotated[Path, typer.Argument(help="Bundle (folder or .zip), 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _inspect_bundle(path: Path) -> None:
     from edgegenre_runtime.inspect.bundle_summary import changed_files, describe_bundle
     from edgegenre_runtime.network.bundle import read_bundle
 
-    if path.is_file() and path.suffix != ".zip":
+    if os.path.isfile(path) and path.suffix != ".zip":
         raise UsageError(f"{path} is no bundle (a folder or .zip), .tflite or .onnx")
     bundle = read_bundle(path)
     typer.echo(describe_bundle(bundle))

@@ -90,7 +90,7 @@ def write_bundle(
         _swap_in(temporary, out)
     except OSError as error:
         raise BundleError(
-            f"bundle {out} could not be written ({error.strerror}); what was there is unchanged: "
+            f"bundle {out} could not be written ({_reason(error)}); what was there is unchanged: "
             "free some space or choose another directory, then export again"
         ) from error
     finally:
@@ -107,8 +107,8 @@ def check_destination(out: Path) -> Path:
     BundleError
         If it is a file or a directory with anything but a bundle in it, or its parent cannot be written.
     """
-    out = Path(os.path.realpath(out))
     try:
+        out = Path(os.path.realpath(out))
         if out.exists() and not out.is_dir():
             raise BundleError(f"{out} is a file; a bundle is written as a directory: choose another name")
         if out.is_dir() and not (out / _MANIFEST).is_file() and any(out.iterdir()):
@@ -117,8 +117,8 @@ def check_destination(out: Path) -> Path:
             )
         out.parent.mkdir(parents=True, exist_ok=True)
         writable = os.access(out.parent, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise BundleError(f"bundle directory {out} cannot be used ({error.strerror}): choose another") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"bundle directory {out} cannot be used ({_reason(error)}): choose another") from error
     if not writable:
         raise BundleError(f"{out.parent} is not writable, so no bundle can be put there: choose another directory")
     return out
@@ -212,8 +212,14 @@ def read_bundle(root: Path) -> Bundle:
     BundleError
         If it is missing, damaged, of another version, or its parts do not belong together.
     """
-    if not root.exists():
-        raise BundleError(f"bundle {root} does not exist: make one with  edgegenre export --int8 --out {root}")
+    try:
+        root.stat()
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"bundle {root} does not exist: make one with  edgegenre export --int8 --out {root}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"bundle {root} cannot be opened ({_reason(error)})") from error
     manifest = _parse_manifest(root, _fetch(root, _MANIFEST, _MAX_MANIFEST_BYTES))
     for name in manifest["files"]:
         _fetch(root, name, 0)
@@ -282,7 +288,11 @@ def _fetch(root: Path, name: str, limit_bytes: int) -> bytes:
     try:
         if root.is_dir():
             path = root / name
-            if not path.is_file():
+            try:
+                is_file = stat.S_ISREG(path.stat().st_mode)
+            except FileNotFoundError as error:
+                raise KeyError(name) from error
+            if not is_file:
                 raise KeyError(name)
             with path.open("rb") as file:
                 return file.read(limit_bytes)
@@ -295,11 +305,15 @@ def _fetch(root: Path, name: str, limit_bytes: int) -> bytes:
     except BundleError:
         raise
     except OSError as error:
-        raise BundleError(f"bundle {root}: {name} cannot be read ({error.strerror or error})") from error
+        raise BundleError(f"bundle {root}: {name} cannot be read ({_reason(error)})") from error
     except Exception as error:  # zipfile and the decompressors behind it raise a dozen kinds
         raise BundleError(
             f"bundle {root}: {name} cannot be read ({error}); a bundle is a directory or a .zip: copy it again"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _check_members(root: Path, archive: zipfile.ZipFile) -> None:

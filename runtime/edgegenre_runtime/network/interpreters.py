@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.errors import BundleError, ExportError, UsageError
+from edgegenre_runtime.errors import BundleError, UsageError
 
 from . import engine
 from .bundle import Bundle
@@ -291,8 +292,33 @@ def load_backend(bundle: Bundle, threads: int) -> Backend:
         raise BundleError(f"{bundle.root}: {file} was compiled from another {_TFLITE}: export the bundle again")
     try:
         return _load(name, content, threads)
-    except (ValueError, RuntimeError, TypeError, KeyError, ExportError) as error:
-        raise BundleError(f"{bundle.root}: {file} cannot be loaded: export the bundle again") from error
+    except UsageError:
+        raise
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is installed and cannot be imported ({str(error).splitlines()[0]}): install it again, or take "
+            f"another with {_VARIABLE}"
+        ) from error
+    except Exception as error:  # every interpreter has its own kinds
+        raise BundleError(f"{bundle.root}: {file} cannot be loaded: {_advice(name, bundle)}") from error
+
+
+def _advice(name: str, bundle: Bundle) -> str:
+    """Return what to do about a network that an interpreter refuses: it may be older than the one that exported it."""
+    tools = bundle.manifest.get("tools")
+    made_with = tools.get("ai-edge-litert" if name == "tflite-runtime" else name) if isinstance(tools, dict) else None
+    if name not in INTERPRETERS or not isinstance(made_with, str):
+        return "export the bundle again"
+    try:
+        here = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        here = "of an unknown version"
+    if here == made_with:
+        return "export the bundle again"
+    return (
+        f"{name} here is {here}, the bundle was exported with {made_with}: install that version or a later one, or "
+        f"take another back-end with {_VARIABLE}, e.g. {REFERENCE}"
+    )
 
 
 def _is_usable(name: str, bundle: Bundle) -> bool:
@@ -320,7 +346,11 @@ def _load(name: str, content: bytes, threads: int) -> Backend:
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Keep the interpreter's C++ chatter ("Created XNNPACK delegate") off the terminal."""
-    saved = os.dup(2)
+    try:
+        saved = os.dup(2)
+    except OSError:  # standard error is closed: there is nothing to keep it off
+        yield
+        return
     null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)

@@ -15,7 +15,7 @@ import pytest
 
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend import released
-from edgegenre_runtime.network.bundle import read_bundle, write_bundle
+from edgegenre_runtime.network.bundle import check_destination, read_bundle, write_bundle
 
 TABLES = released("seed3s")
 LABELS = ("blues", "metal", "hip hop")
@@ -206,6 +206,34 @@ def test_a_link_to_a_bundle_stays_a_link(bundle: Path, tmp_path: Path) -> None:
     write(link, b"new")
     assert link.is_symlink()
     assert read_bundle(bundle).read("model_int8.tflite") == b"new"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("x" * 300, "file name too long"), ("a\0b", "embedded null byte"), ("file/b", "not a directory")],
+)
+def test_a_path_that_cannot_be_looked_at_is_one_line(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    for call in (read_bundle, check_destination):
+        with pytest.raises(BundleError, match=rf"({reason}|file exists)"):
+            call(tmp_path / name)
+
+
+def test_a_closed_folder_is_one_line(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def closed(self: Path, **options: bool) -> object:
+        if self.name == "labels.txt" or self == shut:
+            raise PermissionError(13, "Permission denied")
+        return stat(self, **options)
+
+    shut = bundle
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(BundleError, match=r"cannot be opened \(permission denied\)"):
+        read_bundle(bundle)
+    shut = bundle / "nothing"
+    with pytest.raises(BundleError, match=r"labels.txt cannot be read \(permission denied\)"):
+        read_bundle(bundle)
 
 
 def test_file_size_limit_leaves_the_old_bundle(bundle: Path) -> None:

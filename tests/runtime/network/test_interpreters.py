@@ -16,11 +16,11 @@ from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
-from edgegenre_runtime.network import engine
+from edgegenre_runtime.network import engine, interpreters
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.compiler import read_network
-from edgegenre_runtime.network.interpreters import INTERPRETERS, OnnxModel, Port, TfliteModel
+from edgegenre_runtime.network.interpreters import INTERPRETERS, OnnxModel, Port, TfliteModel, load_backend
 from edgegenre_runtime.network.reference import run_reference
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -154,3 +154,47 @@ def test_a_loaded_model_says_what_it_takes_and_gives(windows):
         assert np.array_equal(model.run_all(windows[:3])[0], one)
     assert "DELEGATE" in tflite.ops
     assert "DELEGATE" not in TfliteModel(bundle.read("model_int8.tflite"), reference_kernels=True).ops
+
+
+class Refusal(Exception):
+    """As onnxruntime's own: of no kind that Python knows."""
+
+
+def refusing(monkeypatch, name, version, error):
+    def refuse(*_args, **_options):
+        raise error
+
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", name)
+    monkeypatch.setattr(interpreters, "TfliteModel", refuse)
+    monkeypatch.setattr(interpreters, "OnnxModel", refuse)
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: version)
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "ai-edge-litert"])
+def test_an_interpreter_older_than_the_bundle_is_named_with_both_versions(monkeypatch, name):
+    bundle = read_bundle(default_bundle())
+    monkeypatch.setitem(bundle.manifest["files"], "model_int8.onnx", bundle.manifest["files"]["model_int8.tflite"])
+    monkeypatch.setattr(type(bundle), "read", lambda self, name: b"")
+    refusing(monkeypatch, name, "0.9", Refusal("IR version 10 is not supported\nat line 7"))
+    with pytest.raises(
+        BundleError, match=rf"{name} here is 0\.9, the bundle was exported with \d.*: install that"
+    ) as caught:
+        load_backend(bundle, 1)
+    assert "\n" not in str(caught.value)
+    refusing(monkeypatch, name, bundle.manifest["tools"][name], Refusal())
+    with pytest.raises(BundleError, match="cannot be loaded: export the bundle again$"):
+        load_backend(bundle, 1)
+
+
+def test_an_interpreter_that_cannot_be_imported_is_one_line(monkeypatch):
+    refusing(monkeypatch, "ai-edge-litert", "2.3", ImportError("libpthread.so.7: cannot open\nmore"))
+    with pytest.raises(UsageError, match=r"ai-edge-litert is installed and cannot be imported \(libpthread.so.7"):
+        load_backend(read_bundle(default_bundle()), 1)
+
+
+def test_a_closed_standard_error_is_no_fault():
+    code = "from edgegenre_runtime.network.interpreters import quiet_stderr\nwith quiet_stderr(): print('ran')"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -c "$1" 2>&-', "sh", code], capture_output=True, text=True
+    )
+    assert done.stdout == "ran\n"
