@@ -156,7 +156,7 @@ def test_a_loaded_model_says_what_it_takes_and_gives(windows):
     assert "DELEGATE" not in TfliteModel(bundle.read("model_int8.tflite"), reference_kernels=True).ops
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """As onnxruntime's own: of no kind that Python knows."""
 
 
@@ -175,14 +175,14 @@ def test_an_interpreter_older_than_the_bundle_is_named_with_both_versions(monkey
     bundle = read_bundle(default_bundle())
     monkeypatch.setitem(bundle.manifest["files"], "model_int8.onnx", bundle.manifest["files"]["model_int8.tflite"])
     monkeypatch.setattr(type(bundle), "read", lambda self, name: b"")
-    refusing(monkeypatch, name, "0.9", Refusal("IR version 10 is not supported\nat line 7"))
+    refusing(monkeypatch, name, "0.9", RefusalError("IR version 10 is not supported\nat line 7"))
     with pytest.raises(
         BundleError, match=rf"{name} here is 0\.9, the bundle was exported with \d.*: install that"
     ) as caught:
         load_backend(bundle, 1)
     assert "\n" not in str(caught.value)
-    refusing(monkeypatch, name, bundle.manifest["tools"][name], Refusal())
-    with pytest.raises(BundleError, match="cannot be loaded: export the bundle again$"):
+    refusing(monkeypatch, name, bundle.manifest["tools"][name], RefusalError())
+    with pytest.raises(BundleError, match=r"cannot be loaded: export the bundle again$"):
         load_backend(bundle, 1)
 
 
