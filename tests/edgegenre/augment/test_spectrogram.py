@@ -129,6 +129,29 @@ def test_masks_hold_the_mean_and_are_no_wider_than_allowed(frames):
         assert len(np.unique(out[changed])) <= 1
 
 
+def test_masks_are_filled_with_the_mean_of_what_the_normalizer_leaves():
+    """One cell at 100 dB, half of the others at 60 dB and half far below the floor of 100 - 80 dB."""
+    db = np.full((4, 8), 60, np.float32)
+    db[:, 4:] = -50
+    db[0, 0] = 100
+    config = AugmentConfig(time_masks=1, time_mask_frames=8, band_masks=0)
+    fills = {float(value) for seed in range(30) for value in mask(db, config, 80, np.random.default_rng(seed)).flat}
+    assert fills == {100.0, 60.0, -50.0, (100 + 15 * 60 + 16 * 20) / 32}
+
+
+def test_as_many_masks_as_asked_for_along_the_axis_asked_for(frames):
+    db = q9_to_db(frames[:, :128])
+    for settings_, axis in (
+        ({"time_masks": 3, "time_mask_frames": 4}, 0),
+        ({"band_masks": 3, "band_mask_bands": 4}, 1),
+    ):
+        covered = [
+            int((mask(db, AugmentConfig(**settings_), 80, np.random.default_rng(seed)) != db).all(axis=axis).sum())
+            for seed in range(50)
+        ]
+        assert 8 < max(covered) <= 12  # more than two masks of at most four could cover
+
+
 def test_mixup_is_convex_in_targets_and_keeps_the_contract():
     rng = np.random.default_rng(0)
     windows = rng.uniform(0, 80, (6, 1, 128, 128)).astype(np.float32)
