@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import traceback
 from importlib.metadata import entry_points, version
@@ -14,6 +13,7 @@ import typer
 from edgegenre.typer_app import CommandApp
 from edgegenre_runtime.errors import EdgeGenreError
 from edgegenre_runtime.printable import printable
+from edgegenre_runtime.system.standard_streams import flush_stdout
 
 __all__ = ["app", "main"]
 
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     except EdgeGenreError as error:
         return _failed(error, arguments, error.exit_code)
     except OSError as error:  # a full disk, a closed pipe: what no command has a better sentence for
-        _abandon_stdout()
+        flush_stdout()  # so that the interpreter's own flush at exit does not fail again
         return _failed(error, arguments, EdgeGenreError.exit_code)
     except _WrongUse as error:
         error.show()
@@ -83,11 +83,3 @@ def _failed(error: Exception, arguments: list[str] | None, exit_code: int) -> in
         sentence = f"{error.filename or 'standard output'}: {error.strerror.lower()}"
     typer.echo(f"edgegenre: {printable(sentence)}", err=True)
     return exit_code
-
-
-def _abandon_stdout() -> None:
-    """Let the interpreter's own flush at exit go nowhere if standard output cannot be written."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -142,12 +142,13 @@ def write_features(
     from edgegenre.data.build_cache import build_cache, format_counts
     from edgegenre.data.sources import open_dataset
     from edgegenre.data.split import load_split, save_split
+    from edgegenre_runtime.system.standard_streams import native_messages_dropped
 
     check_suffix(out, ".npz")
     dataset = open_dataset(data)
     given = load_split(split) if split is not None else None
     make_folder(out.parent)
-    with progress_bar("log-mels") as show:
+    with native_messages_dropped(), progress_bar("log-mels") as show:
         report = build_cache(
             dataset, tables, out, split=given, seed=seed, strict=strict, expansion=expansion, progress=show
         )
@@ -155,6 +156,8 @@ def write_features(
     save_split(parts, split_file)
     for _, reason in report.broken:
         typer.echo(f"skipped  {printable(reason)}", err=True)
+    for note in report.notes:
+        typer.echo(f"note     {printable(note)}", err=True)
     skipped = f", {len(report.broken)} skipped" if report.broken else ""
     n_tracks = len(dataset.tracks) - len(report.broken)
     typer.echo(f"{out}: {n_tracks} tracks{skipped}, {len(dataset.labels)} classes, {tables.spec.name}")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
 from edgegenre_runtime.frontend import Tables, log_mel
 
-from .clips import read_clip
+from .clips import read_clip, read_clip_and_notes
 from .dataset import SPLIT_NAMES, Dataset, Track
 from .feature_cache import NO_SPLIT, FeatureCache, save_cache
 from .split import Split, split_tracks
@@ -64,11 +64,14 @@ class CacheReport:
         The split of the tracks in it.
     broken
         Path and reason of each track that could not be read.
+    notes
+        A sentence on each track that was read but is unusual, such as one with samples above full scale.
     """
 
     cache: FeatureCache
     split: Split
     broken: tuple[tuple[Path, str], ...]
+    notes: tuple[str, ...]
 
 
 def build_cache(
@@ -126,7 +129,8 @@ def build_cache(
     read = functools.partial(_frames_of, tables=tables)
     n_files, jobs = len(dataset.tracks), jobs or min(8, os.cpu_count() or 1)
     results = _with_progress(_computed(dataset.tracks, read, jobs), 0, n_files, progress)
-    frames = {track.name: [result] for track, result in results if not isinstance(result, str)}
+    frames = {track.name: [result.frames] for track, result in results if not isinstance(result, str)}
+    notes = tuple(note for _, result in results if not isinstance(result, str) for note in result.notes)
     broken = tuple((track.path, result) for track, result in results if isinstance(result, str))
     if broken and (strict or not frames):
         listing = "; ".join(reason for _, reason in broken)
@@ -141,7 +145,7 @@ def build_cache(
             frames[track.name] += copies
     cache = _assembled(readable, frames, split, tables)
     save_cache(cache, out)
-    return CacheReport(cache, split, broken)
+    return CacheReport(cache, split, broken, notes)
 
 
 def format_counts(cache: FeatureCache) -> str:
@@ -215,25 +219,31 @@ def _with_progress(
     return collected
 
 
-def _frames_of(track: Track, *, tables: Tables) -> _Frames | str:
-    """Return int16 [n_mels, T] of a track, or why it cannot be read."""
+class _ReadTrack(NamedTuple):
+    """Frames int16 [n_mels, T] of a track, and notes on its file."""
+
+    frames: _Frames
+    notes: tuple[str, ...]
+
+
+def _frames_of(track: Track, *, tables: Tables) -> _ReadTrack | str:
+    """Return a track's frames, or why it cannot be read."""
+    spec = tables.spec
     try:
-        return log_mel(_pcm_of(track, tables), tables).frames_q9
+        clip, notes = read_clip_and_notes(track.path, spec.sample_rate_hz, min_samples=spec.n_fft)
+        return _ReadTrack(log_mel(clip.pcm, tables).frames_q9, notes)
     except EdgeGenreError as error:
         return str(error)
 
 
 def _copies_of(track: Track, *, tables: Tables, expansion: Expansion) -> list[_Frames]:
     """Return int16 [n_mels, T] of each altered copy of a track that could be read before."""
-    pcm, place = _pcm_of(track, tables), (expansion.seed, zlib.crc32(track.name.encode()))
+    pcm = read_clip(track.path, tables.spec.sample_rate_hz, min_samples=tables.spec.n_fft).pcm
+    place = (expansion.seed, zlib.crc32(track.name.encode()))
     generators = [np.random.default_rng((*place, number)) for number in range(expansion.copies)]
     altered = [expansion.transform(pcm, rng) for rng in generators]
     padded = [np.pad(copy, (0, max(0, tables.spec.n_fft - len(copy)))) for copy in altered]
     return [log_mel(copy, tables).frames_q9 for copy in padded]
-
-
-def _pcm_of(track: Track, tables: Tables) -> npt.NDArray[np.int16]:
-    return read_clip(track.path, tables.spec.sample_rate_hz, min_samples=tables.spec.n_fft).pcm
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:

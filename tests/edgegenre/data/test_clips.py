@@ -42,7 +42,7 @@ def _broken(folder: Path) -> dict[str, str]:
     (folder / "cut.mp3").write_bytes((folder / "cut.mp3").read_bytes()[:-2000])
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("la la la\n" * 99)
-    (folder / "song.wma").write_bytes(b"123")
+    (folder / "song.xyz").write_bytes(b"123")
     soundfile.write(folder / "zero.wav", np.zeros(0, np.int16), 22050)
     soundfile.write(folder / "short.wav", np.zeros(100, np.int16), 22050)
     bad = np.zeros(4000, np.float32)
@@ -55,7 +55,7 @@ def _broken(folder: Path) -> dict[str, str]:
         "cut.mp3": "truncated",
         "empty.wav": "the file is empty",
         "text.wav": "not audio",
-        "song.wma": "unknown extension",
+        "song.xyz": "unknown extension",
         "zero.wav": "contains no audio",
         "short.wav": "too short, 100 samples at 22050 Hz; 2048 are needed",
         "nan.wav": "1 samples are NaN or infinite",

@@ -125,6 +125,17 @@ def test_a_class_or_part_that_lost_its_tracks_is_named(tmp_path: Path) -> None:
         build_cache(dataset, TABLES, tmp_path / "features.npz", split=given)
 
 
+def test_a_file_far_above_full_scale_is_kept_and_noted(tmp_path: Path) -> None:
+    _small_set(tmp_path)
+    loud = 8 * np.sin(2 * np.pi * 300 * np.arange(20_000) / 22050)
+    soundfile.write(tmp_path / "low" / "0.wav", loud.astype(np.float32), 22050, subtype="FLOAT")
+    report = build_cache(scan_folder(tmp_path), TABLES, tmp_path / "features.npz")
+    assert report.broken == ()
+    (note,) = report.notes
+    assert "low/0.wav" in note
+    assert "full scale" in note
+
+
 def test_nothing_to_cache(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
