@@ -24,7 +24,6 @@ from .outputs.line_writer import stream_writer
 from .outputs.records import event_record, json_line, prediction_record
 from .outputs.text import print_message
 from .printable import printable
-from .system.standard_streams import native_messages_dropped
 
 __all__ = ["classify_command"]
 
@@ -39,24 +38,23 @@ def classify_command(classifier: GenreClassifier, options: argparse.Namespace) -
     """
     report = _Report(is_json=options.json)
     n_failed = 0
-    with contextlib.nullcontext() if options.debug else native_messages_dropped():
-        for name in options.inputs:
-            closed: list[AudioError] = []
+    for name in options.inputs:
+        closed: list[AudioError] = []
+        try:
+            files = _files_of(name, closed.append)
+        except (EdgeGenreError, OSError) as error:
+            n_failed += report.failure(name, error)
+            continue
+        n_failed += sum(report.failure(name, error) for error in closed)
+        for file in files:
             try:
-                files = _files_of(name, closed.append)
-            except (EdgeGenreError, OSError) as error:
-                n_failed += report.failure(name, error)
-                continue
-            n_failed += sum(report.failure(name, error) for error in closed)
-            for file in files:
-                try:
-                    _classify(classifier, file, options, report)
-                except OutputError:
+                _classify(classifier, file, options, report)
+            except OutputError:
+                raise
+            except Exception as error:
+                if options.debug:
                     raise
-                except Exception as error:
-                    if options.debug:
-                        raise
-                    n_failed += report.failure(file, error)
+                n_failed += report.failure(file, error)
     return 2 if n_failed else 0
 
 

@@ -14,7 +14,7 @@ from .command_line import PIPE, Mode, argument_parser, mode_of
 from .errors import EdgeGenreError, OutputError, UsageError
 from .outputs.line_writer import stream_writer
 from .outputs.text import print_message
-from .system.standard_streams import flush_stdout, open_closed_streams
+from .system.standard_streams import flush_stdout, native_messages_dropped, open_closed_streams
 
 __all__ = ["main"]
 
@@ -62,6 +62,11 @@ def _run(words: Sequence[str], closed: frozenset[str]) -> int:
         parser.error("nothing to classify: give a FILE, a folder, - for raw PCM on stdin, or --mic")
     mode = mode_of(options, parser)
     _check_streams(options, closed)
+    with contextlib.nullcontext() if options.debug else native_messages_dropped():
+        return _run_mode(mode, options, words)
+
+
+def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> int:
     if mode == Mode.LIST:
         return _list_microphones()
     if options.install_service is not None:

@@ -140,6 +140,24 @@ def test_what_a_c_library_prints_does_not_reach_the_terminal(song, tmp_path):
     assert "Note" in done.stderr
 
 
+def test_what_the_sound_system_prints_does_not_reach_the_terminal():
+    """PortAudio's JACK back-end prints at every look for devices, which is every second while a microphone is gone."""
+    code = (
+        "import os, sys; from edgegenre_runtime import run; from edgegenre_runtime.live import microphone\n"
+        "def noisy():\n    os.write(2, b'jack server is not running')\n    return ()\n"
+        "microphone.refresh = microphone.microphones = noisy\n"
+        "sys.exit(run.main(sys.argv[1:]))"
+    )
+    for arguments, code_expected in ((["--list-mics"], 0), (["--mic", "--no-retry"], 3)):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert "jack" not in done.stderr
+        if done.returncode != 2:  # PortAudio is not installed
+            assert done.returncode == code_expected
+        done = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False, timeout=60)
+        assert "jack" in done.stderr or "libportaudio2" in done.stderr
+
+
 def test_a_wav_file_on_standard_input_is_read_and_others_are_refused(song):
     expected = process(song).stdout.partition(b": ")[2].split(b" (")[0]
     done = process("-", input=song.read_bytes())

@@ -9,7 +9,10 @@ import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from live_results import answer
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -232,3 +235,36 @@ def test_ipv6():
         pytest.skip(str(error))
     assert "edgegenre_live" in get(page.url + "metrics")[1]
     page.close()
+
+
+@given(
+    st.text(max_size=20)
+    | st.lists(st.sampled_from(["[", "]", ":", "::1", "0.0.0.0", "80", "-1", "h", "99999"])).map("".join)
+)
+def test_any_address_is_host_and_port_or_one_line(text):
+    try:
+        host, port = parse_address(text)
+    except UsageError:
+        return
+    assert host
+    assert 0 <= port < 65536
+
+
+def test_any_bytes_for_a_request_leave_the_page_as_it_was(page, capsys):
+    rng = np.random.default_rng(0)
+    heads = [
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        b"GET /metrics HTTP/1.0\r\nHost: ",
+        b"GET  HTTP/9.9\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: h\r\n",
+    ]
+    for i in range(200):
+        tail = rng.bytes(int(rng.integers(0, 300))) + (b"\r\n\r\n" if i % 2 else b"")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port_of(page)), timeout=5) as client:
+            client.sendall(heads[i % len(heads)] + tail)
+            client.shutdown(socket.SHUT_WR)
+            client.recv(100)
+    assert "edgegenre_live" in get(page.url + "metrics")[1]
+    captured = capsys.readouterr()
+    assert captured.err == captured.out == ""

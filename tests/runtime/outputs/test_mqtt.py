@@ -11,6 +11,8 @@ import sys
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from live_results import answer
 
 from edgegenre_runtime.errors import UsageError
@@ -165,6 +167,31 @@ def test_a_url_that_could_not_be_published_to_is_one_line_without_the_password(w
         parse_url(wrong)
     assert "pw" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+URL_PARTS = st.sampled_from(
+    ["mqtt://", "mqtts://", "h", "host", ":", "@", "/", "//", "#", "?", "%", "%23", "%00", "%ff", "$", "[", "]", "::1",
+     "é", "1883", "99999", "a.b", "..", "+", "\\", " ", "\n", "\x1b", "\udce9", "a" * 70, "a" * 600, "secret"]
+)  # fmt: skip
+
+
+@given(st.lists(URL_PARTS, max_size=8).map("".join) | st.text(max_size=30).map("mqtt://".__add__))
+def test_any_url_is_a_broker_that_can_be_published_to_or_one_line(url):
+    try:
+        broker = parse_url(url)
+    except UsageError as error:
+        message = str(error)
+    else:
+        message = ""
+        topic = f"{broker.topic}/availability".encode()
+        assert 0 < len(topic) < 600
+        assert not set(topic) & set(b"+#\0\n\x1b")
+        assert not topic.startswith(b"$")
+        assert broker.host.encode("idna")
+        assert 0 < broker.port < 65536
+        json.dumps(discovery(broker.topic)).encode()
+    assert "\n" not in message
+    assert "secret" not in message
 
 
 def test_no_two_topics_share_an_id():
