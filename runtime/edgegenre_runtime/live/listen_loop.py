@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Protocol
 
+from edgegenre_runtime.printable import printable
+
 from .analyzer import Analyzer, LiveResult
 from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
@@ -102,7 +104,7 @@ class _Loop:
         for output in self.outputs:
             output.event(event)
         if event.kind in ("live", "lost"):
-            self.notifier.send(f"STATUS={event.message}")
+            self.notifier.send(f"STATUS={printable(event.message)}")
 
     def process(self, block: AudioBlock, backlog_s: float) -> None:
         """Process a block; see :meth:`.Analyzer.process`."""

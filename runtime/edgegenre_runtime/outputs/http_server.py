@@ -82,7 +82,11 @@ class StatusServer(TCPServer):
                 oldest.shutdown(socket.SHUT_RDWR)
             self._forget(oldest)
         work = threading.Thread(target=self._answer, args=(request, client_address), name="edgegenre-http", daemon=True)
-        work.start()
+        try:
+            work.start()
+        except RuntimeError:  # no more threads for this user or service
+            self._forget(request)
+            self.shutdown_request(request)
 
     def _answer(self, request: socket.socket, client_address: Any) -> None:
         try:

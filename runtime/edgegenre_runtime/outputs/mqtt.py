@@ -21,6 +21,7 @@ __all__ = ["MqttOutput"]
 
 _RECONNECT_S = (1, 30)
 _CONNECT_TIMEOUT_S = 5.0
+_MAX_QUEUED = 50  # where a broker is connected and no longer acknowledges
 
 
 class MqttOutput:
@@ -65,6 +66,7 @@ class MqttOutput:
             raise UsageError("--mqtt-ca is for TLS: give --mqtt as mqtts://…")
         client.will_set(f"{self._broker.topic}/availability", "offline", qos=1, retain=True)
         client.reconnect_delay_set(*_RECONNECT_S)
+        client.max_queued_messages_set(_MAX_QUEUED)
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.on_connect, client.on_connect_fail = self._connected, self._failed
         client.on_disconnect = self._disconnected

@@ -50,7 +50,7 @@ DeviceAllow=char-alsa rw
 # memory: some 60 MB are used, and it does not grow
 MemoryHigh=150M
 MemoryMax=200M
-TasksMax=32
+TasksMax=64
 
 # a read-only file system, but for two folders of its user
 ProtectSystem=strict

@@ -168,6 +168,11 @@ def test_events_of_threads_reach_every_output_and_the_service_manager():
     assert "STATUS=disk" not in notifier.sent
 
 
+def test_a_name_cannot_send_the_service_manager_another_assignment():
+    _, _, notifier = run(1, events=[Event("lost", "microphone a\nMAINPID=1 is gone")])
+    assert "STATUS=microphone a\\nMAINPID=1 is gone" in notifier.sent
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_and_its_handler_is_put_back(number):
     class Raising(Collector):

@@ -268,3 +268,15 @@ def test_any_bytes_for_a_request_leave_the_page_as_it_was(page, capsys):
     assert "edgegenre_live" in get(page.url + "metrics")[1]
     captured = capsys.readouterr()
     assert captured.err == captured.out == ""
+
+
+def test_without_a_thread_to_spare_the_client_is_turned_away_and_nothing_is_printed(page, monkeypatch, capsys):
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgegenre_runtime.outputs.http_server.threading.Thread.start", refuse)
+        with socket.create_connection(("127.0.0.1", port_of(page)), timeout=5) as client:
+            assert client.recv(100) == b""
+    assert "edgegenre_live" in get(page.url + "metrics")[1]
+    assert capsys.readouterr().err == ""
