@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from edgegenre.commands.common import command_line, needs
+from edgegenre.commands.common import check_output, command_line, needs
 
-from .options import BundleOption, show_progress
+from .options import BundleOption, refuse_without, show_progress
 
 __all__ = ["emulate"]
 
@@ -40,6 +40,9 @@ def emulate(
     """
     import tempfile
 
+    refuse_without("--peers", peers, yamnet=yamnet, checkpoint=checkpoint)
+    if out is not None:
+        check_output(out)
     with needs("all"):
         from edgegenre_bench.emulate.emulated_board import EmulationJob, emulate_board, has_parity
         from edgegenre_bench.measure.peer_timings import write_files_of_bundle

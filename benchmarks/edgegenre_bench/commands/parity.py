@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from edgegenre.commands.common import command_line, needs, progress_bar
+from edgegenre.commands.common import check_output, command_line, needs, progress_bar
 from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.printable import printable
 
-from .options import show_progress
+from .options import refuse_without, show_progress
 
 __all__ = ["parity"]
 
@@ -38,6 +39,9 @@ def parity(
     """
     if (data is None) == (not clips):
         raise UsageError("give audio files, or a feature cache with --data; not both")
+    refuse_without("--suite or --data", suite or data, out=out, emulate=emulate)
+    if out is not None:
+        check_output(out)
     if data is None and not suite:
         with needs("bench"):
             shares = _clips(clips or [], bundle, checkpoint)
@@ -89,7 +93,10 @@ def _suite(
     if data is None:
         windows, name = windows_of_clips(audio_files(clips), classifier), "audio"
     else:
-        windows, name = windows_of_cache(load_cache(data, classifier.tables), part, classifier), f"{data.name} {part}"
+        windows, name = (
+            windows_of_cache(load_cache(data, classifier.tables), part, classifier),
+            f"{printable(data.name)} {part}",
+        )
     rows = run_suite(windows, classifier, loaded, [EmulationJob(device, bundle) for device in emulate], show_progress)
     typer.echo(format_table(rows, len(windows.names), len(windows.cells), name))
     if out is not None:

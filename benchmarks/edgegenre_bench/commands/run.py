@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgegenre.commands.common import command_line, needs
+from edgegenre.commands.common import check_output, command_line, needs
+from edgegenre_runtime.errors import UsageError
 
-from .options import BundleOption, show_progress
+from .options import BundleOption, refuse_without, show_progress
 
 __all__ = ["run"]
 
@@ -39,9 +41,15 @@ def run(
     from edgegenre_bench.results.result import write_result
     from edgegenre_bench.results.result_page import format_result, write_page
 
+    refuse_without("--peers", peers, yamnet=yamnet, checkpoint=checkpoint)
+    for path in filter(None, (out, page)):  # before minutes of measuring, not after
+        check_output(path)
     if page is not None:
         with needs("bench"):
-            import jinja2  # noqa: F401 (before minutes of measuring, not after)
+            import jinja2  # noqa: F401
+            import matplotlib  # noqa: F401
+    if data is not None and not os.path.exists(data):
+        raise UsageError(f"{data}: there is no such evaluation set")
     timer = None
     if peers:
         with needs("all"):

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
+from edgegenre_bench.measure.clips import clip_names, read_clip_pcm
 from edgegenre_bench.measure.this_machine import result_header
 from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.device_profiles import Device, load_device
 from edgegenre_bench.results.result import golden_report
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import read_golden
@@ -135,11 +135,7 @@ def _music(clips: Sequence[Path], classifier: GenreClassifier) -> dict[str, npt.
     spec = classifier.tables.spec
     if not clips:
         return {style: render(style, seed=1, seconds=4 * spec.window_s) for style in sorted(STYLES)}
-    read = {path.name: np.concatenate(list(file_blocks(path, spec.sample_rate_hz))) for path in clips}
-    short = [name for name, pcm in read.items() if len(pcm) < spec.window_samples]
-    if short:
-        raise UsageError(f"{short[0]}: shorter than a window of {spec.window_s:.1f} s, parity needs whole ones")
-    return read
+    return {f"clip {name}": read_clip_pcm(path, spec) for path, name in zip(clips, clip_names(clips), strict=True)}
 
 
 def _hop_for(windows: int, music: Music, classifier: GenreClassifier) -> int:

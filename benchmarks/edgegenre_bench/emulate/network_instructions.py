@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ __all__ = ["count_network", "is_ready", "ready_counter"]
 def is_ready(cache: Path | None = None) -> bool:
     """Return whether QEMU, a C compiler and the emulated userland are here, so that counting fetches nothing."""
     folder = cache_folder(cache)
-    return all(shutil.which(tool) for tool in ("qemu-aarch64", "cc")) and (folder / "site.stamp").exists()
+    return all(shutil.which(tool) for tool in ("qemu-aarch64", "cc")) and os.path.exists(folder / "site.stamp")
 
 
 def ready_counter() -> Callable[[Path], int] | None:

@@ -17,6 +17,7 @@ from edgegenre.data.windows import track_windows
 from edgegenre.evaluate.wilson import wilson_interval
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.printable import printable
 
 __all__ = ["measure_accuracy"]
 
@@ -68,7 +69,7 @@ def measure_accuracy(
         progress(done, n)
     low, high = wilson_interval(track_hits, n)
     return {
-        "data": data.name,
+        "data": printable(data.name),
         "data_id": data_id,
         "part": part if is_cache else "all",
         "n_tracks": n,

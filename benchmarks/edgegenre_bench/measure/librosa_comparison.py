@@ -11,12 +11,13 @@ import librosa
 import numpy as np
 import scipy.signal
 
-from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.frontend import Tables, log_mel, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import db_to_cells
 from edgegenre_runtime.inspect.markdown import markdown_table
+from edgegenre_runtime.printable import printable
 
+from .clips import read_clip_pcm
 from .librosa_path import librosa_windows
 from .scipy_mel import scipy_log_mel
 from .timing import time_in_turn
@@ -56,13 +57,13 @@ class FrontendCost:
 def cell_differences(clip: Path, tables: Tables) -> FrontendDifference:
     """Compare every half-overlapping window of a clip."""
     spec = tables.spec
-    pcm = np.concatenate(list(file_blocks(clip, spec.sample_rate_hz)))
+    pcm = read_clip_pcm(clip, spec)
     reference = db_to_cells(librosa_windows(pcm, spec), spec.top_db).astype(int)
     frames, width = log_mel(pcm, tables).frames_q9, spec.frames_per_window
     starts = range(0, len(reference) * (width // 2), width // 2)
     ours = np.stack([normalize(frames[:, start : start + width], tables).cells for start in starts])
     steps = np.abs(reference - ours)
-    return FrontendDifference(clip.name, float(steps.mean()), int(steps.max()), float((steps <= 1).mean()))
+    return FrontendDifference(printable(clip.name), float(steps.mean()), int(steps.max()), float((steps <= 1).mean()))
 
 
 def _pipelines(tables: Tables) -> dict[str, Callable[[], object]]:

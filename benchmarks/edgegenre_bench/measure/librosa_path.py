@@ -18,6 +18,7 @@ from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.printable import printable
 
 __all__ = ["ClipParity", "clip_parities", "format_parity", "librosa_windows"]
 
@@ -101,7 +102,7 @@ def clip_parities(
         top = int(reference.argmax())
         rows.append(
             ClipParity(
-                name=clip.name,
+                name=printable(clip.name),
                 int8_label=answer.label,
                 int8_probability=float(ours.max()),
                 float_label=checkpoint.labels[top],

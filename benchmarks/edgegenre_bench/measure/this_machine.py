@@ -22,6 +22,7 @@ from edgegenre_runtime.frontend import Clip, log_mel, normalize
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import read_golden
+from edgegenre_runtime.printable import printable
 
 from .accuracy import measure_accuracy
 from .fresh_process import run_child
@@ -42,7 +43,7 @@ def result_header(classifier: GenreClassifier, kind: str, device: str, command: 
         "kind": kind,
         "device": device,
         "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": command,
+        "command": printable(command),
         "bundle": bundle_facts(classifier.bundle, inspect_tflite(classifier.bundle.read(MODEL)).n_macs),
         "golden": replay_golden(classifier),
     }

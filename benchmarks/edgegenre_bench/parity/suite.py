@@ -19,6 +19,7 @@ from edgegenre.checkpoint import Checkpoint
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows
 from edgegenre_bench.emulate.emulated_board import EmulationJob, emulated_logits
+from edgegenre_bench.measure.clips import clip_names, read_clip_pcm
 from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
 from edgegenre_export.check.model_answers import run_artifact, run_waveform
@@ -28,9 +29,10 @@ from edgegenre_export.convert.to_onnx import float_onnx
 from edgegenre_export.convert.to_tflite import frontend_tflite
 from edgegenre_export.inputs.trained_network import checkpoint_network
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
 from edgegenre_runtime.network.quantization import dequantize, softmax
+from edgegenre_runtime.printable import printable
 
 __all__ = ["Windows", "run_suite", "windows_of_cache", "windows_of_clips"]
 
@@ -73,36 +75,48 @@ class _Answers:
 
 
 def windows_of_cache(cache: FeatureCache, part: str, classifier: GenreClassifier) -> Windows:
-    """Return the half-overlapping windows of a part of a feature cache."""
+    """Return the half-overlapping windows of a part of a feature cache.
+
+    Raises
+    ------
+    DataError
+        If the part is empty, or holds a class that the bundle does not have.
+    """
     tracks = [int(track) for track in cache.tracks_of(part)]
+    unknown = sorted({cache.labels[cache.y[track]] for track in tracks} - set(classifier.labels))
+    if unknown or not tracks:
+        what = f"class {unknown[0]!r}, which the bundle does not have" if unknown else "no tracks"
+        raise DataError(f"part {part!r} of the cache holds {what}")
     cells = [track_windows(cache, track, classifier.tables) for track in tracks]
     truth = tuple(classifier.labels.index(cache.labels[cache.y[track]]) for track in tracks)
     return Windows(
         cells=np.concatenate(cells),
         pcm=None,
         clip=np.repeat(np.arange(len(tracks)), [len(one) for one in cells]),
-        names=tuple(cache.names[track] for track in tracks),
+        names=tuple(printable(cache.names[track]) for track in tracks),
         truth=truth,
     )
 
 
 def windows_of_clips(files: Sequence[Path], classifier: GenreClassifier) -> Windows:
-    """Return the half-overlapping windows of audio files, with their PCM; clips shorter than a window are left out."""
+    """Return the half-overlapping windows of audio files, with their PCM.
+
+    Raises
+    ------
+    UsageError
+        If a clip is shorter than a window.
+    """
     tables, spec = classifier.tables, classifier.tables.spec
     hop = spec.frames_per_window // 2 * spec.hop_samples
     cells, pcms, clip = [], [], []
-    names: list[str] = []
-    for file in files:
-        pcm = np.concatenate(list(file_blocks(file, spec.sample_rate_hz)))
-        starts = range(0, len(pcm) - spec.window_samples + 1, hop)
-        for start in starts:
+    for number, file in enumerate(files):
+        pcm = read_clip_pcm(file, spec)
+        for start in range(0, len(pcm) - spec.window_samples + 1, hop):
             piece = pcm[start : start + spec.window_samples]
             pcms.append(piece)
             cells.append(normalize(log_mel(piece, tables).frames_q9, tables).cells)
-            clip.append(len(names))
-        if starts:
-            names.append(file.name)
-    return Windows(np.stack(cells), np.stack(pcms), np.array(clip), tuple(names), None)
+            clip.append(number)
+    return Windows(np.stack(cells), np.stack(pcms), np.array(clip), tuple(clip_names(files)), None)
 
 
 def _implementations(

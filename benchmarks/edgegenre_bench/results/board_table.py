@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _BEGIN, _END = "<!-- edgegenre bench report: begin -->", "<!-- edgegenre bench r
 def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
     """Read every result of a folder, ``devices/results`` by default, sorted by file name."""
     folder = devices_folder() / "results" if folder is None else folder
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: is not a folder of results")
     return [read_result(path) for path in sorted(folder.glob("*.json"))]
 

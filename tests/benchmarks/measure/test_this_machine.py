@@ -189,3 +189,20 @@ def test_bench_run_needs_no_library_of_the_workstation():
 def test_an_unknown_device_is_refused():
     with pytest.raises(UsageError, match="there are: android-arm64"):
         board.measure_machine(TINY, device="rpi9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--yamnet", "x.tflite"], "--yamnet needs --peers"),
+        (["--checkpoint", "x"], "--checkpoint needs --peers"),
+        (["--out", "/no/such/folder/x.json"], "there is no folder /no/such/folder"),
+        (["--page", "/no/such/folder/x.html"], "there is no folder /no/such/folder"),
+        (["--data", "/no/such/cache.npz"], "there is no such evaluation set"),
+        (["--plan", "long"], "there are: full, quick"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_measured(monkeypatch, capsys, arguments, says):
+    monkeypatch.setattr("edgegenre_bench.measure.this_machine.time_in_turn", lambda *_: pytest.fail("measured"))
+    assert main(["bench", "run", *arguments]) == 2
+    assert says in capsys.readouterr().err

@@ -3,6 +3,7 @@
 What agrees, and that an implementation which answers otherwise is named with its clips.
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
+from edgegenre.data.feature_cache import load_cache
 from edgegenre_bench.parity import suite
-from edgegenre_bench.parity.suite import run_suite, windows_of_clips
+from edgegenre_bench.parity.suite import run_suite, windows_of_cache, windows_of_clips
 from edgegenre_bench.results.parity_table import format_table
 from edgegenre_bench.results.result import read_result
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import audio_files
+from edgegenre_runtime.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,17 @@ def test_the_command_scores_a_cache_and_writes_a_result(tmp_path, toy_folder, ca
 def test_it_needs_clips_or_a_cache_and_not_both(capsys):
     assert main(["bench", "parity"]) == 2
     assert "give audio files, or a feature cache" in capsys.readouterr().err
+
+
+def test_a_part_that_is_empty_or_of_other_classes_is_refused(classifier, small_cache):
+    cache = load_cache(small_cache, classifier.tables)
+    with pytest.raises(DataError, match=r"class 'rock \$x\$', which the bundle does not have"):
+        windows_of_cache(cache, "test", classifier)
+    with pytest.raises(DataError, match="no tracks"):
+        windows_of_cache(dataclasses.replace(cache, split=cache.split * 0), "test", classifier)
+
+
+@pytest.mark.parametrize("option", [["--out", "x.json"], ["--emulate", "rpi4"]])
+def test_an_option_that_means_nothing_is_refused(capsys, tmp_path, option):
+    assert main(["bench", "parity", str(tmp_path), *option]) == 2
+    assert f"{option[0]} needs --suite or --data" in capsys.readouterr().err
