@@ -36,9 +36,12 @@ def inspect_onnx(model: bytes) -> ModelReport:
     try:
         content = onnx.load_from_string(model)
         onnx.checker.check_model(content)
-        graph = onnx.shape_inference.infer_shapes(content).graph
-    except Exception as error:
+        return _report(onnx.shape_inference.infer_shapes(content).graph, len(model))
+    except Exception as error:  # protobuf's, the checker's and NumPy's, of a graph that contradicts itself
         raise ExportError("this is not an .onnx model: the file is damaged") from error
+
+
+def _report(graph: Any, n_bytes: int) -> ModelReport:
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     quantizers = [node for node in graph.node if node.op_type in _QUANTIZERS and len(node.input) == 3]
     scales = {
@@ -64,7 +67,7 @@ def inspect_onnx(model: bytes) -> ModelReport:
         tensors=tuple(records),
         faults=tuple(_faults(graph, constants)),
         n_macs=_multiply_adds(graph, constants),
-        n_bytes=len(model),
+        n_bytes=n_bytes,
     )
 
 

@@ -12,6 +12,7 @@ from edgegenre.models import ModelConfig, build
 from edgegenre_export import inspect_onnx, inspect_tflite
 from edgegenre_export.convert.to_onnx import float_onnx
 from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
@@ -32,6 +33,14 @@ def test_the_shipped_models_have_the_work_and_size_of_the_network(name):
     assert model_report.n_macs == row.n_macs
     assert model_report.n_bytes == len(model)
     assert f"{len(model) / 1000:.0f} kB, {row.n_macs / 1e6:.1f} MMAC" in model_report.format_table()
+
+
+def test_a_graph_that_contradicts_itself_is_refused():
+    content = onnx.load_from_string(read_bundle(default_bundle()).read("model_int8.onnx"))
+    constant = next(item for item in content.graph.initializer if len(item.dims) == 1 and item.dims[0] > 1)
+    constant.ClearField("dims")
+    with pytest.raises(ExportError, match=r"not an \.onnx model"):
+        inspect_onnx(content.SerializeToString())
 
 
 class Odd(nn.Module):
