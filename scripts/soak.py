@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A day of listening in minutes: audio fed to ``edgegenre-run -`` as fast as it takes it.
+"""A day of listening in minutes: audio fed to ``edgegenre-run -`` as fast as it is read.
 
     python scripts/soak.py --hours 24
 
 Toy music at 48 kHz goes through the pipe, the queue, the resampler, the front-end, the network and the outputs (JSON
-lines, a rotating log, the status page). Watched are resident memory, lost samples, gaps between answers and their
+lines, a rotating log, the status page). Measured are resident memory, lost samples, gaps between answers and their
 time stamps.
 """
 
@@ -33,7 +33,7 @@ _STYLES = ("blues", "classical", "disco", "hiphop", "jazz", "metal", "pop", "reg
 
 @dataclasses.dataclass(frozen=True)
 class Soak:
-    """What a run gave.
+    """The result of a run.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class Soak:
     answers
         Answers.
     lost_samples
-        Samples lost, by the answers' own count.
+        Samples lost, as the answers count them.
     captured_samples
-        Samples worked on, by the last answer.
+        Samples processed, as the last answer counts them.
     largest_step_s
         Largest time from the end of one answer's window to the next one's.
     last_end_s
@@ -71,7 +71,7 @@ def minute_of_music() -> bytes:
 
 
 def soak(minutes: int, progress: Callable[[str], None] = lambda line: None) -> Soak:
-    """Feed ``minutes`` of audio and watch."""
+    """Feed ``minutes`` of audio and measure."""
     minute, rss_kb = minute_of_music(), []
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from edgegenre_runtime.live.analyzer import Analyzer
 from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
-from edgegenre_runtime.live.listen_loop import QUEUE_S, Source, listen
+from edgegenre_runtime.live.listen_loop import QUEUE_S, ListenOutcome, Source, listen
 from edgegenre_runtime.live.output import Output
 from edgegenre_runtime.live.smoothing import DEFAULT_SMOOTH_S
 from edgegenre_runtime.network.classifier import GenreClassifier
@@ -52,27 +52,26 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
             outputs.append(saver)
             on_block = saver.add_block
         undo.pop_all()
-    ended = listen(
-        source,
-        audio_queue,
-        analyzer,
-        outputs,
-        latency,
-        events,
-        Notifier(),
-        on_block=on_block,
-        can_skip=options.mic is not None,
+    can_skip = options.mic is not None  # a pipe waits instead
+    notifier = Notifier()
+    return _exit_code(
+        listen(source, audio_queue, analyzer, outputs, latency, events, notifier, on_block=on_block, can_skip=can_skip),
+        classifier,
     )
-    if ended.by_signal:
-        return 130 if ended.by_signal == signal.SIGINT else 0
-    if isinstance(ended.error, MicrophoneError):
-        print_message(str(ended.error), sys.stderr)
+
+
+def _exit_code(outcome: ListenOutcome, classifier: GenreClassifier) -> int:
+    """Return the exit code; raises what ended the source, or that nothing could be answered."""
+    if outcome.by_signal:
+        return 130 if outcome.by_signal == signal.SIGINT else 0
+    if isinstance(outcome.error, MicrophoneError):
+        print_message(str(outcome.error), sys.stderr)
         return EXIT_LOST
-    if ended.error is not None:
-        raise ended.error
-    if not ended.captured_samples:
+    if outcome.error is not None:
+        raise outcome.error
+    if not outcome.captured_samples:
         raise AudioError("standard input ended before any audio came")
-    if not ended.n_results:
+    if not outcome.n_results:
         classifier.summarize((), "standard input")  # raises: too short
     return 0
 

@@ -1,24 +1,18 @@
 """From blocks to answers: the queue's counts, time with gaps, gates, smoothing, skipping."""
 
 import dataclasses
-import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, is_steady_noise, uncertain_below
-from edgegenre_runtime.errors import BundleError, MicrophoneError, UsageError
+from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.live.analyzer import Analyzer
-from edgegenre_runtime.live.audio_queue import AudioBlock, AudioQueue
-from edgegenre_runtime.live.latency import Latency
-from edgegenre_runtime.live.microphone import MicrophoneInfo, choose_format, match_name
-from edgegenre_runtime.live.microphone_source import lost_band_message
-from edgegenre_runtime.live.smoothing import Smoother, smooth_track
+from edgegenre_runtime.live.audio_queue import AudioBlock
+from edgegenre_runtime.live.smoothing import smooth_track
 
 RATE_HZ = 22050
 
@@ -44,48 +38,6 @@ def answers(analyzer, blocks, backlog_s=0.0):
 
 def pieces(samples, n=4410, rate_hz=RATE_HZ):
     return [block(samples[at : at + n], rate_hz) for at in range(0, len(samples), n)]
-
-
-@given(sizes=st.lists(st.integers(1, 300), max_size=40), reads=st.integers(0, 10))
-def test_the_ring_drops_the_oldest_and_counts_it(sizes, reads):
-    audio_queue, sample, seen, lost = AudioQueue(0.5), 0, [], 0
-    for i, size in enumerate(sizes):
-        audio_queue.write(block(np.arange(sample, sample + size), 1000))
-        sample += size
-        assert audio_queue.backlog_s <= 0.5
-        if i % 11 < reads:
-            one = audio_queue.read(0.0)
-            seen.append(one)
-    while (one := audio_queue.read(0.0)) is not None:
-        seen.append(one)
-    position = 0
-    for one in seen:
-        position += one.lost_samples
-        lost += one.lost_samples
-        assert one.samples[0, 0] == position  # what is lost lies exactly before
-        position += len(one.samples)
-    assert position == sample
-    assert audio_queue.backlog_s == 0
-
-
-def test_a_patient_writer_waits_and_loses_nothing():
-    audio_queue, total = AudioQueue(0.1), 0
-    writer = threading.Thread(
-        target=lambda: (
-            [audio_queue.write_waiting(block(np.ones(50), 1000), 5.0) for _ in range(100)] and audio_queue.close()
-        )
-    )
-    writer.start()
-    while not audio_queue.is_ended:
-        one = audio_queue.read(1.0)
-        if one is not None:
-            assert one.lost_samples == 0
-            total += len(one.samples)
-    writer.join()
-    assert total == 5000
-    audio_queue = AudioQueue(0.1)
-    assert audio_queue.write_waiting(block(np.ones(200), 1000), 0.0)
-    assert not audio_queue.write_waiting(block(np.ones(1), 1000), 0.01)
 
 
 @pytest.mark.parametrize(("every_s", "hop"), [(1.0, 14), (0.9, 13)])
@@ -127,18 +79,6 @@ def test_another_rate_after_a_reconnect_goes_on(classifier, music):
     found = answers(analyzer, [block(np.repeat(music[: 3 * 16000], 2, axis=1), 16000, lost=16000)])
     assert found[0].rate_hz == 16000
     assert found[0].start_s == pytest.approx(4.0)
-
-
-def test_smoothing_is_an_exponential_mean():
-    smoother = Smoother(2.0)
-    a, b = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
-    assert smoother.push(a, 0.0).tolist() == [1, 0]
-    assert smoother.push(b, 2.0) == pytest.approx([np.exp(-1), 1 - np.exp(-1)])
-    smoother.reset()
-    assert smoother.push(b, 2.5).tolist() == [0, 1]
-    off = Smoother(0.0)
-    off.push(a, 0.0)
-    assert off.push(b, 1.0).tolist() == [0, 1]
 
 
 def test_a_smoothed_answer_moves_slower(classifier, music):
@@ -263,13 +203,6 @@ def test_uncertainty_is_of_the_smoothing_that_its_threshold_was_fitted_for(class
     assert np.array_equal(np.array([a.label == UNCERTAIN for a in found])[~near][8:], expected[~near][8:])
 
 
-def test_a_track_is_smoothed_as_listening_does():
-    rows = np.random.default_rng(0).dirichlet(np.ones(4), 9).astype(np.float32)
-    at_s = np.cumsum(np.linspace(0.5, 3, 9))
-    smoother = Smoother(5.0)
-    assert np.array_equal(smooth_track(rows, at_s), [smoother.push(row, t) for row, t in zip(rows, at_s, strict=True)])
-
-
 def test_a_backlog_skips_windows_and_says_so(classifier, music):
     analyzer = Analyzer(classifier, every_s=0.5)
     assert answers(analyzer, pieces(music[: 5 * RATE_HZ]), backlog_s=2.0) == []
@@ -291,39 +224,3 @@ def test_nan_and_huge_samples_are_counted_and_harmless(classifier, music):
 def test_times_outside_what_is_allowed_are_refused(classifier, every_s, smooth_s):
     with pytest.raises(UsageError, match="allowed are"):
         Analyzer(classifier, every_s, smooth_s)
-
-
-def test_latency_percentiles_are_of_the_latest():
-    latency = Latency()
-    assert latency.percentiles_ms() == {}
-    for i in range(5000):
-        latency.add(i, 1.0, 2.0, 3.0)
-    found = latency.percentiles_ms()
-    assert found["capture"][0] == pytest.approx(4999 - 4096 / 2, abs=1)
-    assert found["total"][2] == pytest.approx(found["capture"][2] + 6)
-    assert "mel 1.0/1.0/1.0" in latency.describe()
-
-
-def test_microphones_are_matched_by_name():
-    found = (
-        MicrophoneInfo("HDA Intel", 0, 2),
-        MicrophoneInfo("USB Audio: C-Media (hw:1,0)", 3, 1),
-        MicrophoneInfo("usb", 4, 1),
-    )
-    assert match_name("c-media", found).index == 3
-    assert match_name("usb", found).index == 4  # the exact name goes first
-    assert match_name("", found, 3).index == 3
-    assert match_name("", found, 99).index == 0
-    with pytest.raises(MicrophoneError, match="'HDA Intel'"):
-        match_name("violin", found)
-    with pytest.raises(MicrophoneError, match="no microphone is there"):
-        match_name("", ())
-
-
-def test_the_best_rate_that_the_device_has_is_taken():
-    assert choose_format(32, lambda rate, n: True) == (48000, 2)
-    assert choose_format(1, lambda rate, n: rate == 44100) == (44100, 1)
-    assert choose_format(2, lambda rate, n: (rate, n) == (16000, 1)) == (16000, 1)
-    assert choose_format(4, lambda rate, n: n == 4) == (48000, 4)
-    assert choose_format(2, lambda rate, n: False) is None
-    assert "the band from 8000 to 11025 Hz is lost" in lost_band_message(16000)
