@@ -75,30 +75,30 @@ AVX2 __m256i avx2_narrow(__m256i a, __m256i b, __m256i c, __m256i d, const avx2_
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-AVX2 void avx2_store_cells(const net_row *row, int8_t *out, const __m256i *sums, const int n, int32_t channel)
+AVX2 void avx2_store_cells(int8_t *out, int32_t depth, const __m256i *sums, const int n, const avx2_rule *given)
 {
-    const avx2_rule rule = avx2_rule_of(row, channel);
+    const avx2_rule rule = *given;
     UNROLL
     for (int i = 0; i < n; i += 4) {
         __m256i a = avx2_round(sums[i], &rule), b = n > 1 ? avx2_round(sums[i + 1], &rule) : a;
         __m256i c = n > 1 ? avx2_round(sums[i + 2], &rule) : a, d = n > 1 ? avx2_round(sums[i + 3], &rule) : a;
         __m256i bytes = avx2_narrow(a, b, c, d, &rule);
         __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
-        _mm_storel_epi64((__m128i_u *)(out + i * row->depth), low);
+        _mm_storel_epi64((__m128i_u *)(out + i * depth), low);
         if (n == 1) return;
-        _mm_storeh_pi((__m64 *)(void *)(out + (i + 1) * row->depth), _mm_castsi128_ps(low));
-        _mm_storel_epi64((__m128i_u *)(out + (i + 2) * row->depth), high);
-        _mm_storeh_pi((__m64 *)(void *)(out + (i + 3) * row->depth), _mm_castsi128_ps(high));
+        _mm_storeh_pi((__m64 *)(void *)(out + (i + 1) * depth), _mm_castsi128_ps(low));
+        _mm_storel_epi64((__m128i_u *)(out + (i + 2) * depth), high);
+        _mm_storeh_pi((__m64 *)(void *)(out + (i + 3) * depth), _mm_castsi128_ps(high));
     }
 }
 
-AVX2 void avx2_store(const net_row *row, int8_t *out, const avx2_sums *s, const int n, int32_t channel)
+AVX2 void avx2_store(int8_t *out, int32_t depth, const avx2_sums *s, const int n, const avx2_rule *rule)
 {
     __m256i sums[4];
     UNROLL
     for (int i = 0; i < n; i++) /* the partial sums meet: channels 0 1 4 5 2 3 6 7 */
         sums[i] = _mm256_permute4x64_epi64(_mm256_hadd_epi32(s[i].low, s[i].high), 0xD8);
-    avx2_store_cells(row, out, sums, n, channel);
+    avx2_store_cells(out, depth, sums, n, rule);
 }
 
 /* VNNI */
@@ -132,9 +132,13 @@ VNNI void vnni_dot_pair(__m256i *s, const vnni_inputs *v, const int q, __m256i w
     vnni_dot(s, v, q + 1, w1);
 }
 
-VNNI void vnni_store(const net_row *row, int8_t *out, const __m256i *s, const int n, int32_t channel)
+typedef avx2_rule vnni_rule;
+
+VNNI avx2_rule vnni_rule_of(const net_row *row, int32_t channel) { return avx2_rule_of(row, channel); }
+
+VNNI void vnni_store(int8_t *out, int32_t depth, const __m256i *s, const int n, const avx2_rule *rule)
 {
-    avx2_store_cells(row, out, s, n, channel);
+    avx2_store_cells(out, depth, s, n, rule);
 }
 
 /* Depthwise: sixteen channels, two taps at a time. The weights of a pair of taps are interleaved channel by channel. */

@@ -1,8 +1,14 @@
 /* One channel at a time: the arithmetic of the engine in plain C99. Every other lanes file gives the same bits.
  * Sums are unsigned where they are added up, so that one that wraps is defined. */
 
+#if defined(__GNUC__)
+#define SCALAR static __attribute__((unused)) /* other lanes use some of these */
+#else
+#define SCALAR static
+#endif
+
 /* Four channels of one cell: each input is read once, a cell of weights is [8][4]. */
-static void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights)
+SCALAR void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights)
 {
     uint32_t a = (uint32_t)row->bias[channel], b = (uint32_t)row->bias[channel + 1];
     uint32_t c = (uint32_t)row->bias[channel + 2], d = (uint32_t)row->bias[channel + 3];
@@ -25,7 +31,7 @@ static void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const 
     out[3] = net_requantize((int32_t)d, scales[3], row->zero, row->low, row->high);
 }
 
-static void scalar_conv(const net_row *row)
+SCALAR void scalar_conv(const net_row *row)
 {
     const int32_t block = row->kernel_rows * ((row->inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
     const int8_t *weights = row->weights;
@@ -36,7 +42,7 @@ static void scalar_conv(const net_row *row)
         }
 }
 
-static void scalar_depthwise(const net_row *row)
+SCALAR void scalar_depthwise(const net_row *row)
 {
     const int32_t D = row->depth;
     for (int32_t x = 0; x < row->n; x++)
@@ -51,7 +57,7 @@ static void scalar_depthwise(const net_row *row)
         }
 }
 
-static void scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *s, int32_t zero)
+SCALAR void scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *s, int32_t zero)
 {
     const int32_t *k = s->number;
     for (int32_t i = 0; i < n; i++)

@@ -123,8 +123,10 @@ def same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
 
 def _strides(cells: npt.NDArray[np.int64]) -> tuple[int, int, int] | None:
     """Return the address step of rows, columns and channels, or None where there is no constant one."""
+    dense = (cells.shape[1] * cells.shape[2], cells.shape[2], 1)  # what an axis of one index steps by does not matter
     steps = tuple(
-        int(np.take(cells, 1, axis).flat[0] - cells.flat[0]) if cells.shape[axis] > 1 else 0 for axis in range(3)
+        int(np.take(cells, 1, axis).flat[0] - cells.flat[0]) if cells.shape[axis] > 1 else dense[axis]
+        for axis in range(3)
     )
     grid = sum(step * index for step, index in zip(steps, np.indices(cells.shape), strict=True))
     return (steps[0], steps[1], steps[2]) if np.array_equal(cells, cells.flat[0] + grid) else None

@@ -1,0 +1,123 @@
+/* ARM's DSP instructions (Cortex-M4, M7, M33, ARM11): two products of 16 bits an instruction. */
+
+#define DSP static inline __attribute__((always_inline))
+
+DSP int32_t dsp_word(const int8_t *p)
+{
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+/* Bytes 0 and 2, or 1 and 3, as two int16. */
+DSP int32_t dsp_even(int32_t x)
+{
+    int32_t y;
+    __asm("sxtb16 %0, %1" : "=r"(y) : "r"(x));
+    return y;
+}
+DSP int32_t dsp_odd(int32_t x)
+{
+    int32_t y;
+    __asm("sxtb16 %0, %1, ror #8" : "=r"(y) : "r"(x));
+    return y;
+}
+DSP int32_t dsp_both(int32_t x, int32_t y, int32_t sum)
+{
+    __asm("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(x), "r"(y));
+    return sum;
+}
+DSP int32_t dsp_low(int32_t x, int32_t y, int32_t sum)
+{
+    __asm("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(x), "r"(y));
+    return sum;
+}
+DSP int32_t dsp_high(int32_t x, int32_t y, int32_t sum)
+{
+    __asm("smlatt %0, %1, %2, %0" : "+r"(sum) : "r"(x), "r"(y));
+    return sum;
+}
+
+#if defined(__ARM_FP) && (__ARM_FP & 4)
+/* One conversion that rounds to even and saturates, one addition that saturates. */
+DSP int8_t dsp_requantize(int32_t sum, int32_t scale_bits, int32_t zero, int32_t low, int32_t high)
+{
+    float scale, x;
+    int32_t y;
+    memcpy(&scale, &scale_bits, sizeof scale);
+    x = (float)sum * scale;
+    __asm("vcvtr.s32.f32 %0, %0" : "+t"(x));
+    memcpy(&y, &x, sizeof y);
+    __asm("qadd %0, %1, %2" : "=r"(y) : "r"(y), "r"(zero));
+    return net_clip(y, low, high);
+}
+#else
+#define dsp_requantize net_requantize
+#endif
+
+/* Two cells of two channels: n is 1 or 2, a constant once this is inlined. */
+DSP void dsp_conv_tile(const net_row *row, int32_t x, const int n, int32_t channel, const int8_t *weights)
+{
+    int32_t a = row->bias[channel], b = row->bias[channel + 1], c = a, d = b;
+    int8_t *out = row->out + x * row->depth + channel;
+    for (int32_t r = 0; r < row->kernel_rows; r++) {
+        const int8_t *p = row->rows[r] + x * row->step, *q = p + row->step, *end = p + row->inputs;
+        for (; p < end; p += CELL_INPUTS, q += CELL_INPUTS, weights += CELL_BYTES) {
+            const int32_t u = dsp_word(p), s = dsp_word(weights), t = dsp_word(weights + CELL_INPUTS);
+            const int32_t v = n > 1 ? dsp_word(q) : 0;
+            int32_t s2 = dsp_even(s), t2 = dsp_even(t), u2 = dsp_even(u);
+            a = dsp_both(u2, s2, a);
+            b = dsp_both(u2, t2, b);
+            if (n > 1) u2 = dsp_even(v), c = dsp_both(u2, s2, c), d = dsp_both(u2, t2, d);
+            s2 = dsp_odd(s), t2 = dsp_odd(t), u2 = dsp_odd(u);
+            a = dsp_both(u2, s2, a);
+            b = dsp_both(u2, t2, b);
+            if (n > 1) u2 = dsp_odd(v), c = dsp_both(u2, s2, c), d = dsp_both(u2, t2, d);
+        }
+    }
+    const int32_t e = row->scales[channel], f = row->scales[channel + 1];
+    out[0] = dsp_requantize(a, e, row->zero, row->low, row->high);
+    out[1] = dsp_requantize(b, f, row->zero, row->low, row->high);
+    if (n == 1) return;
+    out += row->depth;
+    out[0] = dsp_requantize(c, e, row->zero, row->low, row->high);
+    out[1] = dsp_requantize(d, f, row->zero, row->low, row->high);
+}
+
+static void dsp_conv(const net_row *given)
+{
+    const net_row row = *given; /* a copy: stores of cells cannot change it */
+    const int32_t block = row.kernel_rows * ((row.inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
+    for (int32_t channel = 0; channel < row.depth; channel += 2) {
+        const int8_t *weights = row.weights + channel / LANES * block + channel % LANES * CELL_INPUTS;
+        int32_t x = 0;
+        for (; x + 2 <= row.n; x += 2) dsp_conv_tile(&row, x, 2, channel, weights);
+        if (x < row.n) dsp_conv_tile(&row, x, 1, channel, weights);
+    }
+}
+
+static void dsp_depthwise(const net_row *given)
+{
+    const net_row row = *given;
+    const int32_t D = row.depth;
+    for (int32_t ch = 0; ch < D; ch += 4)
+        for (int32_t x = 0; x < row.n; x++) {
+            int32_t a = row.bias[ch], b = row.bias[ch + 1], c = row.bias[ch + 2], d = row.bias[ch + 3];
+            const int8_t *w = row.weights + ch;
+            for (int32_t i = 0; i < row.kernel_rows; i++) {
+                const int8_t *p = row.rows[i] + x * row.step + ch;
+                for (int32_t k = row.kernel_columns; k > 0; k--, p += D, w += D) {
+                    const int32_t u = dsp_word(p), v = dsp_word(w);
+                    const int32_t ue = dsp_even(u), uo = dsp_odd(u), ve = dsp_even(v), vo = dsp_odd(v);
+                    a = dsp_low(ue, ve, a);
+                    c = dsp_high(ue, ve, c);
+                    b = dsp_low(uo, vo, b);
+                    d = dsp_high(uo, vo, d);
+                }
+            }
+            int8_t *out = row.out + x * D + ch;
+            out[0] = dsp_requantize(a, row.scales[ch], row.zero, row.low, row.high);
+            out[1] = dsp_requantize(b, row.scales[ch + 1], row.zero, row.low, row.high);
+            out[2] = dsp_requantize(c, row.scales[ch + 2], row.zero, row.low, row.high);
+            out[3] = dsp_requantize(d, row.scales[ch + 3], row.zero, row.low, row.high);
+        }
+}
