@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,20 @@ import numpy.typing as npt
 
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
+from edgegenre_export.package.board import BOARDS, Board, network_header
 from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.frontend import normalize, released
+from edgegenre_runtime.frontend import released
 from edgegenre_runtime.frontend.c_tables import c_header, table_blob
-from edgegenre_runtime.frontend.numpy_reference import MelStream
 from edgegenre_runtime.inspect.markdown import markdown_table
+from edgegenre_runtime.network.bundle import Bundle, read_bundle
+from edgegenre_runtime.network.classifier import default_bundle
+from edgegenre_runtime.network.compiler import read_network
+from edgegenre_runtime.network.interpreters import TfliteModel, has_interpreter
+from edgegenre_runtime.network.reference import run_reference
+
+from .parity_reference import N_NOISE, STAGES, parity_header, reference_hashes
 
 __all__ = [
     "TARGETS",
@@ -35,13 +42,13 @@ __all__ = [
     "format_matrix",
     "has_failed",
     "music_of",
-    "reference_hashes",
     "run_matrix",
 ]
 
 _HERE = Path(__file__).parents[1] / "c"
 _SOURCES = c_folder()
-_N_NOISE, _MAX_CHUNK = 70000, 5000
+_N_NOISE = N_NOISE
+SAME = "same bits"
 _TIMEOUT_S = 900
 
 
@@ -71,12 +78,31 @@ class Target:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """What a target gave: ``same bits``, or why not; the code that ran; and its memory, where that is firmware."""
+    """What a target gave.
+
+    Attributes
+    ----------
+    target
+        Its name.
+    frontend, network, chain
+        ``same bits`` or ``DIFFERENT BITS``; where there is nothing to compare, why not.
+    path
+        The code that ran, of front-end and engine.
+    memory
+        Of firmware.
+    """
 
     target: str
-    outcome: str
+    frontend: str
+    network: str = ""
+    chain: str = ""
     path: str = ""
     memory: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """``same bits`` if all stages are; else the first that is not."""
+        return next((o for o in (self.frontend, self.network, self.chain) if o != SAME), SAME)
 
 
 def _linux_arm(cpu: str) -> Target:
@@ -84,88 +110,55 @@ def _linux_arm(cpu: str) -> Target:
     return Target(f"aarch64 gcc -O3, emulated {cpu}", compiler, ("qemu-aarch64", "-cpu", cpu))
 
 
-def _cortex_m(cpu: str, machine: str) -> Target:
-    semihosting = ("--specs=rdimon.specs", "-fstack-usage", f"-T{_HERE / 'cortex_m.ld'}", str(_HERE / "cortex_m.c"))
-    compiler = ("arm-none-eabi-gcc", "-O2", f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=soft", *semihosting)
-    qemu = "qemu-system-arm", "-M", machine, "-semihosting", "-nographic", "-monitor", "none", "-serial", "none"
-    return Target(f"{cpu} gcc -O2, emulated {machine}", compiler, (*qemu, "-kernel"))
+def _cortex_m(board: Board) -> Target:
+    files = c_folder() / "examples" / "board"
+    options = ("--specs=rdimon.specs", "-fstack-usage", f"-T{files / 'board.ld'}", str(files / "startup.c"))
+    compiler = ("arm-none-eabi-gcc", "-O3", f"-mcpu={board.name}", "-mthumb", *board.flags, *options)
+    return Target(f"{board.name} gcc -O3, emulated {board.machine}", compiler, board.run)
 
 
+_PLAIN = ("-DEDGEGENRE_MEL_PORTABLE", "-DEDGEGENRE_NET_PORTABLE")
 _ARMV7 = ("arm-linux-gnueabihf-gcc", "-O3", "-static")
+_ARMV6 = ("arm-linux-gnueabi-gcc", "-O3", "-static", "-march=armv6", "-mfpu=vfp", "-mfloat-abi=softfp", "-marm")
 TARGETS = (
     Target("gcc -O0", ("gcc", "-O0")),
     Target("gcc -O3", ("gcc", "-O3")),
-    Target("gcc -O3, plain C", ("gcc", "-O3", "-DEDGEGENRE_MEL_PORTABLE")),
-    Target("gcc -O3 -march=native, plain C", ("gcc", "-O3", "-march=native", "-DEDGEGENRE_MEL_PORTABLE")),
+    Target("gcc -O3, no VNNI", ("gcc", "-O3", "-DEDGEGENRE_NET_NO_VNNI")),
+    Target("gcc -O3, plain C", ("gcc", "-O3", *_PLAIN)),
+    Target("gcc -O3 -march=native, plain C", ("gcc", "-O3", "-march=native", *_PLAIN)),
     Target("gcc -O3 -march=native", ("gcc", "-O3", "-march=native")),
     Target("clang -O3", ("clang", "-O3")),
-    Target("clang -O3, plain C", ("clang", "-O3", "-DEDGEGENRE_MEL_PORTABLE")),
+    Target("clang -O3, plain C", ("clang", "-O3", *_PLAIN)),
     *(_linux_arm(cpu) for cpu in ("cortex-a53", "cortex-a72", "cortex-a76")),
     Target("armv7 gcc -O3, emulated cortex-a7", _ARMV7, ("qemu-arm", "-cpu", "cortex-a7")),
     Target("armv7 gcc -O3 NEON, emulated cortex-a7", (*_ARMV7, "-mfpu=neon"), ("qemu-arm", "-cpu", "cortex-a7")),
-    _cortex_m("cortex-m4", "mps2-an386"),
-    _cortex_m("cortex-m55", "mps3-an547"),
+    Target("armv6 gcc -O3, emulated arm1176", _ARMV6, ("qemu-arm", "-cpu", "arm1176")),
+    *(_cortex_m(board) for board in BOARDS),
 )
 
 
-def _lcg(x: int) -> int:
-    return (1664525 * x + 1013904223) % 2**32
-
-
-def _signal(music: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """Return the PCM that parity.c runs on, int16 [2 * _N_NOISE + len(music)]."""
-    noise, x = [], 1
-    for _ in range(2 * _N_NOISE):
-        x = _lcg(x)
-        noise.append((x >> 16) - 32768)
-    pcm = np.array(noise, dtype=np.int16)
-    return np.concatenate((pcm[:_N_NOISE], pcm[_N_NOISE:] >> 10, music))
-
-
-def _fnv1a(state: int, data: bytes) -> int:
-    for byte in data:
-        state = (state ^ byte) * 0x100000001B3 % 2**64
-    return state
-
-
-def reference_hashes(music: npt.NDArray[np.int16]) -> str:
-    """Return what parity.c prints about frames and windows, computed by the NumPy reference."""
-    tables = released("seed3s")
-    stream, pcm = MelStream(tables), _signal(music)
-    width = tables.spec.frames_per_window
-    frames = np.empty((tables.spec.n_mels, 0), dtype=np.int16)
-    frames_hash = windows_hash = 0xCBF29CE484222325
-    at, x = 0, 2
-    while at < len(pcm):
-        x = _lcg(x)
-        chunk = min((x >> 8) % (_MAX_CHUNK + 1), len(pcm) - at)
-        new = stream.push(pcm[at : at + chunk])
-        frames_hash = _fnv1a(frames_hash, new.T.astype("<i2").tobytes())
-        frames = np.concatenate((frames, new), axis=1)[:, -width:]
-        if frames.shape[1] == width:
-            window = normalize(frames, tables)
-            windows_hash = (_fnv1a(windows_hash, window.cells.tobytes()) + window.is_silence) % 2**64
-        at += chunk
-    return f"frames={frames_hash:016x} windows={windows_hash:016x}"
-
-
 def _memory(target: Target, folder: Path, arena_bytes: str) -> str:
-    """Return RAM and flash of the implementation alone: its arena, a bound on its stack, its code and its tables."""
+    """Return RAM and flash of front-end and engine alone: arenas, a bound on the stack, code, tables and network."""
     sizes = [
         subprocess.run(["arm-none-eabi-size", str(path)], capture_output=True, text=True, check=True)  # noqa: S603, S607
-        for path in sorted(folder.glob("*edgegenre_mel*.o"))
+        for path in sorted(folder.glob("*edgegenre_[mn]e*.o"))
     ]
     code = sum(int(done.stdout.splitlines()[1].split()[0]) for done in sizes)
     stack = sum(
-        int(line.split("\t")[1])  # no function calls itself, so that all together are a bound
-        for path in folder.glob("*edgegenre_mel*.su")
+        int(line.split("\t")[1])  # but for the engine's row by row recursion all together are a bound
+        for path in folder.glob("*edgegenre_[mn]e*.su")
         for line in path.read_text("utf-8").splitlines()
     )
-    tables = len(table_blob(released("seed3s")))
-    return f"RAM: arena {arena_bytes} B + stack < {stack} B; flash: code {code} B + tables {tables} B"
+    tables, network = len(table_blob(released("seed3s"))), len(_shipped().read("net.eg"))
+    flash = f"code {code} B + tables {tables} B + network {network} B"
+    return f"RAM: arenas {arena_bytes} B + stack about {stack} B; flash: {flash}"
 
 
-def _run_target(target: Target, folder: Path, expected: str) -> MatrixRow:
+def _shipped() -> Bundle:
+    return read_bundle(default_bundle())
+
+
+def _run_target(target: Target, folder: Path, expected: Mapping[str, str]) -> MatrixRow:
     for tool in filter(None, (target.compile[0], target.run[0] if target.run else "")):
         if shutil.which(tool) is None:
             return MatrixRow(target.name, f"not installed: {tool}")
@@ -179,11 +172,19 @@ def _run_target(target: Target, folder: Path, expected: str) -> MatrixRow:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603
         if done.returncode != 0:
             return MatrixRow(target.name, f"failed: {command[0]}: {(done.stderr.strip() or done.stdout)[:200]}")
-    found = re.fullmatch(r"(frames=\w+ windows=\w+) path=(\w+) arena=(\d+) error=0\s*", done.stdout)
-    if found is None:
+    found = dict(re.findall(r"(\w+)=(\w+)", done.stdout))
+    if set(found) != {*STAGES, "path", "engine", "arena", "error"} or found["error"] != "0":
         return MatrixRow(target.name, f"failed: it printed {done.stdout[:200]!r}")
-    outcome = "same bits" if found[1] == expected else f"DIFFERENT BITS: {found[1]}"
-    return MatrixRow(target.name, outcome, found[2], _memory(target, folder, found[3]) if target.is_firmware else "")
+    memory = _memory(target, folder, found["arena"]) if target.is_firmware else ""
+    path = ", ".join(dict.fromkeys((found["path"], found["engine"])))
+    return MatrixRow(target.name, **_compare(found, expected), path=path, memory=memory)
+
+
+def _compare(found: Mapping[str, str], expected: Mapping[str, str]) -> dict[str, str]:
+    """Return how front-end, network and whole chain compare."""
+    stages = {"frontend": ("frames", "windows"), "network": ("network",), "chain": ("chain",)}
+    same = {stage: all(found[name] == expected[name] for name in names) for stage, names in stages.items()}
+    return {stage: SAME if is_same else "DIFFERENT BITS" for stage, is_same in same.items()}
 
 
 def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS) -> list[MatrixRow]:
@@ -196,29 +197,44 @@ def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS
     """
     if len(music) == 0 or not c_sources(_SOURCES):
         raise UsageError(f"the parity matrix needs some music and the C sources in {_SOURCES}: run it in a checkout")
-    expected = reference_hashes(music)
-    rows = [MatrixRow("NumPy reference", expected, "numpy")]
+    bundle = _shipped()
+    graph = read_network(bundle.read("model_int8.tflite"))
+    expected = reference_hashes(music, lambda cells: run_reference(graph, cells), _N_NOISE)
+    windows, network, chain = (f"reference {expected[name]}" for name in STAGES[1:])
+    rows = [MatrixRow("NumPy reference", windows, network, chain, "numpy")]
+    rows += [_litert(bundle, music, expected)] if has_interpreter() else []
     for target in targets:
         with tempfile.TemporaryDirectory() as name:
             raw = Path(name) / "music.raw"
             raw.write_bytes(music.astype("<i2").tobytes())
-            header = f'#define N_NOISE {_N_NOISE}u\n#define N_MUSIC {len(music)}u\n#define MUSIC_FILE "{raw}"\n'
+            header = parity_header(len(music), str(raw), _N_NOISE)
             (Path(name) / "pcm.h").write_text(header, encoding="utf-8")
             tables = c_header(released("seed3s"), "seed3s")
             (Path(name) / "tables_seed3s.h").write_text(tables, encoding="utf-8")
+            network = network_header(bundle.read("net.eg"), bundle.labels)
+            (Path(name) / "network.h").write_text(network, encoding="utf-8")
             rows.append(_run_target(target, Path(name), expected))
     return rows
 
 
+def _litert(bundle: Bundle, music: npt.NDArray[np.int16], expected: Mapping[str, str]) -> MatrixRow:
+    """Run the reference front-end's windows through LiteRT."""
+    model = TfliteModel(bundle.read("model_int8.tflite"))
+    found = reference_hashes(music, lambda cells: model.run(cells.reshape(model.input.shape))[0], _N_NOISE)
+    kernels = "XNNPACK" if "DELEGATE" in model.ops else "no XNNPACK"
+    return MatrixRow(f"{model.name} behind the NumPy front-end", **_compare(found, expected), path=kernels)
+
+
 def format_matrix(rows: Sequence[MatrixRow]) -> str:
     """Return the rows as a Markdown table."""
-    table = markdown_table(("build and processor", "outcome", "code", "memory"), map(dataclasses.astuple, rows))
+    columns = ("build and processor", "front-end", "network", "whole chain", "code", "memory")
+    table = markdown_table(columns, map(dataclasses.astuple, rows))
     return f"Host: {platform.machine()}, {platform.system()}\n\n{table}"
 
 
 def has_failed(rows: Sequence[MatrixRow]) -> bool:
     """Whether a target gave other bits, or could not be built or run with its tools there."""
-    return any(row.outcome.startswith(("failed", "DIFFERENT")) for row in rows)
+    return any("DIFFERENT" in row.outcome or row.frontend.startswith("failed") for row in rows)
 
 
 def music_of(clips: Sequence[Path], seconds: float) -> npt.NDArray[np.int16]:

@@ -1,33 +1,35 @@
-"""The front-end as firmware on an emulated Cortex-M: the reference's bits, and instructions of a window."""
+"""The whole chain as firmware on an emulated Cortex-M: the golden logits, and the instructions of each stage."""
 
 from __future__ import annotations
 
 import platform
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from edgegenre_bench.progress import Progress
 from edgegenre_bench.results.device_profiles import Device
-from edgegenre_export.package.c_sources import c_files
+from edgegenre_export.package.board import Board, board_files, find_board
+from edgegenre_export.package.c_sources import write_folder
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, UsageError
 
 from .arm64_userland import run_tool
-from .build_matrix import TARGETS, Target, music_of, run_matrix
 from .estimate import estimate, limit
 from .instruction_counter import counter_plugin
 from .qemu import cache_folder
 
-__all__ = ["count_firmware"]
+__all__ = ["count_firmware", "run_firmware"]
 
-_HERE = Path(__file__).parents[1] / "c"
-_MUSIC_S = 3.0
-_NETWORK = "the network is not run here; its lower bound is taken, which no kernel reaches"
+_PLAIN = ("-DEDGEGENRE_MEL_PORTABLE", "-DEDGEGENRE_NET_PORTABLE")
+_PLAIN_NOTE = "plain C, compiled for an ARM core without its DSP instructions"
 
 
 def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progress: Progress) -> dict[str, Any]:
-    """Run the front-end of a bundle on a microcontroller's processor.
+    """Run front-end and network of a bundle on a microcontroller's processor.
+
+    A processor that is no ARM is counted in plain C: its own instructions are not emulated.
 
     Returns
     -------
@@ -41,20 +43,19 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progr
     DataError
         If it cannot be built or run.
     """
-    (target,) = (t for t in TARGETS if t.is_firmware and t.name.startswith(device.emulator_cpu))
-    progress(f"the C front-end as firmware on an emulated {device.emulator_cpu}")
-    row = run_matrix(music_of((), _MUSIC_S), [target])[1]
-    if row.outcome.startswith("not installed"):
-        raise UsageError(
-            f"{row.outcome}: on Debian run  apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-        )
-    if row.outcome.startswith("failed"):
-        raise DataError(row.outcome)
-    one, three = (_instructions(target, classifier, n) for n in (1, 3))
-    mel, spec = (three - one) // 2, classifier.tables.spec
-    bound = limit(device, macs, None)
+    board, is_arm = find_board(device.emulator_cpu), device.architecture.startswith("arm")
+    options = () if is_arm else _PLAIN
+    progress(f"the whole chain as firmware on an emulated {board.name}")
+    answers = {
+        name: run_firmware(classifier, board, (*options, *repeats))
+        for name, repeats in (("once", ()), ("mel", ("-DREPEAT_MEL=3",)), ("network", ("-DREPEAT_NETWORK=3",)))
+    }
+    once = answers["once"]
+    mel, network = ((answers[stage]["total"] - once["total"]) // 2 for stage in ("mel", "network"))
+    spec = classifier.tables.spec
     hop_s = spec.frames_per_window // 2 * spec.hop_samples / spec.sample_rate_hz
-    half = mel * 0.5 + bound["instructions"]  # what half a window brings: half the frames, and a run of the network
+    half = mel * 0.5 + network  # what half a window brings: half the frames, and a run of the network
+    memory = f"RAM {once['ram']} B + stack {once['stack']} B, flash {once['flash']} B"
     return {
         "emulator": {
             "program": run_tool(["qemu-system-arm", "--version"], "qemu-system-arm does not start").splitlines()[0],
@@ -63,38 +64,69 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progr
             "host": platform.machine(),
         },
         "parity": {
-            "windows": 0,
+            "windows": 1,
             "clips": 1,
-            "music": f"noise and {_MUSIC_S:g} s of toy music, hashed after each push; {row.memory}",
-            "frontend_differs": int(row.outcome != "same bits"),
+            "music": f"a golden piece through the whole chain; {memory}",
+            "frontend_differs": 0,
             "network_max_lsb": 0,
             "top1_differs": 0,
-            "has_network": False,
+            "has_network": True,
         },
-        "counts": [{"stage": "mel", "instructions": mel, "spread": 0.0, "runs": 2}],
+        "counts": [
+            {"stage": "mel", "instructions": mel, "spread": 0.0, "runs": 2},
+            {"stage": "network", "instructions": network, "spread": 0.0, "runs": 2},
+            {"stage": "end_to_end", "instructions": mel + network, "spread": 0.0, "runs": 2},
+        ],
         "peers_instructions": [],
-        "limit": bound,
-        "estimate": estimate(device, mel + bound["instructions"], half / hop_s, _NETWORK),
+        "limit": limit(device, macs, network),
+        "estimate": estimate(device, mel + network, half / hop_s, "" if is_arm else _PLAIN_NOTE),
     }
 
 
-def _instructions(target: Target, classifier: GenreClassifier, n_windows: int) -> int:
-    """Return the instructions of firmware that makes ``n_windows`` windows, start-up and all."""
-    spec = classifier.tables.spec
+def run_firmware(classifier: GenreClassifier, board: Board, options: tuple[str, ...]) -> dict[str, Any]:
+    """Build the folder that ``edgegenre codegen c --board`` writes, run it, and count its instructions.
+
+    Returns
+    -------
+    dict
+        ``genre``; ``total``, the instructions of the whole run; ``ram``, ``stack`` and ``flash`` in bytes.
+
+    Raises
+    ------
+    UsageError, DataError
+        As :func:`count_firmware`; also if the logits are not the golden ones.
+    """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, content in c_files(classifier.tables).items():
-            (folder / Path(file).name).write_bytes(content)
-        sources = [str(_HERE / "cost.c"), *map(str, sorted(folder.glob("edgegenre_mel*.c")))]
-        shape = [f"-DN_WINDOWS={n_windows}", f"-DHOP_SAMPLES={spec.hop_samples}", f"-DFRAMES={spec.frames_per_window}"]
-        program, counts = folder / "cost.elf", folder / "counts.txt"
-        build = [*target.compile, "-std=c99", f"-I{folder}", *shape, *sources, "-o", str(program)]
-        run_tool([word for word in build if word != "-fstack-usage"], "the firmware that is counted cannot be built")
-        cache = cache_folder()
-        cache.mkdir(parents=True, exist_ok=True)
-        plugin = ["-plugin", f"{counter_plugin(cache)},out={counts}"]
-        run_tool([target.run[0], *plugin, *target.run[1:], str(program)], "the firmware that is counted failed")
-        totals = [line.split()[1] for line in counts.read_text("utf-8").splitlines() if line.startswith("total")]
-    if not totals:
-        raise DataError(f"{target.run[0]} reported no instruction count")
-    return int(totals[-1])
+        folder = Path(name) / "firmware"
+        write_folder(folder, board_files(classifier.bundle, board))
+        sources = sorted(str(path) for path in folder.glob("*.c"))
+        build = [*board.compile, *options, f"-L{folder}", *sources, "-o", str(folder / "firmware.elf")]
+        try:
+            run_tool(build, "the firmware cannot be built")
+            flash = sum(map(int, _sizes(folder / "firmware.elf")[:2]))
+            cache = cache_folder()
+            cache.mkdir(parents=True, exist_ok=True)
+            plugin = ["-plugin", f"{counter_plugin(cache)},out={folder / 'counts.txt'}"]
+            printed = run_tool([board.run[0], *plugin, *board.run[1:], str(folder / "firmware.elf")], "it does not run")
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{error.filename} is missing: on Debian run  apt-get install gcc-arm-none-eabi "
+                "libnewlib-arm-none-eabi qemu-system-arm"
+            ) from error
+        found = dict(re.findall(r"(\w+)=(\S+)", printed))
+        totals = re.findall(r"total (\d+)", (folder / "counts.txt").read_text("utf-8"))
+    if found.get("golden") != "same" or not totals:
+        raise DataError(f"firmware on {board.name} did not give the golden logits: {printed.strip()[:200]}")
+    return {
+        "genre": found["genre"],
+        "path": found["path"],
+        "total": int(totals[-1]),
+        "ram": int(found["ram"]),
+        "stack": int(found["stack"]),
+        "flash": flash,
+    }
+
+
+def _sizes(program: Path) -> list[str]:
+    """Return text, data and bss of a program, bytes."""
+    return run_tool(["arm-none-eabi-size", str(program)], "the firmware's sizes are not known").splitlines()[1].split()

@@ -20,15 +20,47 @@ _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty f
 def sources(
     bundle: Annotated[Path, typer.Argument(help="Bundle: folder or .zip.")],
     out: _Out,
+    board: Annotated[
+        str | None, typer.Option("--board", metavar="NAME", help="cortex-m4, cortex-m7 or cortex-m55: firmware for it.")
+    ] = None,
 ) -> None:
-    """Write the C folder of a bundle: front-end sources, its tables, an example, and the int8 network as an array.
+    """Write the C folder of a bundle: front-end and engine sources, tables, an example, the int8 network as an array.
 
-    Example: `edgegenre codegen c mine.bundle --out firmware/edgegenre`
+    With `--board` the folder builds to firmware that runs the whole chain on golden PCM: `make run` in it.
+
+    Example: `edgegenre codegen c mine.bundle --board cortex-m4 --out firmware`
     """
+    from edgegenre_export.package.board import board_files, find_board
     from edgegenre_export.package.c_sources import bundle_c_files, write_folder
     from edgegenre_runtime.network.bundle import read_bundle
 
-    _report(write_folder(out, bundle_c_files(read_bundle(bundle))), out)
+    chosen = None if board is None else find_board(board)
+    found = read_bundle(bundle)
+    files = bundle_c_files(found) if chosen is None else board_files(found, chosen)
+    _report(write_folder(out, files), out)
+
+
+@app.command()
+def network(
+    model: Annotated[Path, typer.Argument(help="int8 .tflite of one input and one output.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="net.eg to write.")],
+) -> None:
+    """Compile an int8 .tflite for the engine; an operator that it does not take is named.
+
+    Example: `edgegenre codegen network model_int8.tflite --out net.eg`
+    """
+    from edgegenre_runtime.atomic_write import written_beside
+    from edgegenre_runtime.errors import DataError
+    from edgegenre_runtime.network.compiler import compile_network, read_header
+
+    try:
+        content = model.read_bytes()
+    except OSError as error:
+        raise DataError(f"{model}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+    blob = compile_network(content)
+    with written_beside(out) as handle:
+        handle.write(blob)
+    typer.echo(f"{out}: {len(blob)} bytes, arena {read_header(blob).arena_bytes} bytes")
 
 
 @app.command()

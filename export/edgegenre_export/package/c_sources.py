@@ -16,18 +16,22 @@ from .c_array import micro_files
 
 __all__ = ["bundle_c_files", "c_files", "c_folder", "c_include", "c_sources", "preset_headers", "write_folder"]
 
-_COPIED = ("include/edgegenre_mel.h", "src/mel/*.[ch]", "examples/*.c", "README.md")
+_COPIED = ("include/*.h", "src/*/*.[ch]", "examples/*.c", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
 _INT8 = "model_int8.tflite"
 _CMAKE = """\
-# add_subdirectory(c) and link edgegenre_mel.
+# add_subdirectory(c) and link edgegenre_mel and edgegenre_net.
 cmake_minimum_required(VERSION 3.13)
 project(edgegenre_mel C)
 
 file(GLOB mel_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/edgegenre_mel*.c")
 add_library(edgegenre_mel ${mel_sources})
 target_include_directories(edgegenre_mel PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
-set_target_properties(edgegenre_mel PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+file(GLOB net_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/edgegenre_net*.c")
+add_library(edgegenre_net ${net_sources})
+target_include_directories(edgegenre_net PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+set_target_properties(edgegenre_mel edgegenre_net PROPERTIES
+                      C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
 """
 
 

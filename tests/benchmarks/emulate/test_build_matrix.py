@@ -22,7 +22,7 @@ def less_noise(monkeypatch):
 
 def test_each_outcome_has_its_row():
     targets = [
-        Target("plain", ("gcc", "-O2", "-DEDGEGENRE_MEL_PORTABLE")),
+        Target("plain", ("gcc", "-O2", "-DEDGEGENRE_MEL_PORTABLE", "-DEDGEGENRE_NET_PORTABLE")),
         Target("absent", ("no-such-cc", "-O2")),
         Target("absent emulator", ("gcc",), ("no-such-qemu",)),
         Target("bad option", ("gcc", "--no-such-option")),
@@ -30,13 +30,14 @@ def test_each_outcome_has_its_row():
     ]
     rows = run_matrix(MUSIC, targets)
     assert [row.outcome.split(":")[0] for row in rows[1:]] == [
+        "same bits",  # LiteRT
         "same bits",
         "not installed",
         "not installed",
         "failed",
         "failed",
     ]
-    assert rows[1].path == "portable"
+    assert rows[2].path == "portable"
     assert format_matrix(rows).count("\n") == 3 + len(rows)
 
 
@@ -45,8 +46,28 @@ def test_other_bits_are_called_so(monkeypatch, tmp_path):
     frame = tmp_path / "c" / "src" / "mel" / "edgegenre_mel_frame.c"
     frame.write_text(frame.read_text().replace("(total_q15 + 32) >> 6", "total_q15 >> 6"))
     monkeypatch.setattr(matrix, "_SOURCES", tmp_path / "c")
-    (row,) = run_matrix(MUSIC, TARGETS[1:2])[1:]
-    assert row.outcome.startswith("DIFFERENT BITS")
+    row = run_matrix(MUSIC, TARGETS[1:2])[-1]
+    assert (row.frontend, row.network) == ("DIFFERENT BITS", "same bits")
+
+
+ROUNDINGS = [
+    ("edgegenre_net_internal.h", "x = (float)sum * scale;", "x = (float)sum * scale - 0.25f;"),
+    ("edgegenre_net_lanes_avx2.h", "_mm256_cvtps_epi32(", "_mm256_cvttps_epi32("),
+    ("edgegenre_net_internal.h", "product + constants[1]", "product + constants[1] - 0.5f"),
+    ("edgegenre_net_lanes_scalar.h", "((k[2] + a[i]", "((k[2] - (1 << (k[3] - 1)) + a[i]"),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), ROUNDINGS)
+def test_a_changed_rounding_in_a_kernel_is_seen(monkeypatch, tmp_path, name, right, wrong):
+    shutil.copytree(matrix._SOURCES, tmp_path / "c")
+    kernel = tmp_path / "c" / "src" / "net" / name
+    assert right in kernel.read_text()
+    kernel.write_text(kernel.read_text().replace(right, wrong))
+    monkeypatch.setattr(matrix, "_SOURCES", tmp_path / "c")
+    plain = [] if "avx2" in name else ["-DEDGEGENRE_NET_PORTABLE"]
+    row = run_matrix(MUSIC, [Target("changed", ("gcc", "-O2", *plain))])[-1]
+    assert (row.frontend, row.network) == ("same bits", "DIFFERENT BITS")
 
 
 def test_it_needs_music_and_sources(monkeypatch):
@@ -60,7 +81,7 @@ def test_it_needs_music_and_sources(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_every_target_at_hand_gives_the_references_bits(target):
-    row = run_matrix(MUSIC, [target])[1]
+    row = run_matrix(MUSIC, [target])[-1]
     if row.outcome.startswith("not installed"):
         pytest.skip(row.outcome)
     assert row.outcome == "same bits"
