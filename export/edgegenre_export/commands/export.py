@@ -75,9 +75,8 @@ def export(
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
-    calibration = _calibration(tables, cache, source, windows, seed)
+    calibration, reference = _windows(tables, cache, source, windows, seed, part if gate == "on" else None)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
-    reference = _reference(tables, cache, source, part) if gate == "on" else None
     inputs = _Inputs(network, tables, cache, calibration, reference, tuple(teacher or ()), seed, command_line())
     if sweep:
         _sweep(inputs, out, epochs)
@@ -226,15 +225,15 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
     return cache, str(data)
 
 
-def _calibration(tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int) -> Calibration:
+def _windows(
+    tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int, part: str | None
+) -> tuple[Calibration, ReferenceTracks | None]:
+    """Return calibration windows and reference tracks, of toy music without a cache; no tracks without a part."""
     from edgegenre_export.inputs.calibration_windows import draw_calibration, toy_calibration
-
-    if cache is None:
-        return toy_calibration(tables, n, seed)
-    return draw_calibration(cache, tables, n, seed, source)
-
-
-def _reference(tables: Tables, cache: FeatureCache | None, source: str, part: str) -> ReferenceTracks:
     from edgegenre_export.inputs.reference_tracks import cache_tracks, toy_tracks
 
-    return toy_tracks(tables) if cache is None else cache_tracks(cache, tables, part, source)
+    if cache is not None:
+        calibration = draw_calibration(cache, tables, n, seed, source)
+        return calibration, None if part is None else cache_tracks(cache, tables, part, source)
+    processes = os.cpu_count() or 1
+    return toy_calibration(tables, n, seed, processes), None if part is None else toy_tracks(tables, processes)

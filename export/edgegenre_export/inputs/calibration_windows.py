@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from edgegenre.data.feature_cache import FeatureCache, crop
-from edgegenre.toy.dataset import render
-from edgegenre.toy.styles import STYLES
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 from .calibration import Calibration
+from .toy_music import toy_pieces
 
 __all__ = ["draw_calibration", "toy_calibration"]
 
@@ -62,13 +61,10 @@ def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: 
     return Calibration(np.stack(windows), tuple(indices), seed, f"the training split of {source}", tables.spec_hash)
 
 
-def toy_calibration(tables: Tables, n_windows: int, seed: int) -> Calibration:
-    """Render windows of toy music, style by style in turn, for a checkpoint whose own data cannot be shipped."""
+def toy_calibration(tables: Tables, n_windows: int, seed: int, processes: int = 1) -> Calibration:
+    """Render windows of toy music for a checkpoint whose own data cannot be shipped; ``processes`` share the work."""
     spec = tables.spec
-    styles = sorted(STYLES)
-    windows = []
-    for k in range(n_windows):
-        pcm = render(styles[k % len(styles)], 1000 * seed + k, spec.window_s + 0.1, spec.sample_rate_hz)
-        frames = log_mel(pcm, tables).frames_q9[:, : spec.frames_per_window]
-        windows.append(normalize(frames, tables).cells)
-    return Calibration(np.stack(windows), tuple(range(n_windows)), seed, "rendered toy music", tables.spec_hash)
+    pieces = toy_pieces(n_windows, 1000 * seed, spec.window_s + 0.1, spec.sample_rate_hz, processes)
+    frames = (log_mel(pcm, tables).frames_q9[:, : spec.frames_per_window] for pcm in pieces)
+    windows = np.stack([normalize(window, tables).cells for window in frames])
+    return Calibration(windows, tuple(range(n_windows)), seed, "rendered toy music", tables.spec_hash)

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.scoring import track_windows, window_starts
-from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
+
+from .toy_music import style_of, toy_pieces
 
 __all__ = ["ReferenceTracks", "cache_tracks", "toy_pcm", "toy_tracks"]
 
@@ -85,27 +86,25 @@ def cache_tracks(cache: FeatureCache, tables: Tables, part: str, source: str) ->
     )
 
 
-def toy_tracks(tables: Tables) -> ReferenceTracks:
-    """Render forty toy tracks of two half-overlapping windows each, style by style in turn."""
-    spec = tables.spec
-    styles, names, windows = sorted(STYLES), [], []
-    for k in range(_TOY_TRACKS):
-        style = styles[k % len(styles)]
-        pcm = render(style, _TOY_SEED + k, 1.5 * spec.window_s + 0.1, spec.sample_rate_hz)
+def toy_tracks(tables: Tables, processes: int = 1) -> ReferenceTracks:
+    """Render forty toy tracks of two half-overlapping windows each; ``processes`` share the work."""
+    spec, windows = tables.spec, []
+    for pcm in toy_pieces(_TOY_TRACKS, _TOY_SEED, 1.5 * spec.window_s + 0.1, spec.sample_rate_hz, processes):
         frames = log_mel(pcm, tables).frames_q9
         starts = window_starts(frames.shape[1], spec.frames_per_window)
         cuts = [frames[:, start : start + spec.frames_per_window] for start in starts]
-        names.append(f"toy {style} {k // len(styles)}")
         windows.append(np.stack([normalize(cut, tables).cells for cut in cuts]))
-    return ReferenceTracks(tuple(names), tuple(windows), None, "rendered toy music", tables.spec_hash)
+    return ReferenceTracks(_toy_names(), tuple(windows), None, "rendered toy music", tables.spec_hash)
 
 
 def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], ReferenceTracks]:
     """Render forty pieces of one window; returns int16 [40, window_samples] and what the front-end makes of each."""
-    spec, styles = tables.spec, sorted(STYLES)
-    chosen = [styles[k % len(styles)] for k in range(_TOY_TRACKS)]
-    pieces = [render(style, _TOY_SEED + k, spec.window_s + 0.1, spec.sample_rate_hz) for k, style in enumerate(chosen)]
-    pcm = np.stack([piece[: spec.window_samples] for piece in pieces])
+    spec = tables.spec
+    pieces = toy_pieces(_TOY_TRACKS, _TOY_SEED, spec.window_s + 0.1, spec.sample_rate_hz)
+    pcm = np.ascontiguousarray(pieces[:, : spec.window_samples])
     windows = tuple(normalize(log_mel(piece, tables).frames_q9, tables).cells[None] for piece in pcm)
-    names = tuple(f"toy {style} {k // len(styles)}" for k, style in enumerate(chosen))
-    return pcm, ReferenceTracks(names, windows, None, "rendered toy music", tables.spec_hash)
+    return pcm, ReferenceTracks(_toy_names(), windows, None, "rendered toy music", tables.spec_hash)
+
+
+def _toy_names() -> tuple[str, ...]:
+    return tuple(f"toy {style_of(k)} {k // len(STYLES)}" for k in range(_TOY_TRACKS))

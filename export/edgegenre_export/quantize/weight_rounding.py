@@ -166,12 +166,16 @@ def _moments(layer: _Layer, inputs: torch.Tensor) -> tuple[_Float, _Float]:
 
 
 def _patches(layer: _Layer, inputs: torch.Tensor) -> torch.Tensor:
-    """Return the inputs of a layer's weights, float64 [G, K, L]: one group for a dense layer."""
+    """Return the inputs of a layer's weights, float64 [G, K, L]: one group for a dense layer.
+
+    They are arranged in float32, which moves half of the bytes.
+    """
     if isinstance(layer, nn.Linear):
         return inputs.reshape(-1, layer.in_features).T[None].double()
     size, pad, stride, dilation = layer.kernel_size, layer.padding, layer.stride, layer.dilation
-    patches = nn.functional.unfold(inputs, size, dilation, pad, stride).double()  # type: ignore[arg-type]
-    return patches.reshape(len(patches), layer.groups, -1, patches.shape[2]).permute(1, 2, 0, 3).flatten(2)
+    patches = nn.functional.unfold(inputs, size, dilation, pad, stride)  # type: ignore[arg-type]
+    by_group = patches.reshape(len(patches), layer.groups, -1, patches.shape[2]).permute(1, 2, 0, 3)
+    return by_group.flatten(2).double()
 
 
 def _round_layer(layer: _Layer, mean: _Float, covariance: _Float, wanted: _Float) -> None:
