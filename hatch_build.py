@@ -20,7 +20,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
-FLAGS = ["-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default"]
+FLAGS = ["-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default", "-s"]
 
 
 def compiler(target: str | None) -> list[str] | None:

@@ -2,7 +2,7 @@
 
     python scripts/ship_bundle.py BUNDLE
 
-BUNDLE is what `edgegenre export --int8 --out BUNDLE` wrote. The float and waveform models, the C folder, the tables of
+BUNDLE is what `edgegenre export --int8 --out BUNDLE` wrote. The float, waveform and ONNX models, C folder, tables of
 tensors and the HTML card stay behind: `edgegenre export` and `edgegenre codegen c` write them.
 """
 
@@ -14,14 +14,14 @@ from edgegenre_runtime.network.bundle import Bundle, read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import GOLDEN, golden_key, pack_golden, read_golden
 
-MODELS = ("model_int8.tflite", "model_int8.onnx")
+MODELS = ("model_int8.tflite",)
 ENGINE = "net.eg"
 COPIED = (*MODELS, ENGINE, "recipe.json", "calibration.json")
 _STAGES = ("pcm", "frames_q9", "cells", "is_silence")
 _WRITTEN_HERE = ("files", "format_version", "labels", "spec_hash")
 _NOTE = (
-    "This is the bundle inside the package, with what a device needs. `edgegenre export --int8` writes the float and "
-    "waveform models and the C folder too, `edgegenre codegen c` the C folder of any bundle."
+    "This is the bundle inside the package, with what a device needs. `edgegenre export --int8` writes the float, "
+    "waveform and ONNX models and the C folder too, `edgegenre codegen c` the C folder of any bundle."
 )
 
 
@@ -42,11 +42,11 @@ def shorten_card(card: str, names: object) -> str:
     """Return a card without the lines and sections of models that are left behind."""
     models = [name for name in names if name.startswith("model_") and name not in MODELS]  # type: ignore[attr-defined]
     row = re.compile(rf"^(\| |- `)({'|'.join(map(re.escape, models))})\b")
-    lines = [line for line in card.splitlines(keepends=True) if not row.match(line)]
+    lines = [line for line in card.splitlines(keepends=True) if not row.match(line) and not line.startswith(_NOTE[:40])]
     sections = re.split(r"(?m)^(?=##)", "".join(lines))
     shipped = [part for part in sections if not any(name in part for name in models)]
-    text = "".join(shipped)
-    return text.replace("## Files\n", f"## Files\n\n{_NOTE}\n", 1)
+    text = "".join(shipped).replace("## Files\n", f"## Files\n\n{_NOTE}\n", 1)
+    return re.sub("\n{3,}", "\n\n", text)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from device_targets import BUNDLE, _mutate_member
+from device_targets import _mutate_member
 from mutations import mutate_bytes, mutate_json, mutate_text
+from onnx_bundle import SHIPPED_ONNX
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from target import Target
@@ -195,4 +196,4 @@ def _logmels(folder: Path, rng: Rng) -> None:
 
 
 def _onnx(folder: Path, rng: Rng) -> None:
-    (folder / "m.onnx").write_bytes(mutate_bytes((BUNDLE / "model_int8.onnx").read_bytes(), rng))
+    (folder / "m.onnx").write_bytes(mutate_bytes(SHIPPED_ONNX.read_bytes(), rng))

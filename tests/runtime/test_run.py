@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from json_records import valid_records
+from onnx_bundle import SHIPPED_ONNX
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
@@ -331,7 +332,7 @@ def test_shipped_network_kernels_and_onnx_agree(classifier):
     ours = np.stack([classifier.outputs(one) for one in cells]).astype(int)
     assert np.array_equal(ours, run_tflite(model, cells))
     assert np.abs(ours - run_tflite(model, cells, reference_kernels=True)).max() <= 4
-    assert np.abs(ours - run_onnx(classifier.bundle.read("model_int8.onnx"), cells)).mean() <= 1
+    assert np.abs(ours - run_onnx(SHIPPED_ONNX.read_bytes(), cells)).mean() <= 1
 
 
 @pytest.mark.parametrize(("wanted", "says"), [("numpy", "front-end     numpy ("), ("", "front-end     ")])

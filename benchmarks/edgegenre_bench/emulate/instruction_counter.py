@@ -21,7 +21,7 @@ __all__ = ["LIBRARY", "LIBRARY_FLAGS", "count_regions", "counter_plugin", "cross
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = c_folder()
 LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
-LIBRARY_FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default")
+LIBRARY_FLAGS = ("-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default", "-s")
 """As in hatch_build.py, so that the library counted is the one in the aarch64 wheel."""
 
 

@@ -66,7 +66,7 @@ def build_peers(
     Parameters
     ----------
     classifier
-        The bundle; its ``model_int8.onnx`` is run too.
+        The bundle; its ``model_int8.onnx`` is run too, if there is one.
     pcm
         int16 [window_samples].
     folder
@@ -99,12 +99,11 @@ def build_peers(
         if network is not None:
             peers.append(_peer("librosa, torch eager", by_librosa, lambda db: network(db[None, None]), spec))
     if "onnxruntime" in libraries:
-        for kind, mel in (("float", by_scipy), ("int8", cells_by_scipy)):
-            content = (
-                (folder / "float.onnx").read_bytes() if kind == "float" else classifier.bundle.read("model_int8.onnx")
-            )
-            run = _onnx(content)
-            peers.append(_peer(f"scipy float32, onnxruntime {kind}", mel, run, spec))
+        run = _onnx((folder / "float.onnx").read_bytes())
+        peers.append(_peer("scipy float32, onnxruntime float", by_scipy, run, spec))
+        if "model_int8.onnx" in classifier.bundle.manifest["files"]:
+            run = _onnx(classifier.bundle.read("model_int8.onnx"))
+            peers.append(_peer("scipy float32, onnxruntime int8", cells_by_scipy, run, spec))
     by_litert = _peer("scipy float32, LiteRT int8", cells_by_scipy, int8_run, spec)
     peers.append(by_litert)
     return peers if yamnet is None else [*peers, _waveform(yamnet)]

@@ -6,6 +6,7 @@ import litert_torch
 import numpy as np
 import pytest
 import torch
+from onnx_bundle import write_onnx_bundle
 from torch import nn
 
 from edgegenre.checkpoint import to_module
@@ -26,8 +27,8 @@ class Waveform(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return GenreClassifier.load()
+def classifier(tmp_path_factory):
+    return GenreClassifier.load(write_onnx_bundle(tmp_path_factory.mktemp("onnx") / "b"))
 
 
 @pytest.fixture(scope="module")

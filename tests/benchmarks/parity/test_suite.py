@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from onnx_bundle import write_onnx_bundle
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
@@ -22,8 +23,8 @@ from edgegenre_runtime.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return GenreClassifier.load()
+def classifier(tmp_path_factory):
+    return GenreClassifier.load(write_onnx_bundle(tmp_path_factory.mktemp("onnx") / "b"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import sys
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnx_bundle import SHIPPED_ONNX
 
 from edgegenre.cli import main
 from edgegenre_runtime.inspect.mediapipe_metadata import append_labels
@@ -42,11 +43,11 @@ def test_a_bundle_and_its_zip_say_what_they_are(capsys, copied, tmp_path):
 
 
 def test_a_changed_file_is_named_and_the_exit_code_is_1(capsys, copied):
-    model = copied / "model_int8.onnx"
+    model = copied / "golden.npz"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     code, out, err = run(capsys, copied)
     assert code == 1
-    assert "model_int8.onnx has changed" in err
+    assert "golden.npz has changed" in err
     assert err.count("\n") == 1
     assert "hashes" not in out
 
@@ -61,8 +62,8 @@ def test_a_tflite_with_its_tensors(capsys, copied):
     assert out.endswith("metadata: none\n")
 
 
-def test_an_onnx(capsys, copied):
-    code, out, _ = run(capsys, copied / "model_int8.onnx")
+def test_an_onnx(capsys):
+    code, out, _ = run(capsys, SHIPPED_ONNX)
     assert code == 0
     assert "input: int8 [1, 1, 128, 128]" in out
     assert "pure int8: yes" in out
@@ -118,11 +119,11 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("name", ["", "model_int8.tflite", "model_int8.onnx"])
-def test_the_base_install_is_enough_but_for_onnx(name):
-    command = [sys.executable, "-c", BASE_ONLY, "inspect", str(default_bundle() / name)]
+@pytest.mark.parametrize("path", [default_bundle(), default_bundle() / "model_int8.tflite", SHIPPED_ONNX])
+def test_the_base_install_is_enough_but_for_onnx(path):
+    command = [sys.executable, "-c", BASE_ONLY, "inspect", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if name.endswith(".onnx"):
+    if path.suffix == ".onnx":
         assert done.returncode == 2
         assert "pip install 'edgegenre[export]'" in done.stderr
         assert done.stderr.count("\n") == 1

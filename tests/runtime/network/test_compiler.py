@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from edgegenre_export.convert.waveform_models import waveform_tflite
 from tflite_maker import NONE, RELU, SAME, VALID, Maker, random_network
 
+from edgegenre_export.convert.float_frontend import FloatFrontend
+from edgegenre_export.convert.join_tflite import join_tflite
+from edgegenre_export.convert.to_tflite import frontend_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
@@ -24,8 +26,9 @@ def finished(made, output):
 def test_the_graph_is_what_the_schema_reads():
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     classifier = GenreClassifier.load()
-    int8 = classifier.bundle.read("model_int8.tflite")
-    for model in (int8, waveform_tflite(int8, classifier.tables, classifier.labels)):
+    int8, front = classifier.bundle.read("model_int8.tflite"), FloatFrontend(classifier.tables, (1, 128, 128, 1))
+    spec = classifier.tables.spec
+    for model in (int8, join_tflite(frontend_tflite(front, spec), int8, spec.sample_rate_hz, classifier.labels)):
         mine, theirs = read_network(model), schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
         assert len(mine.tensors) == len(theirs.tensors)
         for tensor, other in zip(mine.tensors, theirs.tensors, strict=True):

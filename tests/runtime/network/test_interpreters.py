@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_bundle import SHIPPED_ONNX, write_onnx_bundle
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
@@ -52,10 +53,15 @@ def check_same(mine, expected):
     assert np.abs(mine - expected).max() < 0.1
 
 
-def test_onnxruntime_gives_the_same_answers(monkeypatch, windows, expected):
+@pytest.fixture(scope="module")
+def onnx_bundle(tmp_path_factory):
+    return write_onnx_bundle(tmp_path_factory.mktemp("onnx") / "b")
+
+
+def test_onnxruntime_gives_the_same_answers(monkeypatch, windows, expected, onnx_bundle):
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("EDGEGENRE_INTERPRETER", "onnxruntime")
-    classifier = GenreClassifier.load()
+    classifier = GenreClassifier.load(onnx_bundle)
     assert classifier.backend.name == "onnxruntime"
     check_same(np.stack([classifier.probabilities(cells) for cells in windows]), expected)
 
@@ -84,7 +90,7 @@ def test_tflite_runtime_gives_the_same_answers_in_an_environment_of_its_own(wind
     check_same(np.array(probabilities), expected)
 
 
-def test_the_first_that_is_installed_is_taken(monkeypatch):
+def test_the_first_that_is_installed_is_taken(monkeypatch, onnx_bundle):
     found = {"ai_edge_litert": True, "tflite_runtime": None, "onnxruntime": True}
     monkeypatch.setattr("importlib.util.find_spec", lambda name: found.get(name))
     if engine.load() is not None:
@@ -92,7 +98,8 @@ def test_the_first_that_is_installed_is_taken(monkeypatch):
     monkeypatch.setattr(engine, "load", lambda: None)  # nothing was compiled
     assert GenreClassifier.load().backend.name.startswith("ai-edge-litert, ")
     found["ai_edge_litert"] = None
-    assert GenreClassifier.load().backend.name == "onnxruntime"
+    assert GenreClassifier.load(onnx_bundle).backend.name == "onnxruntime"
+    assert GenreClassifier.load().backend.name == "NumPy reference"  # the shipped bundle has no ONNX
     found["onnxruntime"] = None
     assert GenreClassifier.load().backend.name == "NumPy reference"
 
@@ -145,7 +152,7 @@ def test_one_that_is_named_and_missing_is_refused(monkeypatch):
 
 def test_a_loaded_model_says_what_it_takes_and_gives(windows):
     bundle = read_bundle(default_bundle())
-    tflite, onnx = TfliteModel(bundle.read("model_int8.tflite")), OnnxModel(bundle.read("model_int8.onnx"))
+    tflite, onnx = TfliteModel(bundle.read("model_int8.tflite")), OnnxModel(SHIPPED_ONNX.read_bytes())
     assert tflite.input == Port((1, 128, 128, 1), np.dtype(np.int8), cell_scale_db(80), CELL_ZERO_POINT)
     assert onnx.input == Port((1, 1, 128, 128), np.dtype(np.int8), cell_scale_db(80), CELL_ZERO_POINT)
     for model in (tflite, onnx):
