@@ -27,9 +27,27 @@ _MAGIC = {  # offset and bytes
     "an ASF or WMA file": (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     "a Wave64 file": (0, b"riff\x2e\x91\xcf\x11"),
     "a big-endian WAV file": (0, b"RIFX"),
+    "a RIFF file that is no WAV": (0, b"RIFF"),
+    "a VOC file": (0, b"Creative Voi"),
+    "a MIDI file": (0, b"MThd"),
+    "an AMR file": (0, b"#!AMR"),
+    "a DSD file": (0, b"DSD "),
+    "a DSDIFF file": (0, b"FRM8"),
+    "a TTA file": (0, b"TTA1"),
+    "a Musepack file": (0, b"MPCK"),
+    "an older Musepack file": (0, b"MP+"),
+    "a zip archive": (0, b"PK\x03\x04"),
+    "a gzip archive": (0, b"\x1f\x8b\x08"),
+    "a bzip2 archive": (0, b"BZh"),
+    "an xz archive": (0, b"\xfd7zXZ\x00"),
+    "a PDF file": (0, b"%PDF-"),
+    "a PNG picture": (0, b"\x89PNG\r\n\x1a\n"),
+    "a JPEG picture": (0, b"\xff\xd8\xff"),
+    "a NumPy array": (0, b"\x93NUMPY"),
 }
 _PEEK_BYTES = 12
-_MPEG_PEEK_BYTES = 4096
+_TEXT_PEEK_BYTES = 64
+_MPEG_PEEK_BYTES = 8192 + 9  # the longest ADTS frame and the next one's header
 _MAX_CHUNK_BYTES = 64 << 20  # of a chunk before the data, such as a cover picture
 _STREAMED_BYTES = 0x7FFF0000  # a header that promises this or more was written to a pipe and promises nothing
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -75,14 +93,35 @@ def container_name(stream: PeekableStream) -> str:
     for name, (offset, magic) in _MAGIC.items():
         if first[offset : offset + len(magic)] == magic:
             return name
-    frame = parse_header(first[:4])
-    if frame is not None:
-        data = stream.peek(_MPEG_PEEK_BYTES)
-        following = parse_header(data[frame.n_bytes : frame.n_bytes + 4])
-        # the second frame tells an MP3 from samples that happen to look like a frame's header
-        if following is not None and frame.continues(following):
-            return "an MP3 file"
+    if len(first) == _PEEK_BYTES and _is_text(first) and _is_text(stream.peek(_TEXT_PEEK_BYTES)):
+        return "text"
+    if first[:1] == b"\xff":
+        return _frames_name(stream.peek(_MPEG_PEEK_BYTES))
     return ""
+
+
+def _is_text(data: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in data)
+
+
+def _frames_name(data: bytes) -> str:
+    """Return the name of what begins with two MPEG frames; one alone may be samples that look like a header."""
+    frame = parse_header(data[:4])
+    if frame is not None:
+        following = parse_header(data[frame.n_bytes : frame.n_bytes + 4])
+        return "an MP3 file" if following is not None and frame.continues(following) else ""
+    n_bytes = _adts_bytes(data)
+    if n_bytes and _adts_bytes(data[n_bytes:]) and data[n_bytes + 1 : n_bytes + 3] == data[1:3]:
+        return "an AAC file"
+    return ""
+
+
+def _adts_bytes(data: bytes) -> int:
+    """Return the length of the ADTS frame (AAC) that begins here, or 0."""
+    if len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0 or data[2] >> 2 & 15 > 12:
+        return 0
+    n_bytes = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    return n_bytes if n_bytes > 7 else 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ from . import microphone as capture
 from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
 
-__all__ = ["MicrophoneSource", "OpenMicrophone", "lost_band_message"]
+__all__ = ["STALL_S", "MicrophoneSource", "OpenMicrophone", "lost_band_message"]
 
-_STALL_S = 3.0  # without a sample for so long, the device counts as gone, whatever PortAudio says
+STALL_S = 3.0
+"""Without a sample for so long, a source counts as gone, whatever its driver says."""
+
 _POLL_S = 0.1
 _RETRY_S = (0.25, 0.5, 1.0)  # before the first, second, every later attempt to open
 _STABLE_S = 10.0  # a device that gave samples for less than this is tried again ever more slowly,
@@ -162,7 +164,7 @@ class MicrophoneSource:
                     live_since_s = last_s
                     self._report_live(microphone)
                 silent_since_s = opened_s if live_since_s is None or last_s is None else last_s
-                if not microphone.is_active or self._clock() - silent_since_s > _STALL_S:
+                if not microphone.is_active or self._clock() - silent_since_s > STALL_S:
                     break
         finally:
             microphone.close()

@@ -14,7 +14,8 @@ from edgegenre_runtime.audio.raw_pcm import PcmStream, check_raw_format, open_pc
 
 from .audio_queue import AudioBlock, AudioQueue
 from .events import Event
-from .microphone_source import lost_band_message
+from .microphone_source import STALL_S, lost_band_message
+from .reported_state import ReportedState
 
 __all__ = ["PipeSource"]
 
@@ -25,14 +26,17 @@ _LOSSY_BELOW_HZ = 22_050
 class _StoppablePipe(io.RawIOBase):
     """A file descriptor whose reader can be stopped from another thread."""
 
-    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+    def __init__(self, descriptor: int, stop: threading.Event, on_stall: Callable[[], None]) -> None:
         super().__init__()
-        self._descriptor, self._stop = descriptor, stop
+        self._descriptor, self._stop, self._on_stall = descriptor, stop, on_stall
 
     def read(self, size: int = -1, /) -> bytes:
+        began_s = time.monotonic()
         while not self._stop.is_set():
             if select.select([self._descriptor], [], [], _POLL_S)[0]:
                 return os.read(self._descriptor, max(size, 1))
+            if time.monotonic() - began_s > STALL_S:
+                self._on_stall()
         return b""
 
 
@@ -77,7 +81,9 @@ class PipeSource:
         self._format = rate_hz, channels, fmt
         self._queue, self._on_event = audio_queue, on_event
         self._stop = threading.Event()
-        self._pipe = _StoppablePipe(descriptor, self._stop)
+        self._pipe = _StoppablePipe(descriptor, self._stop, self._report_stall)
+        self._flow = ReportedState()  # whether samples arrive
+        self._is_waiting = False
         self._thread = threading.Thread(target=self._run, name="edgegenre-pipe", daemon=True)
         self.captured_samples = 0
 
@@ -99,11 +105,19 @@ class PipeSource:
         finally:
             self._queue.close()
 
+    def _report_stall(self) -> None:
+        """Report once that the program at the other end gives nothing."""
+        is_first = not self._is_waiting and not self.captured_samples
+        self._is_waiting = True
+        if self._flow.update(False) or is_first:
+            self._on_event(Event("lost", "no audio arrives through the pipe; waiting for it"))
+
     def _fill_queue(self, pcm: PcmStream) -> None:
         if pcm.rate_hz < _LOSSY_BELOW_HZ:
             self._on_event(Event("lossy", lost_band_message(pcm.rate_hz)))
         for samples in pcm.frames:
-            if not self.captured_samples:
+            self._is_waiting = False
+            if self._flow.update(True):
                 self._on_event(Event("live", f"listening to the pipe, {pcm.rate_hz} Hz, {pcm.channels} channel(s)"))
             self.captured_samples += len(samples)
             block = AudioBlock(samples, pcm.rate_hz, 0, time.monotonic())

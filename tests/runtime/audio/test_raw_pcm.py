@@ -140,6 +140,31 @@ def test_other_audio_files_are_refused_and_ffmpeg_is_named(container: str, subty
             open_pcm(stream, None, None, None)
 
 
+ADTS = bytes.fromhex("fff15080021ffc") + bytes(9)  # a frame of 16 bytes, 44.1 kHz, stereo
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (ADTS * 9, "an AAC file"), (b"RIFF\0\0\0\0AVI LIST", "a RIFF file that is no WAV"),
+        (b"MThd\0\0\0\6" * 9, "a MIDI file"),
+        (b"PK\3\4" + bytes(99), "a zip archive"), (b"\x1f\x8b\x08" + bytes(99), "a gzip archive"),
+        (b"\xff\xd8\xff\xe0" + bytes(99), "a JPEG picture"), (b"<!doctype html>\n<html lang=en>" * 9, "text"),
+        (b'{"kind": "result", "label": "jazz"}\n' * 9, "text"), (b"#!AMR\n" + bytes(99), "an AMR file"),
+    ],
+)  # fmt: skip
+def test_what_is_no_sound_at_all_is_refused_too(data: bytes, name: str) -> None:
+    for stream in (io.BytesIO(data), _Trickle(data)):
+        with pytest.raises(AudioError, match=f"^standard input: {name}, not raw PCM"):
+            open_pcm(stream, None, None, None)
+
+
+@pytest.mark.parametrize("start", [b"\xff\xf1\x50\x80\x02\x1f\xfc", b"\xff\xfb\x90\x00", b"abcdefghijkl", b"\xff\xff"])
+def test_samples_that_begin_like_a_file_are_pcm(start: bytes) -> None:
+    pcm = start + np.random.default_rng(1).integers(-9000, 9000, 20000).astype("<i2").tobytes()
+    np.testing.assert_array_equal(_read(pcm), np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2"))
+
+
 @pytest.mark.parametrize("subtype", ["ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610"])
 def test_compressed_wav_files_are_refused(subtype: str) -> None:
     with pytest.raises(AudioError, match="not plain PCM"):

@@ -190,6 +190,24 @@ def test_a_full_standard_output_does_not_end_listening(tmp_path, flags):
     assert records[-1]["event"] == "ended"
 
 
+def test_a_pipe_that_gives_nothing_is_reported_once_and_so_is_its_return(monkeypatch):
+    monkeypatch.setattr("edgegenre_runtime.live.pipe_source.STALL_S", 0.2)
+    events, audio_queue = queue.SimpleQueue(), AudioQueue(100.0)
+    read_end, write_end = os.pipe()
+    source = PipeSource(read_end, RATE_HZ, 1, "s16le", audio_queue, events.put)
+    source.start()
+    assert events.get(timeout=10).kind == "lost"
+    for _ in range(2):
+        os.write(write_end, b"\1\0" * 1000)
+        assert events.get(timeout=10).kind == "live"
+        assert events.get(timeout=10).kind == "lost"
+        time.sleep(0.5)
+        assert events.empty()
+    os.close(write_end)
+    source.stop()
+    os.close(read_end)
+
+
 def test_a_pipe_that_cannot_be_read_ends_with_its_error():
     """Reading a directory fails, as reading a terminal that goes away does."""
     descriptor = os.open("/", os.O_RDONLY)
