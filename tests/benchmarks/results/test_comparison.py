@@ -13,7 +13,8 @@ from edgegenre.cli import main
 from edgegenre_bench.measure import plan, timing
 from edgegenre_bench.measure import this_machine as board
 from edgegenre_bench.results.comparison import Allowed, compare_results
-from edgegenre_bench.results.result import MODEL, write_result
+from edgegenre_bench.results.device_profiles import devices_folder
+from edgegenre_bench.results.result import MODEL, read_result, write_result
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
@@ -130,3 +131,48 @@ def test_what_cannot_be_compared_is_refused(base, tmp_path, capsys):
     shutil.copy(base, tmp_path / "a.json")
     assert main(["bench", "compare", str(tmp_path / "a.json")]) == 2
     assert "two results or more" in capsys.readouterr().err
+
+
+def at(document, path, change):
+    """Return a copy of a document with one value replaced by ``change`` of it."""
+    document = copy.deepcopy(document)
+    node = document
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = change(node[path[-1]])
+    return document
+
+
+EDGES = [  # result, place, the worst value that is allowed, one that is not, and how the change is called
+    ("x86-64", ("golden", "mel_differs"), lambda _: 0, lambda _: 1, "golden front-end values that differ"),
+    ("x86-64", ("golden", "network_max_lsb"), lambda _: 1, lambda _: 2, "golden logits, largest difference"),
+    ("x86-64", ("golden", "outputs", 0, 0), lambda x: x - 1, lambda x: x - 2, "network's answers between the two"),
+    ("x86-64", ("golden", "mel_digest"), lambda x: x, lambda _: "0" * 64, "front-end bits"),
+    ("x86-64", ("rss_mb",), lambda x: x * 1.1, lambda x: x * 1.11, "largest resident memory"),
+    ("x86-64", ("stages", 2, "min_ms"), lambda x: x * 1.25, lambda x: x * 1.26, "network, 1 threads"),
+    ("x86-64", ("accuracy", "track_accuracy"), lambda x: x - 0.01, lambda x: x - 0.0101, "accuracy on gtzan.npz, test"),
+    ("rpi4", ("counts", 1, "instructions"), lambda x: int(x * 1.02), lambda x: int(x * 1.03), "network"),
+    ("rpi4", ("parity", "frontend_differs"), lambda _: 0, lambda _: 1, "parity: frontend differs"),
+    ("rpi4", ("parity", "network_max_lsb"), lambda _: 1, lambda _: 2, "parity: network max lsb"),
+    ("rpi4", ("parity", "top1_differs"), lambda _: 0, lambda _: 1, "parity: top1 differs"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "allowed", "worse", "what"), EDGES, ids=[edge[-1] for edge in EDGES])
+def test_a_limit_may_be_reached_and_not_passed(name, path, allowed, worse, what):
+    before = read_result(devices_folder() / "results" / f"{name}.json")
+    assert not any(change.is_regression for change in compare_results(before, at(before, path, allowed)))
+    assert [c.what for c in compare_results(before, at(before, path, worse)) if c.is_regression] == [what]
+
+
+def test_what_became_better_is_no_regression_and_is_shown_with_its_sign():
+    before = read_result(devices_folder() / "results" / "x86-64.json")
+    (memory,) = (c for c in compare_results(before, before | {"rss_mb": before["rss_mb"] / 2}) if "resident" in c.what)
+    assert memory.after.endswith("(-50.0%)")
+    assert not memory.is_regression
+
+
+def test_other_bundles_are_compared_by_their_golden_answers_alone():
+    before = read_result(devices_folder() / "results" / "x86-64.json")
+    other = at(at(before, ("bundle", "id"), lambda _: "f" * 64), ("golden", "mel_digest"), lambda _: "0" * 64)
+    assert not any(change.is_regression for change in compare_results(before, other))
