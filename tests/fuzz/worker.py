@@ -51,15 +51,15 @@ def _run(target: Target, seed: list[int], seconds: float, folder: Path) -> None:
         source.mkdir(parents=True)
         print(json.dumps({"target": target.name, "seed": [*seed, iteration], "begins": True}), flush=True)
         target.write(source, np.random.default_rng([*seed, iteration]))
-        started = time.monotonic()
+        started_s = time.process_time()  # a busy machine does not stretch it
         try:
             target.read(source)
         except EdgeGenreError:
             n_refused += 1
         except Exception as error:
             _report(target, [*seed, iteration], error, kinds, folder)
-        if time.monotonic() - started > _MAX_S:
-            _report(target, [*seed, iteration], TimeoutError(f"longer than {_MAX_S} s"), kinds, folder)
+        if time.process_time() - started_s > _MAX_S:
+            _report(target, [*seed, iteration], TimeoutError(f"more than {_MAX_S} s of CPU time"), kinds, folder)
         iteration += 1
     print(json.dumps({"target": target.name, "iterations": iteration, "refused": n_refused}), flush=True)
 

@@ -32,7 +32,7 @@ from edgegenre.gtzan.dataset import import_logmel
 from edgegenre.models import ModelConfig, build
 from edgegenre.pretrained import load_weights
 from edgegenre.train.resume import load_state, save_state
-from edgegenre_export.check.int8_check import inspect_onnx
+from edgegenre_export import inspect_onnx
 from edgegenre_runtime.frontend import released
 
 Rng = np.random.Generator
