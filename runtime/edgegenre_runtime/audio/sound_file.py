@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -146,11 +147,13 @@ class SoundFile:
     def _part_frames(
         self, part: _Part, content: ByteRanges, sound: _ForwardFile, findings: Findings
     ) -> Iterator[_Floats]:
-        n_read, promised = 0, sound.frames if sound.frames < _NO_PROMISE else 0
+        n_read, promised = 0, _promised_frames(sound)
+        # FLAC knows its length, and what lies behind, an ID3v1 tag for one, would cost its last block
+        end = promised if sound.format == "FLAC" and promised else sys.maxsize
         broken = ""
-        while not broken:
+        while n_read < end:
             try:
-                block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+                block = sound.read(min(_BLOCK_FRAMES, end - n_read), dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 broken = error.error_string.removeprefix("Error : ").rstrip(".")
                 break
@@ -165,7 +168,7 @@ class SoundFile:
             findings.damages.append(f"damaged after {n_read}{of} samples ({broken})")
         elif part.damage:
             findings.damages.append(part.damage)
-        elif n_read < promised and sound.format != "MP3":
+        elif n_read < promised:
             findings.damages.append(f"truncated: {n_read}{of} samples are there")
         else:
             self._check_end(part, sound, n_read, findings)
@@ -185,6 +188,12 @@ class SoundFile:
             findings.damages.append(
                 f"read {read_s:.1f} of about {about_s:.1f} s: the rest lies behind the end that the header gives"
             )
+
+
+def _promised_frames(sound: _ForwardFile) -> int:
+    """Return the frames that a header gives; 0 where it gives none, or libsndfile estimates them (MPEG audio)."""
+    is_known = sound.frames < _NO_PROMISE and not sound.subtype.startswith("MPEG")
+    return int(sound.frames) if is_known else 0
 
 
 def open_sound(handle: BinaryIO, is_mp3: bool) -> SoundFile:

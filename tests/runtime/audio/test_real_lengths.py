@@ -87,6 +87,19 @@ def test_joined_wavs_are_read_one_after_the_other(folder: Path, tmp_path: Path) 
     assert read(tmp_path / "two.wav") == (2 * SECONDS, [])
 
 
+@pytest.mark.parametrize("behind", [b"TAG".ljust(128, b"\0"), bytes(300_000)], ids=["ID3v1", "zeros"])
+def test_what_lies_behind_a_flac_costs_no_sample(folder: Path, tmp_path: Path, behind: bytes) -> None:
+    (tmp_path / "a.flac").write_bytes((folder / "one.flac").read_bytes() + behind)
+    assert read(tmp_path / "a.flac") == (SECONDS, [])
+
+
+def test_an_mp3_inside_a_wav_has_an_estimated_length(folder: Path, tmp_path: Path) -> None:
+    encode(folder / "piece.wav", tmp_path / "a.wav", "-c:a", "libmp3lame", "-write_xing", "0", "-f", "wav")
+    found, said = read(tmp_path / "a.wav")
+    assert found == pytest.approx(SECONDS, abs=0.15)
+    assert said == []
+
+
 def test_a_second_stream_of_another_kind_is_said(folder: Path, tmp_path: Path) -> None:
     other = encode(folder / "piece.wav", tmp_path / "b.flac", "-ar", "44100")
     (tmp_path / "a.flac").write_bytes((folder / "one.flac").read_bytes() + other.read_bytes())
