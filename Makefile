@@ -1,4 +1,4 @@
-# The three commands a person needs: make demo, make test, make check. The environment is made once and reused.
+# The commands most people need: make demo, make test, make check. The environment is created once and reused.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures anew all that README's tables tell of boards: this machine, every emulated one, and the parity suite.
+# Measures again everything in README's board tables: this machine, every emulated board, and the parity suite.
 #
-#   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on a machine that does nothing else
+#   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on an idle machine
 #
-# CLIPS are folders of audio for parity (toy music if the first is not there), DATA a feature cache with a test part (no
-# accuracy and no parity suite without it), EDGEGENRE how the command line is called.
+# CLIPS: folders of audio for parity (toy music if the first does not exist). DATA: a feature cache with a test part (no
+# accuracy and no parity suite without it). EDGEGENRE: the command to run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 plan=${1:-full}

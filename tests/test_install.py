@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from edgegenre.toy.dataset import render
+from edgegenre_bench.results.result import read_result
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = "from edgegenre_runtime.network.classifier import default_bundle; print(default_bundle())"
@@ -37,6 +38,8 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_bench/parity/suite.py",
         "edgegenre_bench/profiles/rpi4.toml",
         "edgegenre_bench/plans/quick.toml",
+        "edgegenre_bench/profiles/results/rpi4.json",
+        "edgegenre_bench/results/schemas/result.schema.json",
         "edgegenre_export/c/src/mel/edgegenre_mel.c",
     ):
         assert needed in names
@@ -63,10 +66,13 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
         shown = subprocess.run([binaries / "edgegenre", "inspect", path], capture_output=True, text=True, check=True)
         assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
     bench = [binaries / "edgegenre", "bench"]
-    subprocess.run([*bench, "run", "--out", tmp_path / "r.json", "--page", tmp_path / "r.html"], check=True)
-    for command in (["check", tmp_path / "r.json"], ["compare", tmp_path / "r.json", tmp_path / "r.json"], ["report"]):
-        subprocess.run([*bench, *command], check=True, capture_output=True)
+    subprocess.run([*bench, "run", "--out", tmp_path / "r.json"], check=True)
+    assert read_result(tmp_path / "r.json")["kind"] == "measured"
     for command, extra in (
+        (["bench", "check", tmp_path / "r.json"], "bench"),
+        (["bench", "compare", tmp_path / "r.json", tmp_path / "r.json"], "bench"),
+        (["bench", "report"], "bench"),
+        (["bench", "run", "--page", tmp_path / "r.html"], "bench"),
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),
         (["bench", "parity", "x"], "bench"),
