@@ -2,9 +2,19 @@
 #ifndef EDGEGENRE_NET_INTERNAL_H
 #define EDGEGENRE_NET_INTERNAL_H
 
-#include <string.h>
-
 #include "edgegenre_net.h"
+
+#if defined(__wasm__) && defined(__has_include)
+#if !__has_include(<string.h>) /* freestanding WebAssembly: whoever links provides these three */
+#define NET_NO_STRING_H
+void *memcpy(void *to, const void *from, size_t n);
+void *memset(void *to, int value, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+#endif
+#endif
+#if !defined(NET_NO_STRING_H)
+#include <string.h>
+#endif
 
 /* C99 leaves the right shift of negatives to the compiler; this code needs the arithmetic one, as all give. */
 typedef char edgegenre_net_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];

@@ -32,6 +32,8 @@
 #define DOT_TARGET __attribute__((target("arch=armv8.2-a+dotprod")))
 #define ASKS_KERNEL
 #endif
+#elif defined(__wasm_simd128__)
+#define HAS_WASM
 #elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
 #define HAS_HELIUM
 #elif defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_SIMD32)
@@ -43,7 +45,7 @@
 
 #include "edgegenre_net_lanes_scalar.h"
 
-#if !defined(HAS_NEON) && !defined(HAS_HELIUM) && !defined(HAS_DSP)
+#if !defined(HAS_NEON) && !defined(HAS_HELIUM) && !defined(HAS_DSP) && !defined(HAS_WASM)
 static const net_kernels SCALAR_KERNELS = {"portable", scalar_conv, scalar_depthwise, scalar_add};
 #endif
 
@@ -108,6 +110,19 @@ const net_kernels *edgegenre_net_choose(void)
 #endif
     return &NEON_KERNELS;
 }
+
+#elif defined(HAS_WASM)
+
+#include "edgegenre_net_lanes_wasm.h"
+#define CELLS 4
+#define FN(name) wasm_##name
+#define KERNEL WASM
+#define FRAME static
+#include "edgegenre_net_conv.h"
+
+static const net_kernels WASM_KERNELS = {"simd128", wasm_conv, wasm_depthwise, wasm_add};
+
+const net_kernels *edgegenre_net_choose(void) { return &WASM_KERNELS; }
 
 #elif defined(HAS_HELIUM)
 
