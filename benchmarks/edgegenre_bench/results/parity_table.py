@@ -17,11 +17,11 @@ def format_table(rows: Sequence[dict[str, Any]], n_clips: int, n_windows: int, d
     """Return the rows as a Markdown table, with the names of changed clips below it."""
     heads = (
         "implementation",
-        "windows as TFLite int8",
-        "clips as it",
-        "logit, at most",
-        "probability, at most",
-        "clips right",
+        "windows that agree",
+        "clips that agree",
+        "largest logit difference",
+        "largest probability difference",
+        "clips correct",
     )
     table = []
     for row in rows:
@@ -36,7 +36,7 @@ def format_table(rows: Sequence[dict[str, Any]], n_clips: int, n_windows: int, d
     changed = [f"{row['implementation']}: {', '.join(row['changed'])}." for row in rows if row["changed"]]
     return "\n\n".join(
         [
-            f"{n_windows} windows of {n_clips} clips, {data}:",
+            f"{n_windows} windows of {n_clips} clips, {data}, compared with TFLite int8 by XNNPACK:",
             markdown_table(heads, table),
             "Changed clips. " + " ".join(changed) if changed else "No clip changed.",
         ]
