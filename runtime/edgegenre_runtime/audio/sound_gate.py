@@ -63,10 +63,10 @@ def is_steady_noise(window: Window, spec: FrontendSpec) -> bool:
     color, and at least 4 dB for the windows of the GTZAN clips that were looked at; the border is 3 dB. Bands that lie
     at the window's floor do not count.
     """
-    heard = np.median(window.cells, axis=1) > CELL_ZERO_POINT
-    if not heard.any():
+    sounding = np.median(window.cells, axis=1) > CELL_ZERO_POINT
+    if not sounding.any():
         return True
-    deviation_db = window.cells[heard].std(axis=1, dtype=np.float64) * cell_scale_db(spec.top_db)
+    deviation_db = window.cells[sounding].std(axis=1, dtype=np.float64) * cell_scale_db(spec.top_db)
     return bool(np.median(deviation_db) < _STEADY_DB)
 
 

@@ -1,6 +1,6 @@
 """Tables for the C implementation: a header of constants for firmware, and a binary blob for everything else.
 
-Both hold the same sections. What C wants beyond :class:`Tables` is made here from the same integers, exactly: the
+Both hold the same sections. What C needs beyond :class:`Tables` is derived here from the same integers, exactly: the
 quarter sine unfolded into twiddles stage by stage, and bands padded with zero weights to multiples of four.
 
 Layout of a table blob, little-endian; the sections follow each other in the order of :func:`_sections`::

@@ -106,8 +106,8 @@ class FrontendSpec:
         """Build a spec from :meth:`to_dict`; unknown or missing keys raise :class:`SpecError`."""
         known = {field.name for field in dataclasses.fields(cls)}
         if set(values) != known:
-            odd = sorted(set(values) ^ known)
-            raise SpecError(f"front-end spec has unknown or missing keys: {', '.join(odd)}")
+            unexpected = sorted(set(values) ^ known)
+            raise SpecError(f"front-end spec has unknown or missing keys: {', '.join(unexpected)}")
         return cls(**values)
 
 

@@ -117,7 +117,7 @@ class Tables:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Tables:
-        """Read :meth:`to_json`; raises :class:`SpecError` for another version, odd keys or a wrong hash."""
+        """Read :meth:`to_json`; raises :class:`SpecError` for another version, unknown keys or a wrong hash."""
         try:
             content = parse_json(text)
             version, claimed = content.pop("format_version"), content.pop("spec_hash")
@@ -213,6 +213,6 @@ def _peak_weight_at(spec: FrontendSpec, hz: float) -> float:
 
 
 def write_released(folder: Any) -> None:
-    """Write ``released/*.json`` for every preset into ``folder`` (a path); run once a release, by hand."""
+    """Write ``released/*.json`` for every preset into ``folder`` (a path); run once per release, by hand."""
     for name, spec in PRESETS.items():
         (folder / f"{name}.json").write_text(design(spec).to_json(), encoding="utf-8")

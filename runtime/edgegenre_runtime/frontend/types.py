@@ -19,7 +19,7 @@ class Clip:
     pcm
         int16 [n_samples].
     sample_rate_hz
-        Samples a second, in Hz.
+        Samples per second, in Hz.
     """
 
     pcm: npt.NDArray[np.int16]
@@ -36,7 +36,7 @@ class LogMel:
         int16 [n_mels, n_frames], log2 of the mel power of int16 PCM in Q6.9 (512 is one octave of power,
         3.0103 dB); -32768 stands for no power at all.
     spec_hash
-        Hash of the front-end (spec and integer tables) that made it.
+        Hash of the front-end (spec and integer tables) that computed it.
     """
 
     frames_q9: npt.NDArray[np.int16]
@@ -54,7 +54,7 @@ class Window:
     is_silence
         Whether the loudest cell is below the spec's silence threshold.
     spec_hash
-        Hash of the front-end that made it.
+        Hash of the front-end that computed it.
     """
 
     cells: npt.NDArray[np.int8]

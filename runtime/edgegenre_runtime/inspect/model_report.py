@@ -28,7 +28,7 @@ class TensorRecord:
     scale, zero_point
         What a step is worth and the step that stands for 0, of the first channel; None if not quantized.
     n_scales
-        How many scales there are: 1 for a tensor, more for one a channel, 0 if not quantized.
+        How many scales there are: 1 for the whole tensor, one per channel, or 0 if not quantized.
     """
 
     name: str
@@ -107,7 +107,7 @@ class ModelReport:
         return f"{self.n_bytes / 1000:.0f} kB, {self.n_macs / 1e6:.1f} MMAC"
 
     def format_table(self) -> str:
-        """Return operators, cost and tensors as text, one line a tensor."""
+        """Return operators, cost and tensors as text, one line per tensor."""
         lines = [f"{self.format}: {self.format_ops()}", self.format_cost()]
         lines.append(f"{'role':10} {'dtype':8} {'shape':18} {'scale':>14} {'zero':>5}  name")
         for t in self.tensors:

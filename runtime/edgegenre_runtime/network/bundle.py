@@ -50,7 +50,7 @@ def write_bundle(
     out
         The directory. A bundle that is there is replaced; anything else that is there is left alone.
     files
-        Name inside the bundle (POSIX, relative) to content, without the three that are made here:
+        Name inside the bundle (POSIX, relative) to content, without the three that are written here:
         ``frontend.json``, ``labels.txt`` and ``manifest.json``.
     tables
         The front-end whose windows the models take.
@@ -125,8 +125,8 @@ def check_destination(out: Path) -> Path:
 
 
 def _labels_text(labels: Sequence[str]) -> str:
-    odd = [label for label in labels if not label.strip() or label.splitlines() != [label]]
-    if odd or not labels or len(set(labels)) != len(labels):
+    refused = [label for label in labels if not label.strip() or label.splitlines() != [label]]
+    if refused or not labels or len(set(labels)) != len(labels):
         raise BundleError(f"labels must be different, one line each and not empty, not {list(labels)}")
     return "".join(f"{label}\n" for label in labels)
 
@@ -255,14 +255,14 @@ def _parse_manifest(root: Path, text: bytes) -> dict[str, Any]:
             "export it again with this version, or update edgegenre"
         )
     files = manifest.get("files")
-    whole = (
+    is_complete = (
         isinstance(manifest.get("spec_hash"), str)
         and type(manifest.get("labels")) is int
         and isinstance(files, dict)
         and all(isinstance(e, dict) and isinstance(e.get("sha256"), str) for e in files.values())
         and all(type(e.get("bytes")) is int and e["bytes"] >= 0 for e in files.values())
     )
-    if not whole:
+    if not is_complete:
         raise BundleError(f"bundle {root}: {_MANIFEST} lacks what it must hold: export the bundle again")
     for name in files:
         _check_name(name)

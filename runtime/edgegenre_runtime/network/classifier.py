@@ -117,7 +117,7 @@ class GenreClassifier:
         self.threads = threads
         self.backend = load_backend(bundle, threads)
         self._check_contract()
-        WindowStream(self.tables)  # an implementation that is not there is told now, not in the middle of a file
+        WindowStream(self.tables)  # an implementation that is not there is reported now, not in the middle of a file
 
     @classmethod
     def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
@@ -204,8 +204,8 @@ class GenreClassifier:
         if not windows:
             least_ms = self.tables.spec.n_fft / self.rate_hz * 1e3
             raise AudioError(f"{name}: too short to classify; at least {least_ms:.0f} ms of audio is needed")
-        heard = [window.probabilities for window in windows if window.probabilities]
-        mean = {label: sum(p[label] for p in heard) / len(heard) for label in self.labels} if heard else {}
+        sounding = [window.probabilities for window in windows if window.probabilities]
+        mean = {label: sum(p[label] for p in sounding) / len(sounding) for label in self.labels} if sounding else {}
         return FilePrediction(label=_best(mean), probabilities=mean, windows=windows)
 
 

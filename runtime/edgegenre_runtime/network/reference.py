@@ -1,4 +1,4 @@
-"""The int8 network in NumPy: small, slow and obvious. It says what every other executor must answer.
+"""The int8 network in NumPy: small, slow and obvious. It defines what every other implementation must answer.
 
 It runs the operators of a ``.tflite`` one after another on whole tensors, by the rules of :mod:`.arithmetic`. The
 runtime falls back on it where neither the C engine nor an interpreter is installed.
@@ -87,9 +87,9 @@ class Reference:
         return run_reference(self._graph, cells)
 
 
-def _conv(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
+def _conv(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     """``out[y, x, o] = sum over ky, kx, c of in[y * stride + ky, x * stride + kx, c] * weight[o, ky, kx, c]``."""
-    source, kernel = given[0], given[1]
+    source, kernel = inputs[0], inputs[1]
     n_out, height, width, n_in = kernel.constant.shape
     patches = _patches(operator, values[0], (height, width), source.zero_point) - source.zero_point
     weights = kernel.constant.reshape(n_out, -1).astype(np.float64)
@@ -97,31 +97,31 @@ def _conv(operator: Operator, given: list[Tensor], made: Tensor, values: list[Ce
     columns = patches.reshape(*patches.shape[:4], n_groups, n_in).transpose(4, 0, 1, 2, 3, 5)
     parts = np.split(weights, n_groups)
     sums = [columns[g].reshape(*columns.shape[1:3], -1) @ parts[g].T for g in range(n_groups)]
-    return _finish(operator, given, made, np.concatenate(sums, axis=-1))
+    return _finish(operator, inputs, output, np.concatenate(sums, axis=-1))
 
 
-def _depthwise(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    source, kernel = given[0], given[1]
+def _depthwise(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    source, kernel = inputs[0], inputs[1]
     _, height, width, n_out = kernel.constant.shape
     patches = _patches(operator, values[0], (height, width), source.zero_point) - source.zero_point
     patches = np.repeat(patches, n_out // source.shape[3], axis=-1)
     sums = (patches * kernel.constant[0].astype(np.float64)).sum(axis=(2, 3))
-    return _finish(operator, given, made, sums)
+    return _finish(operator, inputs, output, sums)
 
 
-def _dense(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    weights = given[1].constant.astype(np.float64)
-    rows = values[0].reshape(-1, weights.shape[1]).astype(np.float64) - given[0].zero_point
-    return _finish(operator, given, made, rows @ weights.T)
+def _dense(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    weights = inputs[1].constant.astype(np.float64)
+    rows = values[0].reshape(-1, weights.shape[1]).astype(np.float64) - inputs[0].zero_point
+    return _finish(operator, inputs, output, rows @ weights.T)
 
 
-def _finish(operator: Operator, given: list[Tensor], made: Tensor, sums: npt.NDArray[np.float64]) -> Cells:
+def _finish(operator: Operator, inputs: list[Tensor], output: Tensor, sums: npt.NDArray[np.float64]) -> Cells:
     """Add the bias to exact sums (whole numbers below 2^53) and requantize."""
-    if len(given) > 2 and given[2].data is not None:
-        sums = sums + given[2].data
-    scales = output_scales(given[0].scale, given[1].scales, made.scale)
-    low, high = activation_range(operator.options["activation"], made.scale, made.zero_point) or (0, 0)
-    return requantize(sums.astype(np.int64), scales, made.zero_point, low, high).reshape(made.shape)
+    if len(inputs) > 2 and inputs[2].data is not None:
+        sums = sums + inputs[2].data
+    scales = output_scales(inputs[0].scale, inputs[1].scales, output.scale)
+    low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
+    return requantize(sums.astype(np.int64), scales, output.zero_point, low, high).reshape(output.shape)
 
 
 def _patches(operator: Operator, image: Cells, size: tuple[int, int], fill: int) -> npt.NDArray[np.float64]:
@@ -145,69 +145,69 @@ def _same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _add(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    a, b = given
-    constants = add_constants((a.scale, a.zero_point), (b.scale, b.zero_point), made.scale)
+def _add(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    a, b = inputs
+    constants = add_constants((a.scale, a.zero_point), (b.scale, b.zero_point), output.scale)
     sums = constants.bias + values[0].astype(np.int64) * constants.factor_a
-    steps = ((sums + values[1].astype(np.int64) * constants.factor_b) >> constants.shift) + made.zero_point
-    low, high = activation_range(operator.options["activation"], made.scale, made.zero_point) or (0, 0)
+    steps = ((sums + values[1].astype(np.int64) * constants.factor_b) >> constants.shift) + output.zero_point
+    low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
     return _clip(steps, low, high)
 
 
-def _max_pool(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
+def _max_pool(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     size = (operator.options["height"], operator.options["width"])
-    low, high = activation_range(operator.options["activation"], made.scale, made.zero_point) or (0, 0)
+    low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
     steps = _patches(operator, values[0], size, -128).max(axis=(2, 3))
-    return _clip(steps, low, high).reshape(made.shape)
+    return _clip(steps, low, high).reshape(output.shape)
 
 
-def _average_pool(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
+def _average_pool(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     size = (operator.options["height"], operator.options["width"])
-    low, high = activation_range(operator.options["activation"], made.scale, made.zero_point) or (0, 0)
+    low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
     sums = _patches(operator, values[0], size, 0).sum(axis=(2, 3))
     counts = _patches(operator, np.ones_like(values[0]), size, 0).sum(axis=(2, 3))
     steps = np.trunc((sums + np.where(sums > 0, 1, -1) * (counts // 2)) / counts)
-    return _clip(steps, low, high).reshape(made.shape)
+    return _clip(steps, low, high).reshape(output.shape)
 
 
-def _mean(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    axes = tuple(int(axis) for axis in np.ravel(given[1].constant))
+def _mean(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    axes = tuple(int(axis) for axis in np.ravel(inputs[1].constant))
     n_cells = values[0].size // (values[0].size // int(np.prod([values[0].shape[axis] for axis in axes])))
-    constants = mean_constants((given[0].scale, given[0].zero_point), (made.scale, made.zero_point), n_cells)
-    return mean_steps(values[0].astype(np.int64).sum(axis=axes), *constants).reshape(made.shape)
+    constants = mean_constants((inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point), n_cells)
+    return mean_steps(values[0].astype(np.int64).sum(axis=axes), *constants).reshape(output.shape)
 
 
-def _reduce_max(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    axes = tuple(int(axis) for axis in np.ravel(given[1].constant))
-    return np.asarray(values[0].max(axis=axes), np.int8).reshape(made.shape)
+def _reduce_max(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    axes = tuple(int(axis) for axis in np.ravel(inputs[1].constant))
+    return np.asarray(values[0].max(axis=axes), np.int8).reshape(output.shape)
 
 
-def _pad(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    edges = [(int(before), int(after)) for before, after in given[1].constant]
-    return np.pad(values[0], edges, constant_values=given[0].zero_point)
+def _pad(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    edges = [(int(before), int(after)) for before, after in inputs[1].constant]
+    return np.pad(values[0], edges, constant_values=inputs[0].zero_point)
 
 
-def _reshape(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    return values[0].reshape(made.shape)
+def _reshape(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    return values[0].reshape(output.shape)
 
 
-def _transpose(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    turned: Cells = values[0].transpose([int(axis) for axis in given[1].constant])
+def _transpose(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    turned: Cells = values[0].transpose([int(axis) for axis in inputs[1].constant])
     return turned
 
 
-def _concatenate(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
+def _concatenate(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     joined: Cells = np.concatenate(values, axis=operator.options["axis"])
     return joined
 
 
-def _new_scale(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    source, target = (given[0].scale, given[0].zero_point), (made.scale, made.zero_point)
+def _new_scale(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    source, target = (inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point)
     return new_scale_table(source, target)[values[0].astype(np.int64) + 128]
 
 
-def _relu(operator: Operator, given: list[Tensor], made: Tensor, values: list[Cells]) -> Cells:
-    low, high = activation_range(1 if operator.name == "RELU" else 3, made.scale, made.zero_point) or (0, 0)
+def _relu(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    low, high = activation_range(1 if operator.name == "RELU" else 3, output.scale, output.zero_point) or (0, 0)
     return _clip(values[0], low, high)
 
 

@@ -65,7 +65,7 @@ def verify(path: Path) -> Iterator[Check]:
 
 
 def format_checks(checks: list[Check]) -> str:
-    """Return a table, one line a check, and the verdict."""
+    """Return a table, one line per check, and the verdict."""
     width = max(len(check.what) for check in checks)
     lines = [f"{check.what:{width}}  {'ok' if check.is_ok else 'DIFFERS':8} {check.found}" for check in checks]
     differing = sum(not check.is_ok for check in checks)
@@ -91,52 +91,57 @@ def _front_end(tables: Tables, golden: _Arrays) -> Iterator[Check]:
     if native.load() is not None:
         implementations["c"] = native.log_mel
     for name, log_mel in implementations.items():
-        odd = 0
+        n_different = 0
         for i, pcm in enumerate(golden["pcm"]):
             frames = log_mel(pcm, tables).frames_q9
             window = normalize(frames, tables)
             same = np.array_equal(frames, golden["frames_q9"][i]) and np.array_equal(window.cells, golden["cells"][i])
-            odd += not (same and window.is_silence == golden["is_silence"][i])
+            n_different += not (same and window.is_silence == golden["is_silence"][i])
         n = len(golden["pcm"])
-        yield Check(
-            f"front-end, {name}", not odd, f"{n} pieces bit for bit" if not odd else f"{odd} of {n} pieces differ"
-        )
+        yield _exact(f"front-end, {name}", n_different, n, "pieces")
 
 
 def _engine(bundle: Bundle, golden: _Arrays) -> Iterator[Check]:
-    """Yield whether the project's own two executors of the network give the golden logits, bit for bit."""
+    """Yield whether the project's own two implementations of the network give the golden logits, bit for bit."""
     key = golden_key("net.eg")
     if key not in golden or "net.eg" not in bundle.manifest["files"]:
         return
-    executors: dict[str, Callable[[], Backend]] = {
-        "network, numpy": lambda: Reference(bundle.read("model_int8.tflite"))
-    }
+    backends: dict[str, Callable[[], Backend]] = {"network, numpy": lambda: Reference(bundle.read("model_int8.tflite"))}
     if load_engine() is not None:
-        executors["network, c"] = lambda: Engine(bundle.read("net.eg"))
-    for what, executor in executors.items():
+        backends["network, c"] = lambda: Engine(bundle.read("net.eg"))
+    for what, load in backends.items():
         try:
-            backend = executor()
-            made = np.stack([backend.run(cells) for cells in golden["cells"]])
+            backend = load()
+            outputs = np.stack([backend.run(cells) for cells in golden["cells"]])
         except (BundleError, ExportError, ValueError) as error:
             yield Check(what, False, f"cannot be run: {str(error).splitlines()[0]}")
             continue
-        odd = int((made != golden[key]).any(axis=1).sum()) if made.shape == golden[key].shape else len(made)
-        n = len(golden["cells"])
-        yield Check(what, not odd, f"{n} windows bit for bit" if not odd else f"{odd} of {n} windows differ")
+        is_comparable = outputs.shape == golden[key].shape
+        n_different = int((outputs != golden[key]).any(axis=1).sum()) if is_comparable else len(outputs)
+        yield _exact(what, n_different, len(outputs), "windows")
+
+
+def _exact(what: str, n_different: int, n: int, items: str) -> Check:
+    """Return the check of ``n`` items that must be the same to the bit."""
+    return Check(
+        what, not n_different, f"{n_different} of {n} {items} differ" if n_different else f"{n} {items} bit for bit"
+    )
 
 
 def _network(bundle: Bundle, name: str, golden: _Arrays, expected: npt.NDArray[Any]) -> Check:
     try:
-        made = _run(bundle.read(name), golden, bundle)
+        outputs = _run(bundle.read(name), golden, bundle)
     except (BundleError, ValueError, RuntimeError) as error:
         return Check(
             name, False, f"cannot be run: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         )
-    if made.shape != expected.shape or made.dtype != expected.dtype:
-        return Check(name, False, f"gives {made.dtype} {list(made.shape)}, not {expected.dtype} {list(expected.shape)}")
-    difference = float(np.abs(made.astype(np.float64) - expected).max())
-    heard = ~golden["is_silence"]
-    same_top = np.array_equal(made.argmax(axis=1)[heard], expected.argmax(axis=1)[heard])
+    if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+        return Check(
+            name, False, f"gives {outputs.dtype} {list(outputs.shape)}, not {expected.dtype} {list(expected.shape)}"
+        )
+    difference = float(np.abs(outputs.astype(np.float64) - expected).max())
+    has_sound = ~golden["is_silence"]
+    same_top = np.array_equal(outputs.argmax(axis=1)[has_sound], expected.argmax(axis=1)[has_sound])
     limit: float
     if expected.dtype.kind == "i":
         limit, found = _INT_STEPS, f"largest difference {difference:.0f} steps"
