@@ -39,8 +39,8 @@ def build(folder, options):
     objects = []
     for source in (*SOURCES, ROOT / "tests/c/net_wasm.c"):
         objects.append(folder / f"{source.stem}.o")
-        compile_one = ["clang", "--target=wasm32", "-std=c99", "-O3", "-ffreestanding", "-fno-builtin", "-mbulk-memory", *options]
-        command = [*compile_one, f"-I{ROOT / 'runtime/c/include'}", "-c", source, "-o", objects[-1]]
+        target = ["clang", "--target=wasm32", "-std=c99", "-O3", "-ffreestanding", "-fno-builtin", "-mbulk-memory"]
+        command = [*target, *options, f"-I{ROOT / 'runtime/c/include'}", "-c", source, "-o", objects[-1]]
         subprocess.run(command, check=True, capture_output=True)
     module = folder / "net.wasm"
     exported = [f"--export={name}" for name in ("block", "prepare", "run", "is_simd")]

@@ -93,7 +93,7 @@ def test_mqtt_publishes_discovery_state_and_availability_and_comes_back(port, tm
         assert json.loads(retained(port, "edge/kitchen/state")["edge/kitchen/state"])["confidence"] == 0
         began = time.monotonic()
         output.close()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10  # it waits half a second; without a limit, for ever
         assert retained(port, "edge/kitchen/availability")["edge/kitchen/availability"] == "offline"
 
 
@@ -138,7 +138,7 @@ def test_a_broker_that_is_down_is_said_once_and_stops_nothing(port):
     time.sleep(2.5)
     began = time.monotonic()
     output.close()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10  # it waits half a second; without a limit, for ever
     assert [event.message for event in said] == [f"MQTT broker 127.0.0.1:{port} cannot be reached; trying again"]
 
 
