@@ -17,8 +17,8 @@ from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageEr
 from edgegenre_runtime.frontend import Clip, Window
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 
+from .backends import load_backend
 from .bundle import Bundle, read_bundle
-from .interpreters import load_backend
 from .quantization import dequantize, softmax
 from .window_stream import StreamWindow, WindowStream
 

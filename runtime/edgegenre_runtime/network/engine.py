@@ -59,7 +59,7 @@ def _aligned(content: bytes | int) -> npt.NDArray[np.uint8]:
 
 
 class Engine:
-    """A compiled network, ready to run; see :class:`.interpreters.Backend`.
+    """A compiled network, ready to run; see :class:`.backends.Backend`.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def run_reference(graph: Graph, cells: Cells) -> Cells:
 
 
 class Reference:
-    """An int8 ``.tflite`` run by NumPy; see :class:`.interpreters.Backend`.
+    """An int8 ``.tflite`` run by NumPy; see :class:`.backends.Backend`.
 
     Raises
     ------

@@ -20,11 +20,12 @@ from edgegenre_runtime.frontend import LogMel, Tables, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 
+from .backends import Backend
 from .bundle import Bundle, read_bundle
 from .engine import Engine
 from .engine import load as load_engine
 from .golden import golden_key, read_golden
-from .interpreters import Backend, TfliteModel, has_interpreter
+from .interpreters import TfliteModel, has_interpreter
 from .reference import Reference
 
 __all__ = ["Check", "format_checks", "verify"]
