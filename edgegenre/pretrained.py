@@ -26,22 +26,22 @@ __all__ = ["LoadedWeights", "load_weights"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoadedWeights:
-    """What came of the weights.
+    """The result of loading weights.
 
     Attributes
     ----------
     source
         The file that was read.
     sha256
-        Of that file.
+        SHA-256 of that file.
     used
         Keys that were loaded.
     adapted
         Keys among them whose shape was changed: the first convolution, summed over RGB.
     dropped
-        Keys that the network does not take: the other task's head.
+        Keys that the network does not use: the head of the original task.
     fresh
-        The network's keys that keep their initial values: its own head.
+        The network's keys that keep their initial values: its head.
     """
 
     source: Path
@@ -55,7 +55,7 @@ class LoadedWeights:
         """Return one line for people."""
         return (
             f"{self.source.name}: {len(self.used)} tensors used ({len(self.adapted)} adapted to one channel), "
-            f"{len(self.dropped)} dropped, starting afresh: {', '.join(self.fresh) or 'nothing'}"
+            f"{len(self.dropped)} dropped, newly initialized: {', '.join(self.fresh) or 'nothing'}"
         )
 
 
@@ -79,7 +79,7 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     Raises
     ------
     CheckpointError
-        If the file cannot be had or read, its hash is not the one in its name, or its tensors don't fit.
+        If the file cannot be found or read, its hash is not the one in its name, or its tensors don't fit.
     UsageError
         If the URL is not https.
     MissingExtraError
@@ -87,29 +87,29 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     """
     path = find_weights(str(source))
     digest = checked_sha256(path)
-    given = _read(path)
-    own = network.state_dict()
-    head = () if keep_head else tuple(key for key in own if key.startswith(network.head_prefix()))
-    if isinstance(network, Compact) and is_mn04(given):
-        given = start_from_mn04(given)
-        head = tuple(key for key in own if key not in given)
-    counters = {key for key in own if key.endswith("num_batches_tracked")}  # files of old torch lack these
-    missing = sorted(set(own) - set(given) - set(head) - counters)
-    unknown = sorted(set(given) - set(own))
+    loaded = _read(path)
+    state = network.state_dict()
+    head = () if keep_head else tuple(key for key in state if key.startswith(network.head_prefix()))
+    if isinstance(network, Compact) and is_mn04(loaded):
+        loaded = start_from_mn04(loaded)
+        head = tuple(key for key in state if key not in loaded)
+    counters = {key for key in state if key.endswith("num_batches_tracked")}  # files of old torch lack these
+    missing = sorted(set(state) - set(loaded) - set(head) - counters)
+    unknown = sorted(set(loaded) - set(state))
     if missing or unknown:
         raise CheckpointError(
             f"weights {path} are of another network: {len(missing)} tensors are missing (first: "
             f"{missing[0] if missing else 'none'}), {len(unknown)} unknown (first: {unknown[0] if unknown else 'none'})"
         )
     first = next(name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)) + ".weight"
-    used = {key: tensor for key, tensor in given.items() if key not in head}
+    used = {key: tensor for key, tensor in loaded.items() if key not in head}
     from_rgb = used[first].ndim == 4 and used[first].shape[1] == 3
     if from_rgb:
         used[first] = used[first].sum(dim=1, keepdim=True)
     for key, tensor in used.items():
-        if tensor.shape != own[key].shape:
+        if tensor.shape != state[key].shape:
             raise CheckpointError(
-                f"weights {path}: {key} has shape {list(tensor.shape)}, the network's is {list(own[key].shape)}"
+                f"weights {path}: {key} has shape {list(tensor.shape)}, the network's is {list(state[key].shape)}"
             )
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"weights {path}: {key} holds NaN or infinity; the file is damaged")
@@ -121,7 +121,7 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
         sha256=digest,
         used=tuple(sorted(used)),
         adapted=(first,) if from_rgb else (),
-        dropped=tuple(sorted(set(given) - set(used))),
+        dropped=tuple(sorted(set(loaded) - set(used))),
         fresh=tuple(sorted(head)),
     )
 

@@ -1,4 +1,4 @@
-"""A picture of what each augmentation does to one window."""
+"""A plot of one window after each augmentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.data.feature_cache import crop
-from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
 from edgegenre_runtime.frontend.decibels import cells_to_db, db_to_cells, db_to_q9, q9_to_db
 
@@ -23,7 +23,7 @@ Panels = dict[str, npt.NDArray[np.int8]]
 
 
 def feature_panels(frames_q9: npt.NDArray[np.int16], tables: Tables, seed: int) -> Panels:
-    """Return the middle window of a track, as it is and after each transform of log-mel windows.
+    """Return the middle window of a track, unchanged and after each transform of log-mel windows.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def waveform_panels(pcm: npt.NDArray[np.int16], tables: Tables, seed: int) -> Pa
 
 
 def draw_panels(panels: Panels, path: Path) -> None:
-    """Draw the panels, four in a row, into a PNG; raises :class:`UsageError` if it cannot be written."""
+    """Plot the panels, four per row, as PNG; raises :class:`DataError` if it cannot be written."""
     from matplotlib.figure import Figure
 
     n_rows = math.ceil(len(panels) / 4)
@@ -86,10 +86,8 @@ def draw_panels(panels: Panels, path: Path) -> None:
         axes.axis("off")
     figure.supxlabel("frame")
     figure.supylabel("mel band")
-    try:
-        figure.savefig(path, dpi=100)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot write the picture ({error})") from error
+    with written_beside(path) as handle:
+        figure.savefig(handle, dpi=100, format="png")
 
 
 def _mixed(panels: Panels, top_db: int, seed: int) -> npt.NDArray[np.int8]:

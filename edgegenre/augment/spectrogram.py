@@ -1,8 +1,8 @@
-"""Augmentation of log-mel windows: what may happen to music between a record and a device's microphone.
+"""Augmentation of log-mel windows: what can happen to music between a recording and a device's microphone.
 
-Everything works on dB before the window normalizer, so that an augmented window keeps the contract of the
-network's input: its maximum is 80 dB above the floor, whatever was done to it. A change of gain is not among the
-transforms because the normalizer takes it out exactly; a test shows it.
+All transforms work on dB before the window normalizer, so that an augmented window meets the contract of the
+network's input: its maximum is 80 dB above the floor. A change of gain is not among the transforms because the
+normalizer removes it exactly, as a test shows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Db = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """What happens to a training window; a zero leaves that transform out.
+    """Augmentation of a training window; zero switches a transform off.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class AugmentConfig:
     snr_low_db, snr_high_db
         Range of the noise's signal-to-noise ratio.
     time_masks, time_mask_frames, band_masks, band_mask_bands
-        How many masks, and their largest width.
+        Number of masks, and their largest width.
     mixup
-        Parameter of the Beta distribution that mixes two windows of a batch.
+        Parameter of the Beta distribution by which two windows of a batch are mixed.
     """
 
     stretch: float = 0.0
@@ -97,7 +97,7 @@ AUGMENT_PRESETS: dict[str, AugmentConfig] = {
 
 
 def augment_preset(name: str) -> AugmentConfig:
-    """Return a preset; raises :class:`UsageError` for a name that is none."""
+    """Return a preset; raises :class:`UsageError` for an unknown name."""
     if name not in AUGMENT_PRESETS:
         raise UsageError(f"augmentation {name!r} is unknown; there are: {', '.join(AUGMENT_PRESETS)}")
     return AUGMENT_PRESETS[name]
@@ -113,7 +113,7 @@ def draw_window(
     frames_q9
         int16 [n_mels, T], a track's log-mel frames.
     config, tables, rng
-        What may happen, the front-end, and the source of all randomness.
+        The augmentation, the front-end, and the random generator.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def pitch_shift(db: Db, semitones: float, spec: FrontendSpec) -> Db:
 def color(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
     """Add a smooth random frequency response, the same in every frame: a microphone, a room, a tilt.
 
-    Six knots over the bands, normally distributed with standard deviation ``knots_db``, joined by lines.
+    Six knots over the bands, normally distributed with standard deviation ``knots_db``, interpolated linearly.
     """
     M = db.shape[0]
     curve = np.interp(np.arange(M), np.linspace(0, M - 1, _KNOTS), rng.normal(0, knots_db, _KNOTS))
@@ -209,8 +209,8 @@ def add_noise(db: Db, snr_db: float, spec: FrontendSpec, rng: np.random.Generato
 def mask(db: Db, config: AugmentConfig, top_db: int, rng: np.random.Generator) -> Db:
     """Blank random frames and bands with the window's mean level (Park et al., *SpecAugment*, 2019).
 
-    The mean of what lies within ``top_db`` of the maximum, not the floor: the floor is what silence and the
-    network's zero padding look like.
+    The mean of the levels clipped at ``top_db`` below the maximum, not the floor: silence and the network's zero
+    padding are at the floor.
     """
     M, T = db.shape
     out, level = db, None

@@ -19,9 +19,9 @@ def augment(
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
-    """Draw a window of a file as the network gets it, as it is and after each augmentation.
+    """Plot a window of a file as the network's input, unchanged and after each augmentation.
 
-    The waveform transforms of `data prepare --expand` are drawn where audiomentations is installed.
+    The waveform transforms of `data prepare --expand` are included where audiomentations is installed.
 
     Example: `edgegenre augment song.mp3 --plot augment.png`
     """
@@ -38,6 +38,6 @@ def augment(
         if find_spec("audiomentations") is not None:
             panels |= waveform_panels(pcm, tables, seed)
         else:
-            typer.echo("audiomentations is not installed: no waveform transforms are drawn", err=True)
+            typer.echo("audiomentations is not installed: waveform transforms are left out", err=True)
         draw_panels(panels, plot)
     typer.echo(f"{plot}: {len(panels)} windows of {file.name}, seed {seed}")

@@ -47,7 +47,7 @@ def needs(extra: str) -> Iterator[None]:
 
 
 def require_installed(extra: str, *modules: str) -> None:
-    """Refuse a command whose extra is not installed, without the seconds that importing it takes.
+    """Refuse a command whose extra is not installed, without importing it, which can take seconds.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:
     Raises
     ------
     UsageError
-        A run is there, and neither ``resume`` nor ``overwrite`` says what should become of it; or both do.
+        A run is there, and neither ``resume`` nor ``overwrite`` is given; or both are.
     """
     if resume and overwrite:
         raise UsageError("--resume continues the run in --out, --overwrite replaces it: choose one")
@@ -114,7 +114,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def command_line() -> str:
-    """Return what the user typed, for records."""
+    """Return the command line as typed, for records."""
     return " ".join(["edgegenre", *sys.argv[1:]])
 
 

@@ -60,7 +60,7 @@ def piece(
 
 @app.command("split")
 def split(
-    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder per class, or a CSV manifest.")],
     out: Annotated[Path, typer.Option(help="JSON file to write.")],
     seed: Seed = 0,
 ) -> None:
@@ -79,19 +79,20 @@ def split(
 
 @app.command("prepare")
 def prepare(
-    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder a class, or a CSV manifest.")],
+    data: Annotated[Path, typer.Argument(help="Folder with one sub-folder per class, or a CSV manifest.")],
     out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
     spec: Spec = "wide9s",
-    split: Annotated[Path | None, typer.Option(help="Split file; drawn with --seed if not given.")] = None,
+    split: Annotated[Path | None, typer.Option(help="Split file; drawn with --seed by default.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
     expand: Annotated[
-        int, typer.Option(help="How often each training track is in the cache: itself and altered copies.", min=1)
+        int,
+        typer.Option(help="Entries per training track: itself and augmented copies.", min=1),
     ] = 1,
     seed: Seed = 0,
 ) -> None:
-    """Compute the log-mel frames of a data set once, with the device's own front-end.
+    """Compute the log-mel frames of a data set once, with the front-end of the device.
 
-    Copies differ in tempo, pitch, color, room, noise and level; validation and test tracks have none.
+    Copies differ in tempo, pitch, color, room, noise and level; only training tracks are copied.
 
     Example: `edgegenre data prepare music/ --out music.npz --expand 5`
     """
@@ -135,7 +136,7 @@ def fma(
     audio: Annotated[Path, typer.Argument(help="Folder such as fma_small, with 000/000002.mp3 in it.")],
     out: Annotated[Path, typer.Option(help="CSV manifest to write.")],
 ) -> None:
-    """Make a manifest of the Free Music Archive set: top genre, artist and its own split of each file there is.
+    """Make a manifest of the Free Music Archive set: top genre, artist and official split of each file that exists.
 
     Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
     """

@@ -22,14 +22,15 @@ def evaluate(
     part: Annotated[str, typer.Option(help="train, valid, test, or all.")] = "test",
     report: Annotated[Path | None, typer.Option(help="HTML report to write, with plots, in one file.")] = None,
     together: Annotated[
-        list[Path] | None, typer.Option("--with", help="Model to answer together with, by mean probabilities; repeat.")
+        list[Path] | None,
+        typer.Option("--with", help="Further model of an ensemble (mean probabilities); repeat."),
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Second model: McNemar's test and the changed clips.")] = None,
     label_map: Annotated[
         Path | None, typer.Option("--map", help="JSON object from the data's labels to the model's, for other data.")
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="The same tracks with noise, other levels and colors too.")
+        bool, typer.Option("--robustness", help="Also the same tracks with noise and other levels and colors.")
     ] = False,
     audio: Annotated[
         Path | None, typer.Option(help="Folder of recordings for --robustness: `GENRE/*.wav` or `GENRE.*.wav`.")
@@ -44,7 +45,7 @@ def evaluate(
     if report is not None:
         check_output(report)
     if record and together:
-        raise UsageError("an ensemble's scores are no single checkpoint's: leave out --record")
+        raise UsageError("--record writes the scores of one checkpoint, not of an ensemble: leave it out")
     with needs("train"):
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness

@@ -1,4 +1,4 @@
-"""``edgegenre explain`` and ``edgegenre features``: one clip, looked at."""
+"""``edgegenre explain`` and ``edgegenre features``: pictures and statistics of one clip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ File = Annotated[Path, typer.Argument(help="Audio file.")]
 def explain(
     file: File,
     out: Annotated[Path, typer.Option(help="PNG to write.")],
-    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint; the shipped one if not given.")] = None,
-    genre: Annotated[str | None, typer.Option(help="Class to explain; the most probable one if not given.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint; default: the shipped one.")] = None,
+    genre: Annotated[str | None, typer.Option(help="Class to explain; default: the most probable one.")] = None,
 ) -> None:
-    """Draw where in the mel spectrogram the network sees a genre (Grad-CAM).
+    """Plot which parts of the mel spectrogram speak for a genre (Grad-CAM).
 
     Example: `edgegenre explain song.mp3 --out song.png`
     """
@@ -41,7 +41,7 @@ def features(
     kind: Annotated[str, typer.Option(help="mel, mfcc, chroma, contrast, tempogram or tonnetz.")] = "mel",
     plot: Annotated[Path | None, typer.Option(help="PNG to write.")] = None,
 ) -> None:
-    """Compute a descriptor of an audio file with librosa, say its statistics, and draw it.
+    """Compute a descriptor of an audio file with librosa, print its statistics, and plot it.
 
     Example: `edgegenre features song.mp3 --kind chroma --plot chroma.png`
     """

@@ -13,12 +13,12 @@ __all__ = ["models"]
 
 
 def models(
-    names: Annotated[list[str] | None, typer.Argument(help="Networks; all if not given.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Networks; default: all.")] = None,
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
     classes: Annotated[int, typer.Option(help="Number of genres.", min=2)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what each network costs and sees: parameters, multiply-adds a window, receptive field.
+    """Print cost and reach of each network: parameters, multiply-adds per window, receptive field.
 
     Example: `edgegenre models compact mn04 --spec seed3s`
     """

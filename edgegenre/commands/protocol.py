@@ -36,7 +36,7 @@ def protocol(
     Example: `edgegenre data protocol gtzan.npz --protocol random --seed 0 --out random.npz`
     """
     from edgegenre.data.feature_cache import load_cache, save_cache
-    from edgegenre.gtzan.protocols import assign_protocol, protocol_groups, torn_groups
+    from edgegenre.gtzan.protocols import assign_protocol, leaking_tracks, protocol_groups
     from edgegenre_runtime.frontend import released
 
     check_suffix(out, ".npz")
@@ -44,15 +44,16 @@ def protocol(
     result = assign_protocol(load_cache(cache, released(spec)), name, seed=seed, fold=fold, is_grouped=grouped)
     save_cache(result, out)
     sizes = ", ".join(f"{part} {len(result.tracks_of(part))}" for part in ("train", "valid", "test"))
+    n_leaking = leaking_tracks(result, protocol_groups(result))
     typer.echo(
-        f"{out}: {name}{' grouped' if grouped else ''}, {sizes}; {torn_groups(result, protocol_groups(result))} test "
-        "tracks have their artist or a replica in training"
+        f"{out}: {name}{' grouped' if grouped else ''}, {sizes}; {n_leaking} test tracks have their artist or a "
+        "replica in training"
     )
 
 
 def replicas(
     cache: Cache,
-    search: Annotated[bool, typer.Option("--search", help="Every two tracks, whatever their titles (slow).")] = False,
+    search: Annotated[bool, typer.Option("--search", help="Compare all pairs of tracks (slow).")] = False,
     spec: Spec = "wide9s",
 ) -> None:
     """List GTZAN clips of one artist and title with the correlation of their log-mels.
@@ -76,7 +77,7 @@ def replicas(
 def baseline(
     cache: Cache,
     name: Annotated[
-        str, typer.Option("--protocol", help="asis (the cache's own split), filtered, random or kfold10.")
+        str, typer.Option("--protocol", help="asis (the split in the cache), filtered, random or kfold10.")
     ] = "asis",
     seed: Seed = 0,
     grouped: Grouped = False,
@@ -84,7 +85,7 @@ def baseline(
     spec: Spec = "wide9s",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a support vector machine on statistics of the log-mels: the floor that a network must beat.
+    """Measure a support vector machine on statistics of the log-mels: the baseline that a network must beat.
 
     C and gamma are chosen on the validation tracks. Under kfold10 all ten folds are run.
 

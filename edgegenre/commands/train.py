@@ -20,57 +20,61 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_TUNED, _TAUGHT, _WHERE = "Fine-tuning", "Distillation", "Hardware and logs"
+_FINE_TUNING, _DISTILLATION, _HARDWARE = "Fine-tuning", "Distillation", "Hardware and logs"
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder a class, or CSV.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/MODEL if not given.")] = None,
+    data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder per class, or CSV.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/MODEL.")] = None,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
-    epochs: Annotated[int, typer.Option(help="Most epochs.", min=1)] = 60,
-    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
-    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
+    epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 60,
+    patience: Annotated[int, typer.Option(help="Epochs without a better result before training stops.", min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(help="Windows per step.", min=1)] = 32,
+    crops: Annotated[int, typer.Option(help="Random windows per track and epoch.", min=1)] = 4,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
-    weight_decay: Annotated[float, typer.Option(help="Decoupled decay of the weights.")] = 1e-4,
-    class_weights: Annotated[bool, typer.Option(help="Weight classes by their rarity.")] = True,
+    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 1e-4,
+    class_weights: Annotated[bool, typer.Option(help="Weight classes by inverse frequency.")] = True,
     dropout: Annotated[
         float, typer.Option(help="Probability of dropping a unit in front of the head.", min=0, max=0.9)
     ] = 0.5,
-    label_smoothing: Annotated[float, typer.Option(help="Share of the target spread over all classes.")] = 0.0,
-    augment: Annotated[str, typer.Option(help="What happens to training windows: none, light or strong.")] = "none",
-    average: Annotated[float, typer.Option(help="Decay of the weights' moving average, e.g. 0.99; 0: off.")] = 0.0,
+    label_smoothing: Annotated[float, typer.Option(help="Fraction of the target spread over all classes.")] = 0.0,
+    augment: Annotated[str, typer.Option(help="Augmentation of training windows: none, light or strong.")] = "none",
+    average: Annotated[float, typer.Option(help="Decay of the weight average, e.g. 0.99; 0: off.")] = 0.0,
     weights: Annotated[
-        str | None, typer.Option(help="Published weights: file, https URL or `package`.", rich_help_panel=_TUNED)
+        str | None, typer.Option(help="Published weights: file, https URL or `package`.", rich_help_panel=_FINE_TUNING)
     ] = None,
     freeze_epochs: Annotated[
-        int, typer.Option(help="First epochs in which the head alone learns.", min=0, rich_help_panel=_TUNED)
+        int, typer.Option(help="First epochs in which only the head is trained.", min=0, rich_help_panel=_FINE_TUNING)
     ] = 0,
     layer_decay: Annotated[
         float,
-        typer.Option(help="Learning rate of a part over the next one's towards the head.", rich_help_panel=_TUNED),
+        typer.Option(
+            help="Ratio of learning rates, stage to the next one.",
+            rich_help_panel=_FINE_TUNING,
+        ),
     ] = 1.0,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="Checkpoint to learn from; repeat for more.", rich_help_panel=_TAUGHT)
+        list[Path] | None,
+        typer.Option(help="Checkpoint to distill from; repeat for more.", rich_help_panel=_DISTILLATION),
     ] = None,
     teacher_weight: Annotated[
-        float, typer.Option(help="The teachers' share of the loss.", rich_help_panel=_TAUGHT)
+        float, typer.Option(help="Fraction of the loss that comes from the teachers.", rich_help_panel=_DISTILLATION)
     ] = 0.7,
-    temperature: Annotated[float, typer.Option(help="Of the soft targets.", rich_help_panel=_TAUGHT)] = 3.0,
+    temperature: Annotated[float, typer.Option(help="Of the soft targets.", rich_help_panel=_DISTILLATION)] = 3.0,
     precision: Annotated[
         Literal["auto", "32-true", "bf16-mixed"],
-        typer.Option(help="Arithmetic; auto is mixed on a GPU that has bfloat16.", rich_help_panel=_WHERE),
+        typer.Option(help="Numeric precision; auto: mixed on a GPU with bfloat16.", rich_help_panel=_HARDWARE),
     ] = "auto",
-    devices: Annotated[int, typer.Option(help="Devices on each machine; -1: all.", rich_help_panel=_WHERE)] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines.", min=1, rich_help_panel=_WHERE)] = 1,
-    strategy: Annotated[str, typer.Option(help="Lightning's strategy, e.g. ddp.", rich_help_panel=_WHERE)] = "auto",
+    devices: Annotated[int, typer.Option(help="Devices per machine; -1: all.", rich_help_panel=_HARDWARE)] = 1,
+    nodes: Annotated[int, typer.Option(help="Number of machines.", min=1, rich_help_panel=_HARDWARE)] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy, e.g. ddp.", rich_help_panel=_HARDWARE)] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Processes that draw windows; 0: none.", min=0, rich_help_panel=_WHERE)
+        int, typer.Option(help="Processes that load windows; 0: none.", min=0, rich_help_panel=_HARDWARE)
     ] = 0,
     logger: Annotated[
         Literal["tensorboard", "wandb", "none"],
-        typer.Option(help="Where curves go beside history.json.", rich_help_panel=_WHERE),
+        typer.Option(help="Where curves are logged beside history.json.", rich_help_panel=_HARDWARE),
     ] = "tensorboard",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out after its last epoch.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
@@ -78,7 +82,7 @@ def train(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
-    """Train a network; the best checkpoint by validation is kept as safetensors and JSON.
+    """Train a network; the checkpoint that is best on validation is saved as safetensors and JSON.
 
     Example: `edgegenre train music/ --model cnn --augment light --out runs/mine`
     """
@@ -87,7 +91,7 @@ def train(
     from edgegenre.train import Hardware, TrainOptions
     from edgegenre_runtime.frontend import released
 
-    # What is wrong with the arguments is said before torch is imported, which takes seconds.
+    # Arguments are checked before torch is imported, which takes seconds.
     require_installed("train", "torch", "lightning", "safetensors", "matplotlib")
     options = TrainOptions(
         epochs=epochs,

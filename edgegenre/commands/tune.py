@@ -14,14 +14,14 @@ __all__ = ["tune"]
 
 def tune(
     features: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
-    storage: Annotated[Path, typer.Option(help="SQLite file of the study; one that is there goes on.")],
-    trials: Annotated[int, typer.Option(help="Finished trials that the study shall have.", min=1)] = 30,
+    storage: Annotated[Path, typer.Option(help="SQLite file of the study; an existing one is continued.")],
+    trials: Annotated[int, typer.Option(help="Number of finished trials to reach.", min=1)] = 30,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
-    epochs: Annotated[int, typer.Option(help="Most epochs of a trial.", min=1)] = 30,
-    patience: Annotated[int, typer.Option(help="Epochs without a better result before it stops.", min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(help="Windows a step.", min=1)] = 32,
-    crops: Annotated[int, typer.Option(help="Random windows of each track an epoch.", min=1)] = 4,
+    epochs: Annotated[int, typer.Option(help="Maximum number of epochs of a trial.", min=1)] = 30,
+    patience: Annotated[int, typer.Option(help="Epochs without a better result before training stops.", min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(help="Windows per step.", min=1)] = 32,
+    crops: Annotated[int, typer.Option(help="Random windows per track and epoch.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
     """Search for learning rate, weight decay, label smoothing, augmentation and weight average, on validation alone.

@@ -11,12 +11,12 @@ __all__ = ["verify"]
 
 
 def verify(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder or .zip; the shipped one if not given.")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder or .zip; default: the shipped one.")] = None,
 ) -> None:
-    """Check on this machine that a bundle does what it did where it was exported; the base install is enough.
+    """Check that a bundle gives the same results on this machine as where it was exported; needs only the base install.
 
     Hashes, the front-end bit for bit by every implementation that is here, every network within one step and with the
-    same answer. Exit code 0 as exported, 1 something differs, 2 not usable.
+    same answer. Exit code 0: as exported, 1: something differs, 2: not usable.
 
     Example: `edgegenre verify mine.bundle`
     """

@@ -54,12 +54,12 @@ class Expansion:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CacheReport:
-    """What became of a data set.
+    """The result of building a cache.
 
     Attributes
     ----------
     cache
-        What was written.
+        The cache that was written.
     split
         The split of the tracks in it.
     broken

@@ -1,4 +1,4 @@
-"""Audio for the workstation: a whole file as one clip, and nothing but sound files."""
+"""Audio for the workstation: a whole file as one clip; damaged files are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["read_clip", "read_clip_and_notes"]
 
 
 def read_clip(path: Path | str, sample_rate_hz: int, *, min_samples: int = 1) -> Clip:
-    """Read a whole audio file, strictly: what is damaged has no place in a data set.
+    """Read a whole audio file, strictly: a damaged file has no place in a data set.
 
     Parameters
     ----------

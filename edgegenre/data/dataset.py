@@ -1,4 +1,4 @@
-"""The records of a data set: which tracks there are, what they are and who made them."""
+"""The records of a data set: its tracks with their labels and groups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Track:
     label
         Its class.
     group
-        What must not be split, usually the artist; the track's name if nothing else is known.
+        Tracks of one group stay in one part of the split; usually the artist, by default the track's name.
     split
         ``"train"``, ``"valid"``, ``"test"`` as the data set says, or ``""``.
     """

@@ -1,6 +1,6 @@
-"""Descriptors beyond the network's mel: what librosa computes of timbre, harmony and rhythm, to look at.
+"""Descriptors of timbre, harmony and rhythm, computed by librosa, for inspection.
 
-These are not the front-end: nothing on the device knows them.
+These are not the front-end: nothing on the device uses them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def describe(clip: Clip, kind: str) -> npt.NDArray[np.float32]:
     if clip.pcm.size < N_FFT:
         raise AudioError(f"too short, {clip.pcm.size} samples; {N_FFT} are needed")
     if not clip.pcm.any():
-        raise AudioError("the clip is silent: there is nothing to describe")
+        raise AudioError("the clip is silent: it has no descriptor")
     import librosa
 
     y, rate = clip.pcm.astype(np.float32) / 32768, clip.sample_rate_hz

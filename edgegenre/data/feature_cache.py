@@ -1,6 +1,6 @@
-"""The feature cache: log-mel frames of every track in one file, with the hash of the front-end that made them.
+"""The feature cache: log-mel frames of every track in one file, with the hash of the front-end that computed them.
 
-The window normalizer is not in the cache; it runs when a crop is drawn.
+Windows are normalized when a crop is drawn, not in the cache.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FeatureCache:
     split
         uint8 [n], 0 train, 1 valid, 2 test, 3 none (:data:`NO_SPLIT`).
     spec, spec_hash
-        The front-end that made the frames.
+        The front-end that computed the frames.
     """
 
     frames: npt.NDArray[np.int16]

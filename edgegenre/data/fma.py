@@ -21,7 +21,7 @@ _COLUMNS = (("set", "split"), ("track", "genre_top"), ("artist", "name"))
 
 
 def read_fma(tracks_csv: Path | str, audio_folder: Path | str) -> Dataset:
-    """Read the tracks that have a top genre and whose file is in the folder (so of any subset: small, large …).
+    """Read the tracks that have a top genre and whose file is in the folder (of any subset: small, large …).
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def read_fma(tracks_csv: Path | str, audio_folder: Path | str) -> Dataset:
     Returns
     -------
     Dataset
-        Label: the top genre; group: the artist's name; split: the set's own, which keeps artists apart.
+        Label: the top genre; group: the artist's name; split: the official one, which separates artists.
 
     Raises
     ------

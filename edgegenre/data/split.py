@@ -1,7 +1,6 @@
 """Splits of a data set into train, valid and test: by track and by group (the artist), never by segment.
 
-Two windows of one song, or two songs of one artist, on either side of a split would measure memory instead of
-hearing.
+Windows of one song, or songs of one artist, on both sides of a split would measure memorization.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _VERSION = 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Split:
-    """Names of tracks by what they are for, each sorted, and the seed that drew them."""
+    """Names of the tracks of each part, sorted, and the seed of the split."""
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
@@ -36,23 +35,26 @@ class Split:
     seed: int
 
     def by_name(self) -> dict[str, str]:
-        """Return which of :data:`SPLIT_NAMES` each track is in, by its name."""
+        """Return the part (of :data:`SPLIT_NAMES`) of each track, by its name."""
         return {name: split for split in SPLIT_NAMES for name in getattr(self, split)}
 
 
 def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)) -> Split:
-    """Split a data set into train, valid and test, by label, without tearing a group apart.
+    """Split a data set into train, valid and test, stratified by label, with every group in one part.
 
-    A manifest's own split is taken as it is. Otherwise the groups of each class, the largest first and equals
-    in random order, go one by one to the part that lacks most of what it should have; none stays empty. A
-    group with several labels counts to the one it has most of.
+    A split in the data set is used as it is. Otherwise the groups of each class, the largest first and equal ones
+    in random order, are assigned one by one to the part that is furthest below its fraction; none stays empty. A
+    group with several labels counts as its most frequent one.
+
+    scikit-learn's ``StratifiedGroupKFold`` is as even (a test compares them), but is not part of the base install,
+    and would change the splits of published figures.
 
     Parameters
     ----------
     dataset
-        What to split.
+        The data set.
     seed
-        Decides the order of the groups.
+        Seed of the order of the groups.
     fractions
         Of the tracks, for train, valid and test; positive, with sum 1.
 
@@ -62,27 +64,27 @@ def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, flo
         Fractions that are not positive or do not add up to 1.
     DataError
         A class with fewer than three groups; a manifest's split that covers only a part of the tracks, leaves a
-        part empty or tears a group apart.
+        part empty or has a group in two parts.
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(f"split fractions are {fractions}; they must be positive and add up to 1")
     if any(track.split for track in dataset.tracks):
-        return _given_split(dataset, seed)
+        return _split_of_dataset(dataset, seed)
     rng = np.random.default_rng(seed)
     counts: dict[str, Counter[str]] = {}
     for track in dataset.tracks:
         counts.setdefault(track.group, Counter())[track.label] += 1
-    home = {group: min(labels, key=lambda lb: (-labels[lb], lb)) for group, labels in sorted(counts.items())}
+    main_label = {group: min(labels, key=lambda lb: (-labels[lb], lb)) for group, labels in sorted(counts.items())}
     split_of: dict[str, str] = {}
     for label in dataset.labels:
-        groups = [group for group in home if home[group] == label]
+        groups = [group for group in main_label if main_label[group] == label]
         if len(groups) < len(SPLIT_NAMES):
             raise DataError(
-                f"class {label!r} has {len(groups)} groups; a split needs at least {len(SPLIT_NAMES)} a class"
+                f"class {label!r} has {len(groups)} groups; a split needs at least {len(SPLIT_NAMES)} per class"
             )
         sizes = {group: counts[group].total() for group in groups}
         shuffled = [groups[i] for i in rng.permutation(len(groups))]
-        split_of |= _deal(sorted(shuffled, key=lambda g: -sizes[g]), sizes, fractions)
+        split_of |= _assign(sorted(shuffled, key=lambda g: -sizes[g]), sizes, fractions)
     return _as_split({track.name: split_of[track.group] for track in dataset.tracks}, seed)
 
 
@@ -114,23 +116,23 @@ def load_split(path: Path | str) -> Split:
     return Split(train, valid, test, seed=document["seed"])
 
 
-def _deal(groups: Sequence[str], sizes: dict[str, int], fractions: tuple[float, float, float]) -> dict[str, str]:
-    """Deal the groups of one class, in the order given, to the parts; returns the part of each group."""
-    lacking = {split: fraction * sum(sizes.values()) for split, fraction in zip(SPLIT_NAMES, fractions, strict=True)}
+def _assign(groups: Sequence[str], sizes: dict[str, int], fractions: tuple[float, float, float]) -> dict[str, str]:
+    """Assign the groups of one class, in this order, to the parts; returns the part of each group."""
+    missing = {split: fraction * sum(sizes.values()) for split, fraction in zip(SPLIT_NAMES, fractions, strict=True)}
     empty = list(SPLIT_NAMES)
     split_of: dict[str, str] = {}
     for index, group in enumerate(groups):
         candidates = empty if len(groups) - index <= len(empty) else SPLIT_NAMES
-        split = max(candidates, key=lambda name: lacking[name])
+        split = max(candidates, key=lambda name: missing[name])
         split_of[group] = split
-        lacking[split] -= sizes[group]
+        missing[split] -= sizes[group]
         if split in empty:
             empty.remove(split)
     return split_of
 
 
-def _given_split(dataset: Dataset, seed: int) -> Split:
-    """Return the split that the manifest gives; raises :class:`DataError` if it is not one."""
+def _split_of_dataset(dataset: Dataset, seed: int) -> Split:
+    """Return the split in the data set; raises :class:`DataError` if it is not a valid one."""
     part_of_group: dict[str, str] = {}
     for track in dataset.tracks:
         if not track.split:
@@ -142,7 +144,7 @@ def _given_split(dataset: Dataset, seed: int) -> Split:
             )
     missing = [split for split in SPLIT_NAMES if split not in part_of_group.values()]
     if missing:
-        raise DataError(f"the manifest's split has no tracks for {', '.join(missing)}")
+        raise DataError(f"the data set's split has no tracks for {', '.join(missing)}")
     return _as_split({track.name: track.split for track in dataset.tracks}, seed)
 
 

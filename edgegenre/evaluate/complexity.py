@@ -1,4 +1,4 @@
-"""What a network costs and sees: parameters, multiply-adds, receptive field; measured on one window, not looked up."""
+"""Cost and reach of a network: parameters, multiply-adds, receptive field; measured by running it on one window."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Complexity", "format_complexity", "measure"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Complexity:
-    """Size, work and reach of a network.
+    """Size, cost and receptive field of a network.
 
     Attributes
     ----------
     name
-        What it is called in the table.
+        Name in the table.
     n_parameters
-        Learned numbers, head included.
+        Number of parameters, head included.
     n_macs
         Multiply-adds of convolutions and dense layers for one window; a batch norm is part of its convolution.
     field_bands, field_frames
@@ -47,12 +47,12 @@ class Complexity:
 
 
 def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
-    """Run a network on one empty window and count.
+    """Run a network on one empty window and count operations.
 
     Parameters
     ----------
     name
-        What to call it.
+        Name in the table.
     network
         On the CPU; it is in eval mode afterwards.
     spec

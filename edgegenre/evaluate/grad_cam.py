@@ -1,4 +1,4 @@
-"""Grad-CAM: where in the mel spectrogram a network sees a class.
+"""Grad-CAM: which parts of the mel spectrogram speak for a class.
 
 Selvaraju et al. 2017: the last convolution's maps, weighted by the mean gradient of the class's logit and
 rectified, enlarged to the window; half-overlapping windows are averaged over the clip.
@@ -32,18 +32,18 @@ __all__ = ["Explanation", "explain", "grad_cam", "plot_explanation"]
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What a network sees in a clip.
+    """The relevance of each part of a clip for a class.
 
     Attributes
     ----------
     label, probability
-        The class explained, and its mean probability over the windows.
+        The class, and its mean probability over the windows.
     levels_db
-        float32 [n_mels, T], below the clip's maximum, −80 to 0.
+        float32 [n_mels, T], dB relative to the clip's maximum, −80 to 0.
     relevance
-        float32 [n_mels, T], 0 to 1: of the clip's most relevant place. All 0 where nothing speaks for the class.
+        float32 [n_mels, T], relative to the maximum over the clip, 0 to 1; all 0 where nothing speaks for the class.
     hop_s
-        Seconds a frame.
+        Seconds per frame.
     """
 
     label: str
@@ -63,7 +63,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     path
         The audio file.
     label
-        Which class; the most probable one of the clip if not given.
+        The class; None: the most probable one of the clip.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     starts = sorted({*window_starts(T, width), max(T - width, 0)})
     windows = [normalize(crop(frames, start, width), tables) for start in starts]
     if all(window.is_silence for window in windows):
-        raise AudioError(f"{path}: is silent, there is nothing to explain")
+        raise AudioError(f"{path}: is silent: there is nothing to explain")
     import torch
 
     network = to_module(checkpoint)
@@ -95,8 +95,8 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     index = int(probabilities.argmax()) if label is None else checkpoint.labels.index(label)
     maps = np.concatenate([grad_cam(network, inputs[i : i + 16], index) for i in range(0, len(inputs), 16)])
     total, count = np.zeros((spec.n_mels, T), np.float32), np.zeros(T, np.float32)
-    for start, seen in zip(starts, maps, strict=True):
-        total[:, start : start + width] += seen[:, : T - start]
+    for start, relevant in zip(starts, maps, strict=True):
+        total[:, start : start + width] += relevant[:, : T - start]
         count[start : start + width] += 1
     relevance = total / count
     levels_db = q9_to_db(frames.astype(np.int32) - int(frames.max()))
@@ -110,7 +110,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
 
 
 def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
-    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], not negative, not normalized.
+    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], non-negative, not normalized.
 
     Parameters
     ----------
@@ -129,23 +129,23 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArra
     import torch
     from torch import nn
 
-    seen: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
 
-    def keep(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def collect(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if output.ndim == 4 and min(output.shape[2:]) > 1:
-            seen.append(output)
+            outputs.append(output)
 
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    handles = [module.register_forward_hook(keep) for module in convolutions]
+    handles = [module.register_forward_hook(collect) for module in convolutions]
     try:
         with torch.enable_grad():
             logits = network(inputs.clone().requires_grad_())
     finally:
         for handle in handles:
             handle.remove()
-    if not seen:
-        raise CheckpointError("the network has no convolution to look into: Grad-CAM needs one")
-    last = seen[-1]
+    if not outputs:
+        raise CheckpointError("the network has no convolution: Grad-CAM needs one")
+    last = outputs[-1]
     (gradient,) = torch.autograd.grad(logits[:, index].sum(), last)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     cam = torch.relu((weights * last).sum(dim=1, keepdim=True)).detach()

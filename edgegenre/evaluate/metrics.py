@@ -1,6 +1,6 @@
-"""Figures of merit from probabilities: per class, confusion, intervals, calibration, and two models compared.
+"""Metrics from probabilities: per class, confusion, intervals, calibration, and the comparison of two models.
 
-scikit-learn and SciPy are imported when they are used: what is refused before does not wait for them.
+scikit-learn and SciPy are imported when they are used, so that wrong arguments are refused without waiting.
 """
 
 from __future__ import annotations
@@ -62,20 +62,20 @@ class Calibration:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Metrics:
-    """All figures over ``n`` items (tracks or windows).
+    """All metrics over ``n`` items (tracks or windows).
 
     Attributes
     ----------
     n
         Items.
     accuracy, accuracy_95
-        Share whose top class is right, with Wilson's 95 % interval.
+        Fraction whose top class is correct, with Wilson's 95 % interval.
     weighted_f1, macro_f1
         Mean F1 of the classes that occur, weighted by support, and plain.
     classes
         Per class, in the order of the labels.
     confusion
-        int64 [n_classes, n_classes]; row the truth, column the answer.
+        int64 [n_classes, n_classes]; rows: truth, columns: prediction.
     calibration
         Of the top class's probability.
     """
@@ -91,7 +91,7 @@ class Metrics:
 
 
 def measure(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
-    """Return every figure for probabilities float [n, n_classes], n at least 1, against ``truth`` int [n]."""
+    """Return all metrics of probabilities float [n, n_classes], n at least 1, against ``truth`` int [n]."""
     from sklearn.metrics import confusion_matrix, f1_score
 
     answers, n = probabilities.argmax(axis=1), len(truth)
@@ -136,7 +136,7 @@ def calibration(
     confidence
         float [n], probability of the top class, 0 to 1, n at least 1; a bin includes its upper edge.
     right
-        bool [n], whether the top class was right.
+        bool [n], whether the top class was correct.
     n_bins
         Bins over 0 to 1.
     """
@@ -155,7 +155,7 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     Parameters
     ----------
     only_a, only_b
-        Items that only the one, and only the other, model has right.
+        Items that only the first, and only the second, model has correct.
     """
     from scipy.stats import binomtest
 
@@ -164,10 +164,10 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 
 def uncertain_below(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.int64]) -> float:
-    """Return the confidence below which an answer should not be given, 0 … 1.
+    """Return the confidence below which an answer should be ``uncertain``, 0 … 1.
 
-    The threshold on the largest probability that makes the fewest mistakes of both kinds: right answers withheld and
-    wrong ones given. Of equals, the lowest.
+    The threshold on the largest probability with the fewest errors of both kinds: correct answers rejected and wrong
+    ones accepted. Among equals, the lowest.
 
     Parameters
     ----------
@@ -178,8 +178,8 @@ def uncertain_below(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(confidence, kind="stable")
-    is_right = (probabilities.argmax(axis=1) == truth)[order]
-    withheld_right = np.concatenate([[0], np.cumsum(is_right)])  # with the first k withheld
-    given_wrong = np.concatenate([[0], np.cumsum(~is_right)])
-    k = int((withheld_right + given_wrong[-1] - given_wrong).argmin())
+    is_correct = (probabilities.argmax(axis=1) == truth)[order]
+    rejected_correct = np.concatenate([[0], np.cumsum(is_correct)])  # with the first k rejected
+    accepted_wrong = np.concatenate([[0], np.cumsum(~is_correct)])
+    k = int((rejected_correct + accepted_wrong[-1] - accepted_wrong).argmin())
     return 0.0 if k == 0 else min(1.0, float(np.nextafter(confidence[order][k - 1], 1.0)))

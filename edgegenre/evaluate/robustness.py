@@ -1,8 +1,8 @@
 """Robustness: the same tracks again, as a microphone, a codec or a noisy room would deliver them.
 
 Recordings are changed as waveforms (:data:`AUDIO_CONDITIONS`), a feature cache in its log-mels
-(:data:`CACHE_CONDITIONS`), where a codec cannot be imitated. Noise is drawn from a seed, so that every model hears
-the same.
+(:data:`CACHE_CONDITIONS`), where a codec cannot be imitated. Noise is drawn from a seed, so that every model
+gets the same.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ Change = Callable[[Db, FrontendSpec, np.random.Generator], Db]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RobustnessRow:
-    """What a model answered under one condition.
+    """The results of a model under one condition.
 
     Attributes
     ----------
     condition
-        What was done to the tracks.
+        Name of the condition.
     accuracy, n_tracks
-        Share of the tracks answered rightly, and of how many.
+        Fraction of the tracks that are correct, and the number of tracks.
     n_changed, only_clean_right, only_here_right
-        Tracks with another answer than as they are, and how many of those were right only before, only now.
+        Tracks whose prediction changed, and how many of them were correct only before, and only after, the change.
     mean_shift
         Mean over the tracks of half the sum of absolute probability differences, 0 … 1.
     """
@@ -79,7 +79,7 @@ class RobustnessRow:
 def microphone_db(hz: _Float) -> _Float:
     """Return the response in dB of a small USB microphone: little bass, a peak at 4.5 kHz, dull above 8 kHz.
 
-    Straight lines over log frequency between a few points of our own; the shape is that of the data sheets of small
+    Piecewise linear over log frequency between a few chosen points; the shape is that of the data sheets of small
     electret capsules behind a hole, not of any one product.
     """
     knots = np.array([*_MICROPHONE, _MICROPHONE_END])
@@ -152,14 +152,14 @@ def measure_robustness(
         raise.
     """
     labels, tables, predict = open_ensemble(models)
-    made = {}
+    tables_by_title = {}
     if features is not None:
         cache = load_cache(features, tables)
         tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
-        made[f"{features}, {part}: log-mels changed"] = cache_robustness(predict, cache, tracks, tables)
+        tables_by_title[f"{features}, {part}: log-mels changed"] = cache_robustness(predict, cache, tracks, tables)
     if audio is not None:
-        made[f"{audio}: recordings changed"] = audio_robustness(predict, audio, labels, tables)
-    return made
+        tables_by_title[f"{audio}: recordings changed"] = audio_robustness(predict, audio, labels, tables)
+    return tables_by_title
 
 
 def cache_robustness(
@@ -187,7 +187,7 @@ def audio_robustness(
     predict
         The model.
     folder
-        Recordings, whose class is the name of their sub-folder, or what their own name begins with (``blues.1.wav``).
+        Recordings; the class is the name of the sub-folder, or the first part of the file's name (``blues.1.wav``).
     labels
         Classes of the model.
     tables, seed
@@ -196,7 +196,7 @@ def audio_robustness(
     Raises
     ------
     DataError
-        If there is no recording, or the class of one cannot be told.
+        If there is no recording, or one whose class is unknown.
     AudioError
         If a recording cannot be read.
     """

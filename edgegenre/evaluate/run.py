@@ -43,12 +43,12 @@ ALL = "all"
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What a model answered on a part of a data set.
+    """The results of a model on a part of a data set.
 
     Attributes
     ----------
     model, data, part
-        What was evaluated on what, as given.
+        The model, the data and the part, as on the command line.
     labels
         Class names in the order of the probabilities.
     names
@@ -56,12 +56,12 @@ class Evaluation:
     scores
         Probabilities of windows and tracks, and the truth.
     tracks, windows
-        Figures over tracks, and over windows.
+        Metrics over tracks, and over windows.
     uncertain_below
         Confidence below which a listening device should answer ``uncertain``, fitted on the windows' probabilities
         as it smooths them (:func:`edgegenre_runtime.live.smoothing.smooth_track`).
     dropped
-        Tracks left out because a label map has no class for them.
+        Tracks left out because the label map has no class for them.
     """
 
     model: str
@@ -76,16 +76,16 @@ class Evaluation:
     dropped: int = 0
 
     def summary(self) -> dict[str, Any]:
-        """Return the chief figures as JSON-ready keys and values."""
-        chief = {
+        """Return the main metrics as JSON-ready keys and values."""
+        main = {
             "uncertain_below": round(self.uncertain_below, 4),
             "weighted_f1": round(self.tracks.weighted_f1, 4),
             "ece": round(self.tracks.calibration.ece, 4),
         }
-        return self.scores.summary() | chief | ({"dropped_tracks": self.dropped} if self.dropped else {})
+        return self.scores.summary() | main | ({"dropped_tracks": self.dropped} if self.dropped else {})
 
     def details(self) -> dict[str, Any]:
-        """Return the chief figures, the classes and the confusion matrix, JSON-ready."""
+        """Return the main metrics, the classes and the confusion matrix, JSON-ready."""
         return self.summary() | {
             "window_ece": round(self.windows.calibration.ece, 4),
             "macro_f1": round(self.tracks.macro_f1, 4),
@@ -97,7 +97,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChangedClip:
-    """A track that two models answer differently: its class and the two answers."""
+    """A track for which two models predict different classes: its class and the two predictions."""
 
     name: str
     truth: str
@@ -112,9 +112,9 @@ class Comparison:
     Attributes
     ----------
     changed
-        Tracks with different answers, by name.
+        Tracks with different predictions, by name.
     only_a_right, only_b_right
-        How many of them only the one, and only the other, has right.
+        How many of them only the first, and only the second, model has correct.
     p_value
         McNemar's exact test, two-sided.
     """
@@ -143,10 +143,10 @@ def evaluate(
     part
         ``"train"``, ``"valid"``, ``"test"``, or ``"all"`` for every track.
     label_map
-        For another data set: which of the model's classes each of its labels is. Tracks of a label that is not
-        named are left out and counted. Without it the classes must be the same.
+        For another data set: from its labels to the model's classes. Tracks of other labels are left out and counted.
+        Without it the classes must be the same.
     others
-        Further models of the same front-end and classes: the answer is the mean of all probabilities.
+        Further models of the same front-end and classes: probabilities are averaged over all.
 
     Raises
     ------
@@ -163,8 +163,7 @@ def evaluate(
         raise DataError(f"{features}: no tracks in part {part!r}: split the data set first")
     if label_map is None and cache.labels != labels:
         raise DataError(
-            f"{features}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}; say which is "
-            "which with a label map"
+            f"{features}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}; give a label map"
         )
     dropped = 0
     if label_map is not None:
@@ -215,7 +214,7 @@ def open_ensemble(models: Sequence[Path]) -> tuple[tuple[str, ...], Tables, Pred
     labels, tables, _ = opened[0]
     for model, (other_labels, other_tables, _) in zip(models, opened, strict=True):
         if (other_labels, other_tables.spec_hash) != (labels, tables.spec_hash):
-            raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot answer together")
+            raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot form an ensemble")
 
     def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         return np.asarray(np.mean([one(cells) for _, _, one in opened], axis=0), np.float32)
@@ -283,11 +282,11 @@ def _mapped(
     cache: FeatureCache, labels: tuple[str, ...], label_map: Mapping[str, str]
 ) -> tuple[FeatureCache, npt.NDArray[np.bool_]]:
     """Return the cache with the model's labels, and which tracks have one, bool [n]."""
-    for given, allowed, whose in ((label_map, cache.labels, "data set"), (label_map.values(), labels, "model")):
-        unknown = sorted(set(given) - set(allowed))
+    for names, allowed, owner in ((label_map, cache.labels, "data set"), (label_map.values(), labels, "model")):
+        unknown = sorted(set(names) - set(allowed))
         if unknown:
             raise UsageError(
-                f"the label map names {unknown[0]!r}, which the {whose} does not have; it has {', '.join(allowed)}"
+                f"the label map names {unknown[0]!r}, which the {owner} does not have; it has {', '.join(allowed)}"
             )
     new_index = np.array([labels.index(label_map[lb]) if lb in label_map else -1 for lb in cache.labels], np.int64)
     y = new_index[cache.y]

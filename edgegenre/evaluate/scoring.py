@@ -42,11 +42,11 @@ class TrackScores:
     Attributes
     ----------
     window_accuracy, track_accuracy
-        Share of windows, and of tracks (mean of the window probabilities), whose top class is right.
+        Fraction of windows, and of tracks (mean of the window probabilities), whose top class is correct.
     track_loss
-        Mean negative log of the probability given to the right class of a track, in nats.
+        Mean negative log-likelihood of the tracks, in nats.
     n_windows, n_tracks
-        How many there were.
+        Number of windows and tracks.
     probabilities
         float32 [n_tracks, n_classes], mean over a track's windows.
     truth
@@ -73,7 +73,7 @@ class TrackScores:
         return np.repeat(self.truth, self.windows_per_track)
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
+        """Return the metrics as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
         low, high = wilson_interval(round(self.track_accuracy * self.n_tracks), self.n_tracks)
         return {
             "track_accuracy": round(self.track_accuracy, 4),

@@ -1,7 +1,7 @@
-"""The classical baseline: statistics of a track's log-mels and a support vector machine, the floor of every table.
+"""The classical baseline: statistics of a track's log-mels and a support vector machine.
 
 The features are mean and standard deviation over time of a track's levels and of their first differences
-(``mel``), or of its cepstrum (``mfcc``), below the track's own maximum, so that the gain drops out.
+(``mel``), or of its cepstrum (``mfcc``), below the track's own maximum, so that gain has no effect.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _N_MFCC = 20
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """The chosen machine and its figures.
+    """The chosen support vector machine and its metrics.
 
     Attributes
     ----------
     kind, cost, gamma
         Features, C, and gamma in units of one over the number of features.
     valid_accuracy
-        By which cost and gamma were chosen.
+        Validation accuracy, by which cost and gamma were chosen.
     test
-        Figures on the test tracks; its calibration is that of a softmax over decision values, of no meaning.
+        Metrics on the test tracks; the calibration of a machine without probabilities has no meaning.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class BaselineResult:
 def run_baseline(cache: FeatureCache, kind: str = "mel") -> BaselineResult:
     """Fit on the training tracks, choose C and gamma on the validation tracks, and measure once on the test.
 
-    The machine measured is the one chosen, fitted on the training tracks alone.
+    The machine is fitted on the training tracks alone.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def run_baseline(cache: FeatureCache, kind: str = "mel") -> BaselineResult:
         return float((machine.predict(x["valid"]) == y["valid"]).mean())
 
     fits = [(_machine(c, g, x["train"].shape[1]).fit(x["train"], y["train"]), c, g) for c in COSTS for g in GAMMAS]
-    machine, cost, gamma = max(fits, key=lambda fit: accuracy(fit[0]))  # the first of equals: the smallest cost
+    machine, cost, gamma = max(fits, key=lambda fit: accuracy(fit[0]))  # the first among equals: the smallest cost
     answers = machine.predict(x["test"])
     certain = np.eye(len(cache.labels), dtype=np.float32)[answers]
     return BaselineResult(kind, cost, gamma, accuracy(machine), measure(certain, y["test"], cache.labels))

@@ -1,6 +1,6 @@
-"""Import of the ready GTZAN log-mel set: dB columns of librosa's log-mels, brought to the front-end's frames.
+"""Import of the ready GTZAN log-mel set: dB columns of librosa's log-mels, resampled to the front-end's frames.
 
-The set's own README tells its format. Its columns are single frames of ``librosa`` (hop 512, centered: frame ``f``
+Its README describes the format. Its columns are single frames of ``librosa`` (hop 512, centered: frame ``f``
 is centered on sample ``512 f``), taken about every 914 samples; frame ``j`` of the front-end is centered on sample
 ``hop * j + n_fft / 2``. Levels are relative to the clip's maximum, which is put where a 1 kHz sine at -10 dBFS
 is: well above the silence threshold, as music is.
@@ -51,7 +51,7 @@ def import_logmel(
     folder
         The set's folder.
     tables
-        The front-end: any hop, all else as GTZAN's log-mels (22050 Hz, n_fft 2048, 128 mels to 11025 Hz).
+        The front-end: any hop, all else as in GTZAN's log-mels (22050 Hz, n_fft 2048, 128 mels to 11025 Hz).
     out
         The cache to write.
     progress
@@ -82,8 +82,8 @@ def import_logmel(
     for index, (start, stop) in enumerate(itertools.pairwise(offsets)):
         columns_db = _columns_db(arrays["X"][index], float(arrays["vmin_db"][index]))
         columns_at = _column_frames(n_samples[index], columns_db.shape[1]) * _LIBROSA_HOP
-        wanted_at = spec.hop_samples * np.arange(stop - start) + spec.n_fft // 2
-        level_db = _interpolated(columns_db, columns_at, wanted_at)
+        frames_at = spec.hop_samples * np.arange(stop - start) + spec.n_fft // 2
+        level_db = _interpolated(columns_db, columns_at, frames_at)
         frames[:, start:stop] = np.rint(peak_q9 + level_db * Q9_PER_DB).astype(np.int16)
         if progress is not None:
             progress(index + 1, len(names))
@@ -138,7 +138,7 @@ def _columns_db(x: npt.NDArray[np.uint8], vmin_db: float) -> npt.NDArray[np.floa
 
 
 def _n_samples(duration_s: float) -> int:
-    """Return the samples of a clip; 30 s is nominal, the clips said to have it have 661504 or more."""
+    """Return the number of samples of a clip; clips with the nominal 30 s have 661504 or more."""
     return _NOMINAL_SAMPLES if duration_s == _NOMINAL_S else round(duration_s * _RATE_HZ)
 
 
@@ -151,11 +151,11 @@ def _column_frames(n_samples: int, n_columns: int) -> npt.NDArray[np.float64]:
 
 
 def _interpolated(
-    values: npt.NDArray[np.float64], at: npt.NDArray[np.float64], wanted: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64], at: npt.NDArray[np.float64], frames: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Interpolate the rows of ``values`` [M, C], known at ``at`` [C], linearly at ``wanted`` [T]; [M, T]."""
-    right = np.clip(np.searchsorted(at, wanted), 1, at.size - 1)
-    weight = np.clip((wanted - at[right - 1]) / (at[right] - at[right - 1]), 0.0, 1.0)
+    """Interpolate the rows of ``values`` [M, C], known at ``at`` [C], linearly at ``frames`` [T]; [M, T]."""
+    right = np.clip(np.searchsorted(at, frames), 1, at.size - 1)
+    weight = np.clip((frames - at[right - 1]) / (at[right] - at[right - 1]), 0.0, 1.0)
     result: npt.NDArray[np.float64] = values[:, right - 1] * (1 - weight) + values[:, right] * weight
     return result
 
@@ -169,7 +169,7 @@ def _sine_peak_q9(tables: Tables) -> int:
 
 
 def _table_row(name: str) -> GtzanClip:
-    """Return what is known of a clip; raises :class:`DataError` for a name that GTZAN does not have."""
+    """Return the table's row of a clip; raises :class:`DataError` for a name that GTZAN does not have."""
     if name not in gtzan_table():
         raise DataError(f"{name}: GTZAN has no such clip; names are such as blues.00000")
     return gtzan_table()[name]

@@ -1,8 +1,8 @@
 """Protocols: which tracks of a cache are for training, validation and test.
 
-``filtered`` is the fault-filtered artist split of GTZAN; accuracy is told on it. ``random`` is a plain stratified
-70/15/15 split and ``kfold10`` a stratified ten-fold one, as most published figures have them: artists and
-replicas on both sides flatter a model. Grouped, each keeps artists and replicas together.
+``filtered`` is the fault-filtered artist split of GTZAN, on which accuracy is reported. ``random`` is a plain
+stratified 70/15/15 split and ``kfold10`` a stratified ten-fold one, as used for most published figures: artists and
+replicas on both sides inflate accuracy. Grouped, both keep artists and replicas in one part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from .duplicates import find_replicas
 from .track_table import clip_name, gtzan_table
 
-__all__ = ["FOLDS", "PROTOCOLS", "assign_protocol", "protocol_groups", "torn_groups"]
+__all__ = ["FOLDS", "PROTOCOLS", "assign_protocol", "leaking_tracks", "protocol_groups"]
 
 PROTOCOLS = ("filtered", "random", "kfold10")
 FOLDS = 10
@@ -42,11 +42,11 @@ def assign_protocol(
     protocol
         ``"filtered"`` (GTZAN only), ``"random"`` or ``"kfold10"``.
     seed
-        Draws the split; of no effect on ``filtered``.
+        Seed of the split; no effect on ``filtered``.
     fold
         0 to 9, which fold of ``kfold10`` is the test; the next one is for validation, the rest for training.
     is_grouped
-        Whether artists and replicas stay in one part. ``filtered`` is so by itself.
+        Whether artists and replicas stay in one part. ``filtered`` does so always.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def assign_protocol(
         raise UsageError(f"fold is {fold}; it must be 0 to {FOLDS - 1}")
     if protocol == "filtered":
         if is_grouped:
-            raise UsageError("the filtered split keeps artists together by itself: leave out the grouping")
+            raise UsageError("the filtered split keeps artists together anyway: leave out the grouping")
         split = _filtered(cache.names)
     elif protocol == "random":
         split = _grouped_random(cache, seed) if is_grouped else _random(cache.y, seed)
@@ -78,31 +78,31 @@ def assign_protocol(
 
 
 def protocol_groups(cache: FeatureCache) -> tuple[str, ...]:
-    """Return the group of each track: GTZAN's artists, else the cache's groups, with replicas joined.
+    """Return the group of each track: GTZAN's artists, else the cache's groups, with the groups of replicas merged.
 
-    A joined group has the name of its first.
+    A merged group has the name of its first.
     """
     table = gtzan_table()
     clips = [table.get(clip_name(name)) for name in cache.names]
-    groups = [own if clip is None else clip.group for own, clip in zip(cache.groups, clips, strict=True)]
+    groups = [group if clip is None else clip.group for group, clip in zip(cache.groups, clips, strict=True)]
     if any(clips):
-        home: dict[str, str] = {}
+        merged_into: dict[str, str] = {}
 
         def root(group: str) -> str:
-            while group in home:
-                group = home[group]
+            while group in merged_into:
+                group = merged_into[group]
             return group
 
         group_of = dict(zip(cache.names, groups, strict=True))
         for pair in find_replicas(cache):
             first, second = sorted((root(group_of[pair.a]), root(group_of[pair.b])))
             if pair.is_confirmed and first != second:
-                home[second] = first
+                merged_into[second] = first
         groups = [root(group) for group in groups]
     return tuple(groups)
 
 
-def torn_groups(cache: FeatureCache, groups: Sequence[str]) -> int:
+def leaking_tracks(cache: FeatureCache, groups: Sequence[str]) -> int:
     """Return how many test tracks have another track of their group in training."""
     trained = {group for group, code in zip(groups, cache.split, strict=True) if code == _TRAIN}
     return sum(group in trained for group, code in zip(groups, cache.split, strict=True) if code == _TEST)
@@ -110,15 +110,15 @@ def torn_groups(cache: FeatureCache, groups: Sequence[str]) -> int:
 
 def _filtered(names: Sequence[str]) -> npt.NDArray[np.uint8]:
     table = gtzan_table()
-    strangers = [name for name in names if clip_name(name) not in table]
-    if strangers:
-        raise DataError(f"{strangers[0]}: not a clip of GTZAN (such as blues.00000), the filtered split is of those")
+    unknown = [name for name in names if clip_name(name) not in table]
+    if unknown:
+        raise DataError(f"{unknown[0]}: not a clip of GTZAN (such as blues.00000), the filtered split is of those")
     parts = [table[clip_name(name)].filtered_split for name in names]
     return np.array([SPLIT_NAMES.index(part) if part else NO_SPLIT for part in parts], np.uint8)
 
 
 def _random(y: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.uint8]:
-    """Deal the tracks of each class in random order: 15 % test, 15 % validation, the rest training."""
+    """Assign the tracks of each class in random order: 15 % test, 15 % validation, the rest training."""
     rng, split = np.random.default_rng(seed), np.full(len(y), _TRAIN, np.uint8)
     for label in np.unique(y):
         tracks = rng.permutation(np.flatnonzero(y == label))
@@ -140,9 +140,9 @@ def _grouped_random(cache: FeatureCache, seed: int) -> npt.NDArray[np.uint8]:
 
 
 def _folds(y: npt.NDArray[np.int64], groups: Sequence[str], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Deal groups, the largest first and equals in random order, to ten folds, int64 [n].
+    """Assign groups, the largest first and equal ones in random order, to ten folds; returns int64 [n].
 
-    A group goes to the fold that has least of its most frequent class, then least of all.
+    A group goes to the fold with the fewest tracks of its most frequent class, then the fewest of all.
     """
     members: dict[str, list[int]] = {}
     for index, group in enumerate(groups):

@@ -1,4 +1,4 @@
-"""What is known of GTZAN's thousand clips: genre, artist, title, and part of the fault-filtered split.
+"""GTZAN's thousand clips: genre, artist, title, and part of the fault-filtered split.
 
 ``gtzan_table.csv`` is written by ``scripts/make_gtzan_table.py`` from the lists of Sturm (2012) and of Kereliuk,
 Sturm and Larsen (2015).
@@ -29,7 +29,7 @@ class GtzanClip:
     genre
         One of ten.
     artist, title
-        As far as known, else ``""``.
+        Where known, else ``""``.
     filtered_split
         ``"train"``, ``"valid"``, ``"test"`` of the fault-filtered artist split, or ``""`` for a clip in none.
     """

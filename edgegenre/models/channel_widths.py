@@ -1,4 +1,4 @@
-"""The widths of a network's layers: read from a pruned network, put into a fresh one."""
+"""The widths of a network's layers: read from a pruned network and applied to a new one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def layer_widths(network: nn.Module) -> tuple[tuple[str, int, int], ...]:
 
 
 def set_widths(network: nn.Module, widths: Sequence[tuple[str, int, int]]) -> None:
-    """Give every layer new widths, in place, with fresh weights where they change.
+    """Set the widths of every layer, in place, with new weights where they change.
 
-    A convolution with one group a channel keeps one group a channel.
+    A depthwise convolution stays depthwise.
 
     Raises
     ------
@@ -31,8 +31,10 @@ def set_widths(network: nn.Module, widths: Sequence[tuple[str, int, int]]) -> No
     """
     layers = _layers(network)
     if [name for name, _, _ in widths] != list(layers):
-        odd = sorted({name for name, _, _ in widths} ^ set(layers))
-        raise CheckpointError(f"model config has widths of other layers than the network: {odd or 'another order'}")
+        differing = sorted({name for name, _, _ in widths} ^ set(layers))
+        raise CheckpointError(
+            f"model config has widths of other layers than the network: {differing or 'another order'}"
+        )
     for name, n_in, n_out in widths:
         layer = layers[name]
         if (n_in, n_out) == _width(layer):

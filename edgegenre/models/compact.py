@@ -1,4 +1,4 @@
-"""The small network that is made for int8: inverted residuals of depthwise convolutions, ReLU and nothing else."""
+"""A small network for int8: inverted residuals of depthwise convolutions with ReLU."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, n_in, H, W] to [B, n_out, H / stride, W / stride]."""
-        made: torch.Tensor = self.block(x)
-        return made + x if self.has_shortcut else made
+        projected: torch.Tensor = self.block(x)
+        return projected + x if self.has_shortcut else projected
 
 
 class Compact(Network):
     """The first thirteen of mn04's fifteen blocks without squeeze-excites and hard swishes, on our frames.
 
-    The shape is mn04's so that its AudioSet weights give the start (:mod:`.compact_start`). mn04 sees a frame every
+    The shape is mn04's so that its AudioSet weights can initialize it (:mod:`.compact_start`). mn04 sees a frame every
     10 ms and halves time in its stem; our frames are further apart, so that the stem here halves the bands alone.
     Every convolution has a batch norm that is folded into it.
     """

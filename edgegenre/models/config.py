@@ -46,8 +46,8 @@ class ModelConfig:
         """Build a config from :meth:`to_dict`; raises :class:`CheckpointError` for unknown keys or wrong values."""
         known = {"name", "n_classes", "dropout"}
         if not isinstance(values, Mapping) or set(values) - {"widths"} != known:
-            odd = sorted((set(values) - {"widths"}) ^ known) if isinstance(values, Mapping) else values
-            raise CheckpointError(f"model config has unknown or missing keys: {odd}")
+            wrong = sorted((set(values) - {"widths"}) ^ known) if isinstance(values, Mapping) else values
+            raise CheckpointError(f"model config has unknown or missing keys: {wrong}")
         name, n_classes, dropout = (values[key] for key in ("name", "n_classes", "dropout"))
         if not isinstance(name, str):
             raise CheckpointError(f"model config has the name {name!r}; it must be text")

@@ -73,8 +73,8 @@ class MBConvBlock(nn.Module):
         """Map float32 [B, n_in, H, W] to [B, n_out, H / stride, W / stride]."""
         expanded = self.activation(self._bn0(self._expand_conv(x))) if self.has_expansion else x
         mixed = self.activation(self._bn1(self._depthwise_conv(expanded)))
-        made: torch.Tensor = self._bn2(self._project_conv(mixed))
-        return made + x if self.has_shortcut else made
+        projected: torch.Tensor = self._bn2(self._project_conv(mixed))
+        return projected + x if self.has_shortcut else projected
 
 
 class EfficientNetLite0(Network):

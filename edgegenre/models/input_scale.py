@@ -1,8 +1,8 @@
-"""Bringing the scale of the cells into the first layers of a network that was made for standardized images.
+"""Folding the scale of the cells into the first layers of a network for standardized images.
 
 Such a network expects values of mean 0 and deviation 1; a window holds 0 … 80 dB. Instead of a layer in front, the
-affine map ``x → (x - 40 dB) / 20 dB`` goes into what is there: into the running moments of the batch norm behind
-the first convolution (whose weights keep their size, so that an optimizer's steps mean what they meant), or into the
+affine map ``x → (x - 40 dB) / 20 dB`` is folded into what is there: into the running moments of the batch norm behind
+the first convolution (whose weights keep their scale, so that learning rates stay valid), or into the
 convolution's own weights and bias where no batch norm follows. The zero padding of the first layer then stands
 for the floor, no longer for the mean.
 """
@@ -20,7 +20,7 @@ _DEVIATION_DB = 20.0
 
 @torch.no_grad()
 def fold_input_scale(network: nn.Module) -> None:
-    """Make a network for standardized input take dB above the floor, in place.
+    """Convert a network for standardized input to dB above the floor, in place.
 
     The first convolution must have one input channel, and a bias or a batch norm right behind it.
     """

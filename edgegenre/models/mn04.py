@@ -91,8 +91,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, n_in, H, W] to [B, n_out, H / stride, W / stride]."""
-        made: torch.Tensor = self.block(x)
-        return made + x if self.has_shortcut else made
+        projected: torch.Tensor = self.block(x)
+        return projected + x if self.has_shortcut else projected
 
 
 class Mn04(Network):

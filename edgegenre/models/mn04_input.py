@@ -7,15 +7,15 @@ triangles of area 1, in dB, of a window whose loudest cell is always 80. The map
 
 1. *Frequency.* The level of each kaldi band at its center of gravity is interpolated between our two nearest
    bands, in dB over Hz.
-2. *Level.* Of a spectral density D (power a Hz), a FFT of a window w at rate r makes bins of ``D · r/2 · Σw²``. Our
+2. *Level.* Of a spectral density D (power per Hz), a FFT of a window w at rate r makes bins of ``D · r/2 · Σw²``. Our
    band, of area 1 over bins of r/2048 Hz, is ``D · r/2 · 768 / (r/2048 Hz)``; theirs is
    ``D · 16 kHz · 300 · Σ_bins triangle · |1 - 0.97 e^{-jω}|²``. The quotient is a number for each band, in dB.
-   What our windows don't tell is how loud they are: the loudest cell is taken to be at :data:`PEAK_DB`.
+   The windows hold no absolute level: the loudest cell is taken to be at :data:`PEAK_DB`.
 3. *Floor.* Bands centered above 11 025 Hz are empty: ``ln(1e-5)``.
 
-Our frames are 23 or 70 ms apart where mn04 saw 10 ms. Each is made two by linear interpolation, which brought a linear
+Our frames are 23 or 70 ms apart where mn04 saw 10 ms. Each becomes two by linear interpolation, which brought a linear
 probe on the untouched features at ``wide9s`` from 0.61 to 0.68 on the 197 validation tracks of GTZAN's filtered split
-(three: 0.65, seven: 0.63; multinomial regression, two windows a track). Fine-tuning has to make up for the rest.
+(three: 0.65, seven: 0.63; multinomial regression, two windows per track). Fine-tuning has to make up for the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PEAK_DB = 28.0
 """Level of a window's loudest cell, dB of librosa's power mel at full scale 1: the median over ten clips of GTZAN."""
 
 _OURS = preset("wide9s")
-"""The map knows neither hop nor window length, so that it is the same for every preset."""
+"""The map depends on neither hop nor window length, so it is the same for every preset."""
 
 _N_MELS = 128
 _OUR_RATE_HZ, _OUR_N_FFT = _OURS.sample_rate_hz, _OURS.n_fft
@@ -60,10 +60,10 @@ def design_mel_map() -> tuple[_Float, _Float, npt.NDArray[np.bool_]]:
     """
     triangles, bins_hz = _kaldi_triangles()
     total = triangles.sum(axis=1)
-    centres_hz = triangles @ bins_hz / np.maximum(total, 1e-12)
-    filled = (total > 0) & (centres_hz < _OUR_RATE_HZ / 2)
+    centers_hz = triangles @ bins_hz / np.maximum(total, 1e-12)
+    filled = (total > 0) & (centers_hz < _OUR_RATE_HZ / 2)
     ours_hz = mel_edges_hz(_OURS)[1:-1]
-    weights = np.stack([np.interp(centres_hz, ours_hz, row) for row in np.eye(_N_MELS)], axis=1) * filled[:, None]
+    weights = np.stack([np.interp(centers_hz, ours_hz, row) for row in np.eye(_N_MELS)], axis=1) * filled[:, None]
     gain = np.abs(1 - _PRE_EMPHASIS * np.exp(-2j * np.pi * bins_hz / _RATE_HZ)) ** 2
     ours = _OUR_RATE_HZ / 2 * np.sum(np.hanning(_OUR_N_FFT + 1)[:-1] ** 2) / (_OUR_RATE_HZ / _OUR_N_FFT)
     theirs = _RATE_HZ / 2 * np.sum(np.hanning(_WINDOW_SAMPLES) ** 2) * (triangles @ gain)

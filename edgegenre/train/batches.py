@@ -1,4 +1,4 @@
-"""Training batches; what is in one depends on seed, epoch and number alone, so that any of them can be made again."""
+"""Training batches; the content of one depends on seed, epoch and index alone, so that any can be reproduced."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     Attributes
     ----------
     epoch
-        Which epoch's batches; the training loop counts it up.
+        The epoch that the batches are of; the training loop advances it.
     """
 
     def __init__(

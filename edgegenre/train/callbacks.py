@@ -1,4 +1,4 @@
-"""What happens after each epoch: validate, keep the best, save the state, log, stop."""
+"""What happens after each epoch: validation, the best checkpoint, the state to resume from, logs, early stopping."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from .loggers import save_history
 from .resume import RunState, restore_optimizer, save_state
 from .weight_average import weight_average
 
-__all__ = ["Keep"]
+__all__ = ["EpochEnd"]
 
 
-class Keep(lightning.Callback):
-    """Scores the validation tracks after each epoch, keeps the best checkpoint, and stops when patience is out.
+class EpochEnd(lightning.Callback):
+    """Scores the validation tracks after each epoch, saves the best checkpoint, and stops early.
 
-    Best is the highest track accuracy; among equals the lowest track loss.
+    The best epoch has the highest track accuracy; among equals, the lowest track loss.
 
     Parameters
     ----------
     batches
-        The training batches, whose epoch is counted up here.
+        The training batches; their epoch is advanced here.
     checkpoint
-        What to keep, without weights.
+        The checkpoint to save, without weights.
     out
         Folder of the run.
     identity
         See :class:`.resume.RunState`.
     state
-        Where an earlier run was killed, or none.
+        The state that an earlier run was stopped in, or None.
     report, on_epoch
-        Called with a line, and with the history's row, after each epoch; or none.
+        Called after each epoch with one line, and with the row of the history; or None.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Keep(lightning.Callback):
         self.average: AveragedModel | None = None
 
     def is_done(self) -> bool:
-        """Return whether all epochs are done or patience is out."""
+        """Return whether all epochs are done or patience has run out."""
         o, done = self.batches.options, len(self.history)
         return done >= o.epochs or done - 1 - self.best_epoch >= o.patience
 
@@ -84,19 +84,19 @@ class Keep(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Let the averaged weights follow."""
+        """Update the averaged weights."""
         if self.average is not None:
             self.average.update_parameters(_checked(pl_module).network)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Validate and save on the first process; all of them learn whether to go on."""
+        """Validate and save on the first process; it broadcasts whether to continue."""
         module = _checked(pl_module)
-        train_loss = float(trainer.callback_metrics["train_loss"])  # every process must ask: they compute it together
+        train_loss = float(trainer.callback_metrics["train_loss"])  # a collective: every process must call it
         failure: Exception | None = None
         if trainer.is_global_zero:
             try:
                 self._finish_epoch(trainer, module, train_loss)
-            except Exception as error:  # the other processes wait for this one: they are told first
+            except Exception as error:  # broadcast first: the other processes wait for this one
                 failure = error
         reason = "" if failure is None else str(failure) or type(failure).__name__
         self.history, self.best_epoch, reason = trainer.strategy.broadcast((self.history, self.best_epoch, reason))
@@ -139,14 +139,14 @@ class Keep(lightning.Callback):
             average=self.average,
             optimizer=trainer.optimizers[0],
         )
-        self._tell(trainer)
+        self._report_epoch(trainer)
 
     def _save_best(self, network: nn.Module, scores: TrackScores) -> None:
         state = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
         meta = {**self.checkpoint.meta, "best_epoch": self.best_epoch, "valid": scores.summary()}
         save_checkpoint(self.out / "best.safetensors", dataclasses.replace(self.checkpoint, state=state, meta=meta))
 
-    def _tell(self, trainer: lightning.Trainer) -> None:
+    def _report_epoch(self, trainer: lightning.Trainer) -> None:
         row = self.history[-1]
         epoch = int(row["epoch"])
         if self.on_epoch is not None:
@@ -163,10 +163,10 @@ class Keep(lightning.Callback):
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float, float]:
-    """Return what the best epoch has most of; of equals, the first."""
+    """Return the key by which the best epoch is the largest; among equals, the first."""
     return row["valid_accuracy"], -row["valid_loss"], -row["epoch"]
 
 
 def _checked(module: lightning.LightningModule) -> TrainModule:
-    assert isinstance(module, TrainModule)  # noqa: S101  # nothing else is ever given to the trainer
+    assert isinstance(module, TrainModule)  # noqa: S101  # the trainer is given nothing else
     return module

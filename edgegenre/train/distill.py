@@ -16,7 +16,7 @@ __all__ = ["Teachers", "distillation_loss", "load_teachers"]
 
 
 class Teachers(nn.Module):
-    """Trained networks that are asked about the very windows that the student sees; never in training mode."""
+    """Trained networks that score the same windows as the student; never in training mode."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Teachers(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> Teachers:
-        """Stay in eval mode, whatever the module around it is told."""
+        """Stay in eval mode, whatever mode the enclosing module is put into."""
         super().train(False)
         return self
 
@@ -37,7 +37,7 @@ class Teachers(nn.Module):
 
 
 def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) -> Teachers | None:
-    """Load teachers, or none where there are no paths.
+    """Load teachers; returns None where there are no paths.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) 
     Raises
     ------
     SpecError
-        If a teacher was trained with another front-end: the student's windows would mean nothing to it.
+        If a teacher was trained with another front-end than the student's.
     UsageError
-        If a teacher knows other classes, or the same in another order.
+        If a teacher has other classes, or the same in another order.
     """
     networks = []
     for path in paths:
@@ -59,11 +59,11 @@ def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) 
         if checkpoint.spec_hash != tables.spec_hash:
             raise SpecError(
                 f"teacher {path}: made for front-end {checkpoint.spec.name} ({checkpoint.spec_hash[:12]}), the student "
-                f"for {tables.spec.name} ({tables.spec_hash[:12]}); both must hear the same windows: choose one --spec"
+                f"for {tables.spec.name} ({tables.spec_hash[:12]}); both must have the same windows: choose one --spec"
             )
         if tuple(checkpoint.labels) != tuple(labels):
             raise UsageError(
-                f"teacher {path}: knows {', '.join(checkpoint.labels)}; the data set has {', '.join(labels)}"
+                f"teacher {path}: has the classes {', '.join(checkpoint.labels)}; the data set has {', '.join(labels)}"
             )
         networks.append(to_module(checkpoint))
     return Teachers(networks) if networks else None
@@ -72,7 +72,7 @@ def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) 
 def distillation_loss(logits: torch.Tensor, soft_targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return ``T² · KL(teacher ‖ student at temperature T)``, the batch's mean; both [B, C].
 
-    The factor keeps the size of the gradients when the temperature changes (Hinton et al. 2015, section 2).
+    The factor makes the size of the gradients independent of the temperature (Hinton et al. 2015, section 2).
     """
     log_student = torch.log_softmax(logits.float() / temperature, dim=1)
     return nn.functional.kl_div(log_student, soft_targets, reduction="batchmean") * temperature**2

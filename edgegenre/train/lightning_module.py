@@ -1,4 +1,4 @@
-"""The network with its loss, optimizer and schedule, as Lightning wants them."""
+"""The network with its loss, optimizer and schedule, as a LightningModule."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _WARM_UP = 0.1
 
 
 class TrainModule(lightning.LightningModule):
-    """What is done in a training step.
+    """A training step.
 
     Parameters
     ----------
     network
-        What is trained.
+        The network to train.
     class_weights
-        float32 [C], factor of each class in the loss.
+        float32 [C], weight of each class in the loss.
     options
-        How to train.
+        The training options.
     first_epoch
-        Epochs that an earlier run has done.
+        Epochs that an earlier run completed.
     teachers
-        Networks to learn from, or none.
+        Networks to distill from, or None.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class TrainModule(lightning.LightningModule):
         return int(self.first_epoch + self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Freeze or free all but the head."""
+        """Freeze or unfreeze all layers but the head."""
         for _, parameters in self.groups[:-1]:
             for parameter in parameters:
                 parameter.requires_grad_(self.epoch >= self.options.freeze_epochs)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
         """Return the loss of a batch; raises :class:`UsageError` when it is not finite."""
-        # Dropout follows from seed, epoch, step and rank alone; a seed an epoch would not do, because loaders draw
+        # Dropout follows from seed, epoch, step and rank alone; one seed per epoch would not do, because loaders draw
         # from the same generator, and not at the same time in the first epoch of a run as in a later one.
         place = np.random.SeedSequence((self.options.seed, self.epoch, number, self.global_rank))
         torch.manual_seed(int(place.generate_state(1)[0]))
@@ -85,14 +85,14 @@ class TrainModule(lightning.LightningModule):
         return loss
 
     def _is_finite_everywhere(self, loss: torch.Tensor, is_parallel: bool) -> bool:
-        """Return whether the loss is finite in every process: one that stops alone leaves the others waiting."""
+        """Return whether the loss is finite in every process; one that stopped alone would leave the others waiting."""
         n_wrong = (~torch.isfinite(loss.detach())).float()
         if is_parallel:
             n_wrong = self.trainer.strategy.reduce(n_wrong, reduce_op="sum")
         return not n_wrong.item()
 
     def configure_optimizers(self) -> Any:
-        """Adam with decoupled decay; a group's rate falls with its distance from the head."""
+        """Return AdamW, whose learning rate falls with the distance from the head, and its schedule."""
         o = self.options
         last = len(self.groups) - 1
         parts = [
@@ -108,8 +108,8 @@ class TrainModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def learning_rate_factor(done: float) -> float:
-    """Return the learning rate over its peak after a share 0 … 1 of the steps: up along a line, down a cosine."""
-    if done < _WARM_UP:
-        return 0.04 + 0.96 * done / _WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min((done - _WARM_UP) / (1 - _WARM_UP), 1.0)))
+def learning_rate_factor(progress: float) -> float:
+    """Return the learning rate over its peak after a fraction 0 … 1 of the steps: linear warm-up, then a cosine."""
+    if progress < _WARM_UP:
+        return 0.04 + 0.96 * progress / _WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min((progress - _WARM_UP) / (1 - _WARM_UP), 1.0)))

@@ -61,7 +61,7 @@ def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Pat
         left.plot(epochs, [row[key] for row in history], label=key.replace("_", " "))
     right.plot(epochs, [row["valid_accuracy"] for row in history], label="valid accuracy (tracks)")
     for axes in (left, right):
-        axes.axvline(best_epoch, color="gray", linestyle=":", label="kept")
+        axes.axvline(best_epoch, color="gray", linestyle=":", label="best epoch")
         axes.set_xlabel("epoch")
         axes.legend()
     with written_beside(path) as handle:

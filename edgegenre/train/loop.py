@@ -27,7 +27,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
 from .batches import Batches
-from .callbacks import Keep
+from .callbacks import EpochEnd
 from .distill import Teachers
 from .lightning_module import TrainModule
 from .loggers import LoggerName, make_logger, plot_history
@@ -39,7 +39,7 @@ __all__ = ["TrainResult", "is_first_process", "train"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training run left: the best checkpoint, its epoch, and its validation scores."""
+    """The result of a training run: the best checkpoint, its epoch, and its validation scores."""
 
     checkpoint: Path
     best_epoch: int
@@ -64,7 +64,7 @@ def train(
     report: Callable[[str], None] = print,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainResult:
-    """Train a network on the cache's training tracks and keep the best by its validation tracks.
+    """Train a network on the cache's training tracks and save the epoch that is best on its validation tracks.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ def train(
     initialize
         Called with the new network, to put published weights into it.
     resume
-        Continue the run in ``out``, as if it had never stopped; a new one where there is none.
+        Continue the run in ``out`` as if it had never stopped; start a new one where there is none.
     logger, progress_bar, report
-        Where curves go, whether to draw Lightning's bar; without it ``report`` is called with a line an epoch.
+        Where curves go, whether to draw Lightning's bar; without it ``report`` is called with one line per epoch.
     on_epoch
-        Called with the history's row after each epoch; what it raises ends the run.
+        Called with the row of the history after each epoch; an exception ends the run.
 
     Raises
     ------
@@ -114,23 +114,25 @@ def train(
         batches.epoch = len(state.history)
     meta = {**about, "options": dataclasses.asdict(options), "versions": _versions()}
     checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta)
-    keep = Keep(batches, checkpoint, out, identity, state, None if progress_bar else report, on_epoch)
-    if not keep.is_done():
-        module = TrainModule(network, class_weights, options, len(keep.history), teachers)
-        trainer = _trainer(options, hardware, len(keep.history), keep, make_logger(logger, out), out)
+    epoch_end = EpochEnd(batches, checkpoint, out, identity, state, None if progress_bar else report, on_epoch)
+    if not epoch_end.is_done():
+        module = TrainModule(network, class_weights, options, len(epoch_end.history), teachers)
+        trainer = _trainer(options, hardware, len(epoch_end.history), epoch_end, make_logger(logger, out), out)
         loader = DataLoader(batches, batch_size=None, num_workers=hardware.workers)
         _run(trainer, module, loader)
-    if not keep.history:
+    if not epoch_end.history:
         raise UsageError("training was stopped before the first epoch ended: no checkpoint was written")
     if is_first_process():
-        plot_history(keep.history, keep.best_epoch, out / "curves.png")
+        plot_history(epoch_end.history, epoch_end.best_epoch, out / "curves.png")
     best = out / "best.safetensors"
     predict = torch_predictor(to_module(load_checkpoint(best)), tables.spec.top_db)
-    return TrainResult(best, keep.best_epoch, len(keep.history), score_windows(predict, keep.windows, keep.truth))
+    return TrainResult(
+        best, epoch_end.best_epoch, len(epoch_end.history), score_windows(predict, epoch_end.windows, epoch_end.truth)
+    )
 
 
 def is_first_process() -> bool:
-    """Return whether this is the process that writes files and speaks, of those that train together."""
+    """Return whether this is the process of rank zero, which writes files and prints."""
     return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
@@ -142,7 +144,7 @@ def _run(trainer: lightning.Trainer, module: TrainModule, loader: DataLoader[Any
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         try:
             trainer.fit(module, loader)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C; the best so far is already on disk
+        except SystemExit as error:  # Lightning turns Ctrl-C into this; the best checkpoint is on disk
             raise KeyboardInterrupt from error
 
 
@@ -150,7 +152,7 @@ def _trainer(
     options: TrainOptions,
     hardware: Hardware,
     epochs_done: int,
-    keep: Keep,
+    epoch_end: EpochEnd,
     logger: Any,
     out: Path,
 ) -> lightning.Trainer:
@@ -162,10 +164,10 @@ def _trainer(
         num_nodes=hardware.nodes,
         strategy=hardware.strategy,
         precision=options.precision,
-        callbacks=[keep],
+        callbacks=[epoch_end],
         logger=logger if logger is not None else False,
         enable_checkpointing=False,
-        enable_progress_bar=keep.report is None,
+        enable_progress_bar=epoch_end.report is None,
         enable_model_summary=False,
         default_root_dir=out,
         log_every_n_steps=1,
@@ -179,7 +181,7 @@ def _check_hardware(hardware: Hardware, options: TrainOptions) -> None:
 
 
 def _class_weights(cache: FeatureCache, options: TrainOptions) -> torch.Tensor:
-    """Return each class's factor in the loss; raises :class:`DataError` where there is nothing to learn from."""
+    """Return the weight of each class in the loss; raises :class:`DataError` where a class has no training track."""
     counts = np.bincount(cache.y[cache.tracks_of("train")], minlength=len(cache.labels))
     if not len(cache.tracks_of("valid")) or not counts.all():
         empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
@@ -216,7 +218,7 @@ def _identity(
     teachers: Teachers | None,
     weights: str,
 ) -> dict[str, Any]:
-    """Return everything that decides the weights, JSON-ready."""
+    """Return everything that determines the weights, JSON-ready."""
     data: list[npt.NDArray[Any]] = [cache.offsets, cache.y, cache.split, cache.frames]
     return {
         **dataclasses.asdict(options),

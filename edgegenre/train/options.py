@@ -13,33 +13,32 @@ __all__ = ["Hardware", "TrainOptions"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """How to train: everything that decides the weights, beside network, data and teachers.
+    """The training options: everything that determines the weights beside network, data and teachers.
 
     Attributes
     ----------
     epochs, patience
-        Most epochs, and epochs without a better validation result after which training stops.
+        Maximum number of epochs, and epochs without a better validation result after which training stops.
     batch_size, crops_per_track
-        Windows a step, and random windows drawn from every training track an epoch.
+        Windows per step, and random windows drawn per epoch from every training track.
     learning_rate, weight_decay
-        Peak learning rate (reached after the first tenth, then a cosine to zero) and Adam's decoupled decay.
+        Peak learning rate (after a warm-up over the first tenth, then a cosine to zero) and AdamW's decoupled decay.
     layer_decay
-        Learning rate of a group of layers over that of the next one towards the head; 1 is the same for all.
+        Ratio of the learning rates of a group of layers and of the next one towards the head; 1 is the same for all.
     freeze_epochs
-        First epochs in which the head alone learns.
+        First epochs in which only the head is trained.
     class_weights
-        Weight each class by the inverse of its share of the training tracks.
+        Weight each class by the inverse of its frequency among the training tracks.
     label_smoothing
-        Share of the target that is spread over all classes.
+        Fraction of the target that is spread over all classes.
     augment
-        What happens to training windows.
+        Augmentation of the training windows.
     average
-        Decay a step of the exponential moving average of the weights, which is then what is validated and kept;
-        0 keeps the weights themselves.
+        Decay per step of the exponential moving average of the weights, which is then validated and saved; 0: off.
     teacher_weight, temperature
-        With teachers: their share of the loss, and the temperature of the soft targets.
+        With teachers: their fraction of the loss, and the temperature of the soft targets.
     precision
-        Lightning's name for the arithmetic: ``"32-true"`` or ``"bf16-mixed"``.
+        Lightning's name of the numeric precision: ``"32-true"`` or ``"bf16-mixed"``.
     seed
         Seed of initial weights, crops, augmentation, order and dropout.
     """
@@ -66,16 +65,18 @@ class TrainOptions:
         if min(whole) < 1 or not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1 or self.seed < 0:
             raise UsageError("epochs, patience, batch size and crops must be at least 1, the learning rate in 0 … 1")
         if not 0 <= self.freeze_epochs < self.epochs:
-            raise UsageError(f"{self.freeze_epochs} frozen epochs of {self.epochs}: at least one must train it all")
+            raise UsageError(
+                f"{self.freeze_epochs} frozen epochs of {self.epochs}: at least one epoch must train all layers"
+            )
         if not (0 <= self.label_smoothing < 1 and 0 <= self.average < 1 and 0 < self.layer_decay <= 1):
             raise UsageError("label smoothing and average must be at least 0 and below 1, layer decay in 0 … 1")
         if not (0 <= self.teacher_weight <= 1 and 0 < self.temperature <= 100):
-            raise UsageError("the teachers' weight must be in 0 … 1, the temperature above 0 and at most 100")
+            raise UsageError("the weight of the teachers must be in 0 … 1, the temperature above 0 and at most 100")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hardware:
-    """Where to train, in Lightning's terms.
+    """The hardware to train on, in Lightning's terms.
 
     Attributes
     ----------
@@ -86,7 +87,7 @@ class Hardware:
     strategy
         ``"auto"``, ``"ddp"`` or another of Lightning's data-parallel strategies.
     workers
-        Processes that draw windows; 0 draws them in between.
+        Processes that load windows; 0: the training process itself.
     """
 
     accelerator: str = "auto"

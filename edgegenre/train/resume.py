@@ -1,6 +1,6 @@
-"""What a killed run continues from: one safetensors file an epoch, with the JSON in its header. No pickle.
+"""The state that a stopped run resumes from: one safetensors file per epoch, with JSON in its header. No pickle.
 
-One file, renamed into place, because two could be torn apart by the kill. Random states are not in it: order,
+One file, renamed into place, so that a kill cannot leave two that do not match. Random states are not in it: order,
 crops, augmentation and dropout follow from seed and epoch.
 """
 
@@ -33,13 +33,13 @@ class RunState:
     Attributes
     ----------
     identity
-        JSON-ready: options, network, data and teachers; a run continues only with the same.
+        JSON-ready: options, network, data and teachers; a run resumes only with the same.
     best_epoch
-        Epoch of the kept checkpoint, counted from 0.
+        Epoch of the best checkpoint, counted from 0.
     history
-        A row an epoch.
+        One row per epoch.
     network, average, optimizer
-        Tensors by name; the optimizer's are ``PARAMETER/KEY``, the average's may be none.
+        Tensors by name; the optimizer's are ``PARAMETER/KEY``, those of the average may be empty.
     """
 
     identity: dict[str, Any]
@@ -60,7 +60,7 @@ def save_state(
     average: nn.Module | None,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write the state of a run, beside its target and then renamed."""
+    """Write the state of a run, whole or not at all."""
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     sections = {
         "network": network.state_dict(),

@@ -28,7 +28,7 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TuneResult:
-    """The best trial: its number, validation accuracy and parameters; and how many trials are finished."""
+    """The best trial: its number, validation accuracy and parameters; and the number of finished trials."""
 
     number: int
     valid_accuracy: float
@@ -49,10 +49,10 @@ def tune(
     n_trials: int,
     report: Callable[[str], None] = print,
 ) -> TuneResult:
-    """Search until a study has ``n_trials`` finished trials; a study that was stopped goes on.
+    """Search until a study has ``n_trials`` finished trials; a study that was stopped continues.
 
-    Trials start with Optuna's tree-structured Parzen estimator, and one whose best accuracy so far is below the
-    median of the earlier trials at the same epoch is stopped. Searched: learning rate, weight decay, label
+    Parameters are sampled by Optuna's tree-structured Parzen estimator, and a trial whose best accuracy so far is
+    below the median of earlier trials at the same epoch is pruned. Searched: learning rate, weight decay, label
     smoothing, augmentation and weight average.
 
     Parameters
@@ -60,20 +60,20 @@ def tune(
     cache, tables, config
         What to train, as in :func:`edgegenre.train.train`.
     options
-        What is not searched; its seed is also the search's.
+        Options that are not searched; the seed is also the seed of the search.
     storage
         SQLite file of the study.
     n_trials
-        Finished trials that the study shall have.
+        Number of finished trials to reach.
     report
-        Called with a line a trial.
+        Called with one line per trial.
 
     Raises
     ------
     DataError
         If the storage is not a study or cannot be written.
     UsageError
-        If the study was begun with other data, network or options; if no trial was completed.
+        If the study was started with other data, network or options, or no trial was completed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = _open(storage, {"model": config.name, "data": _fingerprint(cache), **_fixed(options)}, options.seed)
@@ -104,15 +104,15 @@ def tune(
             )
         return best
 
-    def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def report_trial(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         accuracy = "" if trial.value is None else f", accuracy {trial.value:.3f}"
         report(f"trial {trial.number + 1}: {trial.state.name.lower()}{accuracy}  {_arguments(trial.params)}")
 
     missing = n_trials - len(study.get_trials(states=_FINISHED))
     if missing > 0:
-        study.optimize(objective, n_trials=missing, catch=(UsageError,), callbacks=[tell])
+        study.optimize(objective, n_trials=missing, catch=(UsageError,), callbacks=[report_trial])
     if not study.get_trials(states=(TrialState.COMPLETE,)):
-        raise UsageError(f"{storage}: no trial was completed; look at the lines above, or raise --trials")
+        raise UsageError(f"{storage}: no trial was completed; see the lines above, or raise --trials")
     best = study.best_trial
     return TuneResult(best.number, float(study.best_value), best.params, len(study.get_trials(states=_FINISHED)))
 
@@ -128,16 +128,16 @@ def _suggest(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def _open(storage: Path, about: dict[str, Any], seed: int) -> optuna.Study:
-    """Create the study, or open the one that is there and check that it is about the same."""
+    """Create the study, or open an existing one and check that it searches the same."""
     url = f"sqlite:///{storage.resolve()}"
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     try:
         study = optuna.create_study(
             storage=url, study_name=_STUDY, direction="maximize", pruner=pruner, load_if_exists=True
         )
-    except Exception as error:  # SQLAlchemy's and SQLite's, which are no dependencies of ours
+    except Exception as error:  # of SQLAlchemy and SQLite, which are not our dependencies
         raise DataError(f"{storage}: cannot be used as a study ({type(error).__name__}); name another file") from error
-    # Another seed after each start, or the trials of the first start would be drawn again.
+    # Another seed after each start, or the trials of the first start would be sampled again.
     study.sampler = optuna.samplers.TPESampler(seed=seed + 1009 * len(study.trials))
     known = study.user_attrs or about
     differing = sorted(key for key in about if known.get(key) != about[key])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +12,20 @@ from tiny import tiny_cache
 
 from edgegenre.data.feature_cache import save_cache
 
-COMMAND = [sys.executable, "-c", "import sys; from edgegenre.cli import main; sys.exit(main(sys.argv[1:]))"]
+SCRIPT = """
+import resource, sys
+max_bytes = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+from edgegenre.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def run(*arguments: object, max_bytes: int, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command that can write no file longer than ``max_bytes``, as on a disk that fills up meanwhile."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], check=False, text=True, timeout=300,
-        stdout=subprocess.PIPE if stdout is None else stdout, stderr=subprocess.PIPE,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes)),
-    )  # fmt: skip
+    command = [sys.executable, "-c", SCRIPT, str(max_bytes), *map(str, arguments)]
+    output = subprocess.PIPE if stdout is None else stdout
+    return subprocess.run(command, check=False, text=True, timeout=300, stdout=output, stderr=subprocess.PIPE)
 
 
 def files_below(folder: Path) -> list[str]:

@@ -236,7 +236,7 @@ def test_a_large_group_goes_where_there_is_room() -> None:
 
 
 def test_too_few_groups() -> None:
-    with pytest.raises(DataError, match="class 'b' has 2 groups; a split needs at least 3 a class"):
+    with pytest.raises(DataError, match="class 'b' has 2 groups; a split needs at least 3 per class"):
         split_tracks(_dataset({"a": ["1", "2", "3"], "b": ["4", "5"]}), 0)
 
 

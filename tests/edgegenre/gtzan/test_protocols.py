@@ -17,7 +17,7 @@ from edgegenre.data.feature_cache import FeatureCache, load_cache, save_cache
 from edgegenre.evaluate.svm_baseline import run_baseline, track_statistics
 from edgegenre.gtzan.dataset import import_logmel
 from edgegenre.gtzan.duplicates import find_replicas, search_replicas
-from edgegenre.gtzan.protocols import FOLDS, assign_protocol, protocol_groups, torn_groups
+from edgegenre.gtzan.protocols import FOLDS, assign_protocol, leaking_tracks, protocol_groups
 from edgegenre.gtzan.track_table import clip_name, gtzan_table, plain_text
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import released
@@ -137,7 +137,7 @@ def test_random_is_stratified_seeded_and_tears_artists_apart(gtzan_like):
         assert np.bincount(result.split[result.y == label]).tolist() == [70, 15, 15]
     assert (assign_protocol(gtzan_like, "random", seed=3).split == result.split).all()
     assert (assign_protocol(gtzan_like, "random", seed=4).split != result.split).any()
-    assert torn_groups(result, protocol_groups(gtzan_like)) > 75
+    assert leaking_tracks(result, protocol_groups(gtzan_like)) > 75
 
 
 @pytest.mark.parametrize("protocol", ["random", "kfold10"])
@@ -148,7 +148,7 @@ def test_grouped_tears_nothing_apart(gtzan_like, protocol):
     for group, code in zip(groups, result.split, strict=True):
         parts.setdefault(group, set()).add(int(code))
     assert all(len(found) == 1 for found in parts.values())
-    assert torn_groups(result, groups) == 0
+    assert leaking_tracks(result, groups) == 0
 
 
 @pytest.mark.parametrize("is_grouped", [False, True])
@@ -203,7 +203,7 @@ def test_folds_of_any_data_keep_its_groups(rows, fold):
     if len(set(groups)) < FOLDS:
         return
     result = assign_protocol(cache, "kfold10", fold=fold, is_grouped=True)
-    assert torn_groups(result, groups) == 0
+    assert leaking_tracks(result, groups) == 0
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_folds_of_any_data_keep_its_groups(rows, fold):
     [
         ({"protocol": "leave-one-out"}, "filtered, random, kfold10"),
         ({"protocol": "kfold10", "fold": 10}, "0 to 9"),
-        ({"protocol": "filtered", "is_grouped": True}, "by itself"),
+        ({"protocol": "filtered", "is_grouped": True}, "anyway"),
     ],
 )
 def test_wrong_options(gtzan_like, options, says):
