@@ -18,7 +18,12 @@ from edgegenre_runtime.frontend import Tables
 
 from .recipes import Recipe
 
-__all__ = ["ExportJob", "FineTuning"]
+__all__ = ["ExportJob", "FineTuning", "tuned_path"]
+
+
+def tuned_path(destination: Path) -> Path:
+    """Return the folder of the fine-tuning run of a bundle."""
+    return destination.with_name(destination.name + ".tuned")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

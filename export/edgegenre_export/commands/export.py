@@ -101,18 +101,19 @@ class _Inputs:
         """Return the job of one recipe and destination."""
         from edgegenre_export import ExportJob, FineTuning
         from edgegenre_export.inputs.golden_pcm import golden_inputs, golden_pcm
+        from edgegenre_export.job import tuned_path
         from edgegenre_runtime.network.bundle import check_destination
 
-        fine_tuning = None
+        destination, fine_tuning = check_destination(out), None
         if recipe.tuning is not None and self.cache is not None:
-            fine_tuning = FineTuning(self.cache, self.teachers, out.with_name(out.name + ".tuned"), self.seed)
+            fine_tuning = FineTuning(self.cache, self.teachers, tuned_path(destination), self.seed)
         return ExportJob(
             network=self.network,
             tables=self.tables,
             calibration=self.calibration,
             golden=golden_inputs(golden_pcm(self.tables), self.tables),
             recipe=recipe,
-            destination=check_destination(out),
+            destination=destination,
             command=self.command,
             reference=self.reference,
             fine_tuning=fine_tuning,
@@ -121,11 +122,12 @@ class _Inputs:
 
 def _run(inputs: _Inputs, recipe: Recipe, out: Path) -> ExportResult:
     from edgegenre_export import export_bundle
+    from edgegenre_export.job import tuned_path
 
     with needs("train" if recipe.tuning is not None else "export"), stage_bars() as progress:
         result = export_bundle(inputs.job(recipe, out), progress)
     if recipe.tuning is not None:
-        typer.echo(f"{out.with_name(out.name + '.tuned')}: the fine-tuned checkpoint")
+        typer.echo(f"{tuned_path(result.path)}: the fine-tuned checkpoint")
     return result
 
 
@@ -210,7 +212,7 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
     from edgegenre.data.feature_cache import load_cache
 
     recorded = checkpoint.meta.get("features")
-    if data is None and recorded and Path(recorded).exists():
+    if data is None and isinstance(recorded, str) and os.path.exists(recorded):
         data = Path(recorded)
     if data is None:
         if checkpoint.meta.get("calibration") == "toy":

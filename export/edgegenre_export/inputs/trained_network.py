@@ -12,10 +12,13 @@ import torch
 from torch import nn
 
 from edgegenre.checkpoint import Checkpoint, to_module
+from edgegenre.data.labels import check_labels
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig
 from edgegenre_runtime.errors import ExportError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, Tables
+
+from .training_record import check_record
 
 __all__ = ["TrainedNetwork", "checkpoint_network", "module_network"]
 
@@ -40,6 +43,15 @@ class TrainedNetwork:
         How edgegenre builds it; None for a network of the user's own.
     model, meta
         JSON-ready: what the network is, and how it was trained.
+
+    Raises
+    ------
+    DataError
+        If a label is not one that a bundle can hold (:func:`edgegenre.data.labels.check_labels`).
+    UsageError
+        If a label is there twice.
+    ExportError
+        If card and manifest cannot be written from ``meta``.
     """
 
     name: str
@@ -50,6 +62,12 @@ class TrainedNetwork:
     config: ModelConfig | None
     model: Mapping[str, Any]
     meta: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, self.name)
+        if len(set(self.labels)) != len(self.labels):
+            raise UsageError(f"{self.name}: labels must differ, not {', '.join(self.labels)}")
+        check_record(self.meta, self.name)
 
     def logits(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Return logits float32 [N, C] for cells int8 [N, n_mels, frames]."""

@@ -26,10 +26,10 @@ tables = Tables.from_json(Path("frontend.json").read_bytes())
 window = normalize(log_mel(pcm, tables).frames_q9, tables)  # window.is_silence: no music, no genre
 interpreter = Interpreter("$model")
 interpreter.allocate_tensors()
-given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-interpreter.set_tensor(given["index"], window.cells.reshape($input_shape))  # int8, as it is
+source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+interpreter.set_tensor(source["index"], window.cells.reshape($input_shape))  # int8, as it is
 interpreter.invoke()
-logits = (interpreter.get_tensor(made["index"])[0].astype("float32") - ($zero)) * $scale
+logits = (interpreter.get_tensor(target["index"])[0].astype("float32") - ($zero)) * $scale
 genre = LABELS[int(logits.argmax())]
 """
 
@@ -79,7 +79,9 @@ val classifier = AudioClassifier.createFromOptions(context, options)
 val format = AudioData.AudioDataFormat.builder().setNumOfChannels(1).setSampleRate(${rate}f).build()
 val audio = AudioData.create(format, $audio_samples).apply { load(pcm) }
 val best = classifier.classify(audio).classificationResults()[0].classifications()[0].categories()[0]
-val genre = best.categoryName()
+// the model names a genre even of silence: a window below $silence_dbfs dBFS has none
+val energy = pcm.sumOf { it.toDouble() * it }
+val genre = if (energy < $silence_energy) null else best.categoryName()
 """
 
 _SWIFT_AUDIO = """\
@@ -91,13 +93,15 @@ let classifier = try AudioClassifier(options: options)
 let audio = AudioData(format: AudioDataFormat(channelCount: 1, sampleRate: $rate), sampleCount: $audio_samples)
 try audio.load(buffer: pcm, offset: 0, length: $audio_samples)
 let answer = try classifier.classify(audioClip: audio).classificationResults[0].classifications[0]
-let genre = answer.categories[0].categoryName
+// the model names a genre even of silence: a window below $silence_dbfs dBFS has none
+let energy = pcm.reduce(0.0) { sum, x in sum + Double(x) * Double(x) }
+let genre = energy < $silence_energy ? nil : answer.categories[0].categoryName
 """
 
 
 def snippets(network: TrainedNetwork, model_reports: Mapping[str, ModelReport]) -> list[tuple[str, str, str]]:
     """Return title, language and text of the programs for the artifacts that there are."""
-    made = []
+    programs = []
     if _MODEL in model_reports:
         facts = _facts(network, model_reports[_MODEL])
         for title, language, text in (
@@ -105,18 +109,29 @@ def snippets(network: TrainedNetwork, model_reports: Mapping[str, ModelReport]) 
             ("C", "c", _C),
             ("Kotlin, LiteRT (not compiled here)", "kotlin", _KOTLIN),
         ):
-            made.append((title, language, Template(text).substitute(facts)))
+            programs.append((title, language, Template(text).substitute(facts)))
     if _AUDIO in model_reports:
-        samples = model_reports[_AUDIO].only("input").shape[-1]
-        facts = {"audio": _AUDIO, "audio_stem": _AUDIO.removesuffix(".tflite"), "audio_samples": str(samples)}
-        facts["rate"] = str(network.spec.sample_rate_hz)
-        made.append(("Kotlin, MediaPipe (not compiled here)", "kotlin", Template(_KOTLIN_AUDIO).substitute(facts)))
-        made.append(("Swift, MediaPipe (not compiled here)", "swift", Template(_SWIFT_AUDIO).substitute(facts)))
-    return made
+        facts = _audio_facts(network, model_reports[_AUDIO])
+        programs.append(("Kotlin, MediaPipe (not compiled here)", "kotlin", Template(_KOTLIN_AUDIO).substitute(facts)))
+        programs.append(("Swift, MediaPipe (not compiled here)", "swift", Template(_SWIFT_AUDIO).substitute(facts)))
+    return programs
+
+
+def _audio_facts(network: TrainedNetwork, model_report: ModelReport) -> dict[str, str]:
+    spec, n_samples = network.spec, model_report.only("input").shape[-1]
+    return {
+        "audio": _AUDIO,
+        "audio_stem": _AUDIO.removesuffix(".tflite"),
+        "audio_samples": str(n_samples),
+        "rate": str(spec.sample_rate_hz),
+        "silence_dbfs": str(spec.silence_dbfs),
+        # of a sine at the front-end's threshold: half of its squared amplitude per sample
+        "silence_energy": f"{n_samples * 10 ** (spec.silence_dbfs / 10) / 2:.6g}",
+    }
 
 
 def _facts(network: TrainedNetwork, model_report: ModelReport) -> dict[str, str]:
-    spec, given, made = network.spec, model_report.only("input"), model_report.only("output")
+    spec, source, target = network.spec, model_report.only("input"), model_report.only("output")
     quoted = [json.dumps(label) for label in network.labels]
     return {
         "model": _MODEL,
@@ -127,12 +142,12 @@ def _facts(network: TrainedNetwork, model_report: ModelReport) -> dict[str, str]
         "samples": str(spec.window_samples),
         "rate": str(spec.sample_rate_hz),
         "seconds": f"{spec.window_s:.2f}",
-        "input": ", ".join(map(str, given.shape)),
-        "input_shape": str(tuple(given.shape)),
+        "input": ", ".join(map(str, source.shape)),
+        "input_shape": str(tuple(source.shape)),
         "cells": str(spec.n_mels * spec.frames_per_window),
         "mels": str(spec.n_mels),
         "frames": str(spec.frames_per_window),
         "n_fft": str(spec.n_fft),
-        "scale": f"{made.scale:.9g}",
-        "zero": str(made.zero_point),
+        "scale": f"{target.scale:.9g}",
+        "zero": str(target.zero_point),
     }

@@ -105,11 +105,20 @@ def _options(tuning: Tuning, meta: Mapping[str, Any], seed: int) -> TrainOptions
         patience=tuning.epochs,
         crops_per_track=tuning.crops_per_track,
         learning_rate=tuning.learning_rate,
-        augment=AugmentConfig(**meta.get("options", {}).get("augment", {})),
+        augment=_augment(meta),
         average=_AVERAGE if tuning.fake_quantized else 0.0,  # rounding is noise: its gradient needs averaging
         teacher_weight=tuning.teacher_weight,
         seed=seed,
     )
+
+
+def _augment(meta: Mapping[str, Any]) -> AugmentConfig:
+    """Return the augmentation of the network's own training; raises :class:`UsageError` if its record is damaged."""
+    options = meta.get("options", {})
+    try:
+        return AugmentConfig(**options.get("augment", {}))
+    except (AttributeError, TypeError) as error:
+        raise UsageError("the checkpoint's record of its augmentation is damaged: train the network again") from error
 
 
 def _about(recipe: Recipe, pruned: Pruned | None, teachers: Sequence[Path]) -> dict[str, Any]:

@@ -100,6 +100,17 @@ def test_the_kotlin_and_swift_programs_have_the_artifacts_facts(textures_export,
         assert "22050" in programs[title]
 
 
+@pytest.mark.parametrize("title", ["Kotlin, MediaPipe (not compiled here)", "Swift, MediaPipe (not compiled here)"])
+def test_the_waveform_programs_give_silence_no_genre(programs: dict[str, str], title: str) -> None:
+    """A sine just below the front-end's threshold, which is relative to a full-scale one, has no genre."""
+    limit = float(re.search(r"energy < ([\d.e+-]+)", programs[title]).group(1))
+    assert f"below {textures.SPEC.silence_dbfs} dBFS" in programs[title]
+    phase = 2 * np.pi * 440 * np.arange(textures.SPEC.window_samples) / textures.SPEC.sample_rate_hz
+    for level_dbfs, is_silence in ((-200, True), (-70.2, True), (-69.8, False), (-20, False)):
+        energy = float(np.sum((10 ** (level_dbfs / 20) * np.sin(phase)) ** 2))
+        assert (energy < limit) is is_silence, level_dbfs
+
+
 def test_the_card_says_how_it_was_measured(bundle: Bundle) -> None:
     card = bundle.read("card.md").decode()
     for words in ("Passed.", "synthetic textures", "Measured by `pytest`", "## Licence and limits", "0.900 to 1.000"):

@@ -11,6 +11,7 @@ from torch import nn
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.evaluate.complexity import measure
 from edgegenre.models import ModelConfig, build, layer_widths
+from edgegenre.train.weight_average import weight_average
 from edgegenre_export import FineTuning, checkpoint_network
 from edgegenre_export.prepare.fake_quant import fake_quantize, set_rounding
 from edgegenre_export.prepare.fine_tune import fine_tune
@@ -19,6 +20,7 @@ from edgegenre_export.recipes import find_recipe
 from edgegenre_runtime.errors import CheckpointError, ExportError, UsageError
 
 SPEC = TABLES.spec
+METRICS = {"track_accuracy": 0.5, "track_accuracy_95": [0.4, 0.6], "n_tracks": 10, "command": "x"}
 
 
 def checkpoint_of(network, config) -> Checkpoint:
@@ -136,13 +138,25 @@ def test_fake_quantization_lets_gradients_pass_and_follows_the_range():
     assert 4 < layer.high.item() < 5
 
 
+def test_the_averaged_network_of_qat_has_ranges_that_follow() -> None:
+    """The epoch is chosen by the average: with the ranges of the first batch it would judge another network."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False)).train()
+    fake_quantize(network)
+    average = weight_average(network, decay=0.5)
+    for level in (4.0, 40.0, 40.0, 40.0, 40.0):
+        network(torch.full((1, 1, 8, 8), level))
+        average.update_parameters(network)
+    high = average.module[0].high.item()
+    assert 5 < high < network[0].high.item()
+
+
 @pytest.mark.parametrize("name", ["prune50_int8", "qat_int8"])
 def test_fine_tuning_trains_and_leaves_a_checkpoint_of_its_own(name, tmp_path):
     cache = tiny_cache(n_tracks=24)
     config = ModelConfig("cnn", 3)
     torch.manual_seed(0)
     start = dataclasses.replace(checkpoint_of(build(config), config), labels=cache.labels)
-    start = dataclasses.replace(start, meta={"data": "tiny", "metrics": {"test": {}}})
+    start = dataclasses.replace(start, meta={"data": "tiny", "metrics": {"test": METRICS}})
     recipe = find_recipe(name)
     assert recipe.tuning is not None
     recipe = dataclasses.replace(recipe, tuning=dataclasses.replace(recipe.tuning, epochs=2))
@@ -176,6 +190,14 @@ def test_a_teacher_teaches_instead_of_the_network_itself(tmp_path):
         return torch.softmax(tuned.module(torch.full((1, 1, 128, 128), 40.0)), dim=1)[0, 2].item()
 
     assert third() < 0.5 < third(tmp_path / "stubborn.safetensors")
+
+
+@pytest.mark.parametrize("options", ["x", {"augment": 3}, {"augment": {"loudness": 1}}])
+def test_a_damaged_record_of_the_augmentation_is_refused(options, tmp_path):
+    config, cache = ModelConfig("cnn", 3), tiny_cache(n_tracks=24)
+    start = dataclasses.replace(checkpoint_of(build(config), config), labels=cache.labels, meta={"options": options})
+    with pytest.raises(UsageError, match="record of its augmentation is damaged"):
+        tune(start, cache, find_recipe("qat_int8"), tmp_path)
 
 
 def test_fine_tuning_on_other_classes_is_refused(tmp_path):
