@@ -21,6 +21,7 @@ from .smoothing import DEFAULT_SMOOTH_S, Smoother
 
 __all__ = ["Analyzer", "LiveResult"]
 
+_CLIPPED_SHARE = 0.01
 _MIN_EVERY_S, _MAX_EVERY_S, _MAX_SMOOTH_S = 0.1, 3600.0, 3600.0
 
 
@@ -114,6 +115,8 @@ class Analyzer:
         self._level_dbfs = -120.0
         self.gate = LevelGate()
         self.bad_samples = 0
+        self._new_warnings: list[str] = []
+        self._warned_of_bad = self._warned_of_level = False
 
     def process(self, block: AudioBlock, backlog_s: float = 0.0) -> Iterator[LiveResult]:
         """Process a block and yield the answers that became due.
@@ -157,10 +160,32 @@ class Analyzer:
         bad_before = self._resampler.bad_samples
         pcm = self._resampler.push(block.samples)
         self.bad_samples += self._resampler.bad_samples - bad_before
+        self._check_samples(self._resampler)
         self._run_samples += n_samples
         self._captured += n_samples
         self._dropped += block.lost_samples
         return pcm
+
+    def take_warnings(self) -> list[str]:
+        """Return one sentence on each kind of unusual samples, once, when they first come."""
+        new, self._new_warnings = self._new_warnings, []
+        return new
+
+    def _check_samples(self, resampler: Resampler) -> None:
+        if self.bad_samples and not self._warned_of_bad:
+            self._warned_of_bad = True
+            self._new_warnings.append("samples are NaN or infinite and count as 0")
+        is_measured = resampler.n_samples >= self._spec.sample_rate_hz
+        if (
+            is_measured
+            and resampler.clipped_samples > _CLIPPED_SHARE * resampler.n_samples
+            and not self._warned_of_level
+        ):
+            self._warned_of_level = True
+            share = resampler.clipped_samples / resampler.n_samples
+            self._new_warnings.append(
+                f"{share:.1%} of the samples are above full scale and are clipped: lower the level"
+            )
 
     def _result_of(self, item: StreamWindow, block: AudioBlock, capture_ms: float) -> LiveResult:
         began = time.perf_counter()

@@ -109,6 +109,8 @@ class _Loop:
     def process(self, block: AudioBlock, backlog_s: float) -> None:
         """Process a block; see :meth:`.Analyzer.process`."""
         self._deliver(self.analyzer.process(block, backlog_s))
+        for warning in self.analyzer.take_warnings():
+            self.emit(Event("warning", warning))
         zero_s = self.analyzer.gate.zero_s
         if zero_s >= _ZEROS_S and self.zeros.update(True):
             message = f"every sample has been zero for {zero_s:.0f} s: is the microphone muted or broken?"

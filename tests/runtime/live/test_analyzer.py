@@ -217,6 +217,8 @@ def test_nan_and_huge_samples_are_counted_and_harmless(classifier, music):
     spoilt[100:200], spoilt[300], spoilt[400] = np.nan, np.inf, 1e30
     found = answers(analyzer, pieces(spoilt))
     assert analyzer.bad_samples == 101
+    assert analyzer.take_warnings() == ["samples are NaN or infinite and count as 0"]
+    assert analyzer.take_warnings() == []
     assert np.isfinite(found[-1].level_dbfs)
 
 
@@ -224,3 +226,14 @@ def test_nan_and_huge_samples_are_counted_and_harmless(classifier, music):
 def test_times_outside_what_is_allowed_are_refused(classifier, every_s, smooth_s):
     with pytest.raises(UsageError, match="allowed are"):
         Analyzer(classifier, every_s, smooth_s)
+
+
+@pytest.mark.parametrize(("gain", "is_clipped"), [(1.0, False), (8.0, True)])
+def test_a_level_above_full_scale_is_reported_once(classifier, music, gain, is_clipped):
+    analyzer = Analyzer(classifier)
+    loud = music / np.abs(music).max() * gain
+    answers(analyzer, pieces(loud[: 5 * RATE_HZ]))
+    warnings = analyzer.take_warnings()
+    answers(analyzer, pieces(loud[5 * RATE_HZ :]))
+    assert analyzer.take_warnings() == []
+    assert ["above full scale and are clipped" in text for text in warnings] == [True] * is_clipped

@@ -44,6 +44,9 @@ class FakeAnalyzer:
         self.n += 1
         yield Result(float(self.n), skipped)
 
+    def take_warnings(self):
+        return ["samples are odd"] if self.n == 1 else []
+
     def finish(self):
         return iter(())
 
@@ -160,10 +163,15 @@ def test_zeros_are_reported_after_five_seconds():
     assert "has been zero for 5 s" in messages(output, "zeros")[0]
 
 
+def test_warnings_of_the_analysis_are_events():
+    _, (output,), _ = run(3)
+    assert messages(output, "warning") == ["samples are odd"]
+
+
 def test_events_of_threads_reach_every_output_and_the_service_manager():
     outputs = [Collector(), Collector()]
     _, _, notifier = run(1, outputs=outputs, events=[Event("live", "listening"), Event("output", "disk")])
-    assert all([e.message for e in output.events][:2] == ["listening", "disk"] for output in outputs)
+    assert all([e.message for e in output.events][1:3] == ["listening", "disk"] for output in outputs)
     assert "STATUS=listening" in notifier.sent
     assert "STATUS=disk" not in notifier.sent
 

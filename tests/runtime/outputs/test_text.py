@@ -1,10 +1,12 @@
 """Lines on standard output: their fields, and what becomes of them on a full disk or without a reader."""
 
 import io
+import json
 import os
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
 from json_records import SCHEMA, valid_records
 from live_results import answer
@@ -36,6 +38,19 @@ def test_json_lines_have_the_documented_fields():
     assert set(result) | set(event) | {"confidence"} == set(fields)
     for field in fields:
         assert f"| `{field}` |" in documented, field
+
+
+def test_the_schema_is_one_and_refuses_what_it_does_not_know():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    out = io.StringIO()
+    JsonLines(out, io.StringIO(), "mic").result(answer())
+    record = json.loads(out.getvalue())
+    for change in ({"schema": 2}, {"kind": "answer"}, {"extra": 1}, {"mel_ms": None}, {"probabilities": {"jazz": 1.5}}):
+        with pytest.raises(jsonschema.ValidationError):
+            valid_records([json.dumps(record | change)])
+    del record["rate_hz"]  # fields of listening come together
+    with pytest.raises(jsonschema.ValidationError):
+        valid_records([json.dumps(record)])
 
 
 def test_text_lines_are_one_line_each():
