@@ -155,7 +155,7 @@ def _opens(info: MicrophoneInfo, rate_hz: int, channels: int) -> bool:
     sounddevice = _sounddevice()
     try:
         sounddevice.check_input_settings(info.index, channels, "int32", None, rate_hz)
-    except (sounddevice.PortAudioError, ValueError):
+    except (sounddevice.PortAudioError, OSError, ValueError):
         return False
     return True
 

@@ -43,9 +43,9 @@ def examine(classifier: GenreClassifier) -> Iterator[str]:
     yield from _heat(faults)
     yield from _memory(faults)
     factor = _real_time_factor(classifier)
-    yield f"real time     {factor:.4f} of the time there is, with an answer a second"
+    yield f"real time     {factor:.4f} of the time there is, with one answer per second"
     if factor > 0.5:
-        faults.append("too slow for an answer a second: give a longer --every")
+        faults.append("too slow for one answer per second: give a longer --every")
     yield "verdict       " + ("ready" if not faults else "; ".join(faults))
 
 
