@@ -24,6 +24,7 @@ from edgegenre_bench.results.board_table import format_report
 from edgegenre_bench.results.comparison import compare_results, format_changes
 from edgegenre_bench.results.result import check_bundle, read_result
 from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.audio.media import has_media
 from edgegenre_runtime.audio.raw_pcm import raw_blocks
 from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.frontend import Tables
@@ -42,6 +43,7 @@ _DEVICES = device_profiles.devices_folder()
 _RESULTS = {path.name: path.read_bytes() for path in (_DEVICES / "results").glob("*.json")}
 _MANIFEST = json.loads((BUNDLE / "manifest.json").read_bytes())
 _TEXTS = tuple(name for name in _MANIFEST["files"] if name.endswith((".json", ".txt", ".npz")))
+_MEDIA = {"m4a": ("ipod", "aac"), "webm": ("webm", "libopus"), "wma": ("asf", "wmav2"), "wv": ("wv", "wavpack")}
 _ENDINGS = {"WAV": "wav", "FLAC": "flac", "OGG": "ogg", "MP3": "mp3", "AIFF": "aiff", "AU": "au"}
 
 
@@ -57,7 +59,11 @@ def targets() -> Iterator[Target]:
     yield Target("front-end tables", _tables, lambda folder: Tables.from_json((folder / "t.json").read_bytes()))
     for name, ending in _ENDINGS.items():
         yield Target(f"audio, {name}", functools.partial(_audio, name, ending), _read_audio)
-    yield Target("audio on stdin", functools.partial(_audio, "WAV", "raw"), _read_raw)
+    yield Target("audio on stdin", _piped, _read_raw)
+    yield Target("MP3 behind an ID3 tag", _tagged_mp3, _read_audio)
+    if has_media():
+        for ending in _MEDIA:
+            yield Target(f"media, {ending}", functools.partial(_media, ending), _read_audio)
     yield Target("bench result", _result, _read_result)
     yield Target("device profile", _profile, _read_profile)
 
@@ -207,6 +213,44 @@ def _encoded(name: str) -> tuple[bytes, ...]:
 def _audio(name: str, ending: str, folder: Path, rng: Rng) -> None:
     files = _encoded(name)
     (folder / f"a.{ending}").write_bytes(mutate_bytes(files[rng.integers(len(files))], rng))
+
+
+def _piped(folder: Path, rng: Rng) -> None:
+    _audio(str(rng.choice(("WAV", "WAV", "WAV", *_ENDINGS))), "raw", folder, rng)
+
+
+@functools.cache
+def _encoded_media(ending: str) -> bytes:
+    """Return short music as FFmpeg writes it, by PyAV."""
+    import av
+
+    container, codec = _MEDIA[ending]
+    buffer, pcm = io.BytesIO(), render("jazz", seed=1, seconds=0.6)
+    with av.open(buffer, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate = 22050
+        stream.bit_rate = 96_000
+        stream.codec_context.open()
+        resampler = av.AudioResampler(stream.format, stream.layout, 48000, stream.frame_size or None)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def _media(ending: str, folder: Path, rng: Rng) -> None:
+    (folder / f"a.{ending}").write_bytes(mutate_bytes(_encoded_media(ending), rng))
+
+
+def _tagged_mp3(folder: Path, rng: Rng) -> None:
+    """Write an MP3 behind a tag whose length is right or damaged, with zeros or noise between."""
+    picture = rng.bytes(int(rng.integers(0, 3000)))
+    length = int(rng.choice((len(picture), 0, 2**27, rng.integers(2**28))))
+    size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    junk = bytes(int(rng.integers(0, 1500))) if rng.random() < 0.5 else rng.bytes(int(rng.integers(0, 1500)))
+    content = b"ID3\x04\x00\x00" + size + picture + junk + _encoded("MP3")[0]
+    (folder / "a.mp3").write_bytes(mutate_bytes(content, rng) if rng.random() < 0.5 else content)
 
 
 def _read_audio(folder: Path) -> None:

@@ -176,3 +176,19 @@ def test_other_bundles_are_compared_by_their_golden_answers_alone():
     before = read_result(devices_folder() / "results" / "x86-64.json")
     other = at(at(before, ("bundle", "id"), lambda _: "f" * 64), ("golden", "mel_digest"), lambda _: "0" * 64)
     assert not any(change.is_regression for change in compare_results(before, other))
+
+
+@pytest.mark.parametrize("change", [lambda _: None, lambda a: a | {"data_id": "0" * 16, "track_accuracy": 0.0}])
+def test_accuracy_is_compared_on_the_same_data_alone(change):
+    before = read_result(devices_folder() / "results" / "x86-64.json")
+    after = at(before, ("accuracy",), change)
+    for pair in ((before, after), (after, before)):
+        assert not any(row.what.startswith("accuracy") for row in compare_results(*pair))
+
+
+def test_times_need_a_yardstick_in_both():
+    before = read_result(devices_folder() / "results" / "x86-64.json")
+    after = at(before, ("stages",), lambda rows: [row for row in rows if row["stage"] != "yardstick"])
+    for pair in ((before, after), (after, before)):
+        with pytest.raises(UsageError, match="has no yardstick"):
+            compare_results(*pair)
