@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from edgegenre.data.clips import read_clip
 from edgegenre_runtime.audio.byte_ranges import FileBytes
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.audio.mp3_frames import scan_mp3
+from edgegenre_runtime.audio.raw_pcm import raw_blocks
 
 RATE_HZ = 22050
 SECONDS = 6.0
@@ -60,6 +63,16 @@ def test_junk_before_the_first_frame_is_passed_over(folder: Path, tmp_path: Path
     data = (folder / "xing.mp3").read_bytes()
     tag_end = 10 + int.from_bytes(data[8:10], "big")
     (tmp_path / "a.mp3").write_bytes(data[:tag_end] + junk + data[tag_end:])
+    found, said = read(tmp_path / "a.mp3")
+    assert said == []
+    assert found == pytest.approx(SECONDS, abs=0.1)
+
+
+def test_a_xing_header_that_promises_too_little_ends_nothing(folder: Path, tmp_path: Path) -> None:
+    data = bytearray((folder / "xing.mp3").read_bytes())
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    data[at + 8 : at + 12] = (50).to_bytes(4, "big")
+    (tmp_path / "a.mp3").write_bytes(data)
     found, said = read(tmp_path / "a.mp3")
     assert said == []
     assert found == pytest.approx(SECONDS, abs=0.1)
@@ -167,6 +180,17 @@ def test_one_broken_sample_does_not_silence_a_float_file(tmp_path: Path) -> None
     soundfile.write(tmp_path / "a.wav", samples, RATE_HZ, subtype="FLOAT")
     pcm = np.concatenate(list(file_blocks(tmp_path / "a.wav", RATE_HZ)))
     assert np.abs(pcm[10:] - samples[10:] * 32768).max() <= 1
+
+
+@pytest.mark.parametrize(("loudness", "share"), [(8.0, "2[0-9]"), (2.5, "")])
+def test_clipping_in_a_stream_is_counted_and_said(loudness: float, share: str) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 5000).astype("<f4") * np.float32(loudness)
+    blocks = raw_blocks(io.BytesIO(samples.astype("<f4").tobytes()), RATE_HZ, 1, "f32le", RATE_HZ)
+    assert sum(map(len, blocks)) == 5000
+    assert blocks.damages == []
+    assert len(blocks.notes) == bool(share)
+    if share:
+        assert re.fullmatch(rf"{share}\.\d% of the samples are above full scale and were clipped: .*", blocks.notes[0])
 
 
 @pytest.mark.parametrize(("loudness", "words"), [(8.0, r"its loudest sample is \d"), (0.5, None)])
