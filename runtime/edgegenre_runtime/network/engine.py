@@ -86,6 +86,9 @@ class Engine:
         path: bytes = library.edgegenre_net_path(self._state.ctypes.data)
         self.name = f"edgegenre engine, {path.decode()}"
         self._n_cells = int(np.prod(header.input_shape))
+        self._logits = np.empty(self.output_shape[1], dtype=np.int8)
+        self._pointers = (self._state.ctypes.data, self._logits.ctypes.data, self._logits.size)
+        self._run = library.edgegenre_net_run
 
     def _check(self, error: int) -> None:
         if error:
@@ -93,11 +96,8 @@ class Engine:
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
-        cells = np.require(cells, dtype=np.int8, requirements=["C"])
-        logits = np.empty(self.output_shape[1], dtype=np.int8)
-        self._check(
-            self._lib.edgegenre_net_run(
-                self._state.ctypes.data, cells.ctypes.data, cells.size, logits.ctypes.data, logits.size
-            )
-        )
+        if cells.dtype != np.int8 or not cells.flags.c_contiguous:
+            cells = np.ascontiguousarray(cells, dtype=np.int8)
+        self._check(self._run(self._pointers[0], cells.ctypes.data, cells.size, *self._pointers[1:]))
+        logits: npt.NDArray[np.int8] = self._logits.copy()
         return logits

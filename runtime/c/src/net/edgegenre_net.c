@@ -24,6 +24,31 @@ static const int8_t *constant(const net_run *run, int32_t offset)
 
 static const int32_t *numbers(const net_run *run, int32_t offset) { return run->net->words + offset / 4; }
 
+/* Eight rows of eight bytes become columns: halves, quarters and eighths change places. */
+static void transpose_8x8(uint64_t *rows)
+{
+    static const uint64_t MASK[3] = {0x00000000FFFFFFFFu, 0x0000FFFF0000FFFFu, 0x00FF00FF00FF00FFu};
+    for (int step = 4, k = 0; step > 0; step /= 2, k++)
+        for (int i = 0; i < 8; i++) {
+            if (i & step) continue;
+            uint64_t swapped = ((rows[i] >> (8 * step)) ^ rows[i + step]) & MASK[k];
+            rows[i + step] ^= swapped;
+            rows[i] ^= swapped << (8 * step);
+        }
+}
+
+/* Columns that lie together in the source become cells: mel bands as channels. */
+static void transpose_row(const int8_t *from, int8_t *to, const net_buffer *out, int32_t stride)
+{
+    uint64_t rows[8];
+    for (int32_t x = 0; x < out->width; x += 8)
+        for (int32_t c = 0; c < out->depth; c += 8) {
+            for (int i = 0; i < 8; i++) memcpy(&rows[i], from + (c + i) * stride + x, 8);
+            transpose_8x8(rows);
+            for (int i = 0; i < 8; i++) memcpy(to + (x + i) * out->depth + c, &rows[i], 8);
+        }
+}
+
 /* Rows, columns and channels from anywhere to a row; padded channels get the zero point. */
 static void copy_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)
 {
@@ -34,6 +59,10 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
     if (out->depth != out->channels) memset(to, out->zero, (size_t)(out->width * out->depth));
     if (s->number[2] == 1 && out->channels == out->depth && s->number[1] == out->depth) {
         memcpy(to, from, (size_t)(out->width * out->depth));
+        return;
+    }
+    if (s->number[1] == 1 && out->channels % 8 == 0 && out->width % 8 == 0) {
+        transpose_row(from, to, out, s->number[2]);
         return;
     }
     for (int32_t x = 0; x < out->width; x++, to += out->depth, from += s->number[1])

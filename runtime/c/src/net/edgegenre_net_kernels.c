@@ -53,18 +53,20 @@ static const net_kernels SCALAR_KERNELS = {"portable", scalar_conv, scalar_depth
 
 #include "edgegenre_net_lanes_avx2.h"
 #define CELLS 4
+#define BLOCKS 1
 #define FN(name) avx2_##name
 #define KERNEL AVX2
 #define FRAME __attribute__((target("avx2"))) static
 #include "edgegenre_net_conv.h"
 #define CELLS 8
+#define BLOCKS 2
 #define FN(name) vnni_##name
 #define KERNEL VNNI
 #define FRAME __attribute__((target("avx2,avx512f,avx512vl,avx512bw,avx512vnni"))) static
 #include "edgegenre_net_conv.h"
 
 static const net_kernels AVX2_KERNELS = {"avx2", avx2_conv, avx2_depthwise, avx2_add};
-static const net_kernels VNNI_KERNELS = {"avx512vnni", vnni_conv, avx2_depthwise, avx2_add};
+static const net_kernels VNNI_KERNELS = {"avx512vnni", vnni_conv, vnni_depthwise, avx2_add};
 
 const net_kernels *edgegenre_net_choose(void)
 {
@@ -85,6 +87,7 @@ const net_kernels *edgegenre_net_choose(void)
 #else
 #define CELLS 2 /* of sixteen vectors, eight are sums */
 #endif
+#define BLOCKS 1
 #define FN(name) neon_##name
 #define KERNEL NEON
 #define FRAME static
@@ -93,6 +96,7 @@ static const net_kernels NEON_KERNELS = {"neon", neon_conv, neon_depthwise, neon
 
 #if defined(EDGEGENRE_NET_DOT)
 #define CELLS 8
+#define BLOCKS 1
 #define FN(name) dot_##name
 #define KERNEL DOT
 #define FRAME DOT_TARGET static
@@ -115,6 +119,7 @@ const net_kernels *edgegenre_net_choose(void)
 
 #include "edgegenre_net_lanes_wasm.h"
 #define CELLS 4
+#define BLOCKS 1
 #define FN(name) wasm_##name
 #define KERNEL WASM
 #define FRAME static

@@ -141,75 +141,73 @@ VNNI void vnni_store(int8_t *out, int32_t depth, const __m256i *s, const int n, 
     avx2_store_cells(out, depth, s, n, rule);
 }
 
-/* Depthwise: sixteen channels, two taps at a time. The weights of a pair of taps are interleaved channel by channel. */
+/* Depthwise: sixteen channels as int16, two taps at a time, interleaved in halves: channels 0-3 and 8-11, 4-7 and 12-15,
+ * which the last packing puts in order. Or twice eight: two cells side by side where the depth is eight, the stride one. */
 
-typedef struct { __m256i low, high; } avx2_wide;
+enum { MOST_TAPS = 25 };
+#define AVX2_VNNI __attribute__((target("avx2,avx512f,avx512vl,avx512bw,avx512vnni")))
 
-AVX2 avx2_wide avx2_pair(__m128i first, __m128i second)
-{
-    avx2_wide pair = {_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(first, second)),
-                      _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(first, second))};
-    return pair;
-}
-
-/* Sixteen channels from c on, or twice eight: of two cells side by side where the depth is eight and the stride one. */
-AVX2 __m128i avx2_weights16(const int8_t *w, const int is_twice_8)
+AVX2 __m256i avx2_weights16(const int8_t *w, const int is_twice_8)
 {
     const __m128i low = _mm_loadl_epi64((const __m128i_u *)w);
-    return is_twice_8 ? _mm_unpacklo_epi64(low, low) : avx2_load128(w);
+    return is_twice_8 ? _mm256_cvtepi8_epi16(_mm_unpacklo_epi64(low, low)) : avx2_load(w);
 }
 
-AVX2 void avx2_depthwise_block(const net_row *row, int32_t c, const int R, const int C, const int is_twice_8)
+/* Eight of sixteen words in the order of a half, from first and from second on. */
+AVX2 __m256i avx2_half(const int32_t *first, const int32_t *second, int at)
 {
-    const int32_t D = row->depth, advance = is_twice_8 ? 2 : 1;
-    const int n_taps = R * C;
-    const int32_t half = is_twice_8 ? 0 : 8;
-    avx2_wide W[13];
-    const int8_t *p[5];
-    UNROLL
-    for (int t = 0; t < n_taps; t += 2) {
-        __m128i second = t + 1 < n_taps ? avx2_weights16(row->weights + (t + 1) * D + c, is_twice_8) : _mm_setzero_si128();
-        W[t / 2] = avx2_pair(avx2_weights16(row->weights + t * D + c, is_twice_8), second);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(avx2_load128(first + at)), avx2_load128(second + at), 1);
+}
+
+AVX2 __m256i avx2_madd(__m256i sum, __m256i taps, __m256i weights)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(taps, weights));
+}
+VNNI __m256i vnni_madd(__m256i sum, __m256i taps, __m256i weights) { return _mm256_dpwssd_epi32(sum, taps, weights); }
+
+#define DEPTHWISE_BLOCK(lanes, LANES_KEYWORD)                                                                          \
+    LANES_KEYWORD void lanes##_depthwise_block(const net_row *row, int32_t c, const int R, const int C,                \
+                                               const int is_twice_8)                                                   \
+    {                                                                                                                  \
+        const int32_t D = row->depth, n = row->n, cells = is_twice_8 ? 2 : 1, advance = cells * row->step;             \
+        const int n_taps = R * C, next = is_twice_8 ? 0 : 8;                                                           \
+        const int32_t *bias = row->bias + c, *scales = row->scales + c;                                                \
+        const __m256i bias0 = avx2_half(bias, bias + next, 0), bias1 = avx2_half(bias, bias + next, 4);                \
+        avx2_rule low = avx2_rule_of(row, c), high = low;                                                              \
+        low.scale = _mm256_castsi256_ps(avx2_half(scales, scales + next, 0));                                          \
+        high.scale = _mm256_castsi256_ps(avx2_half(scales, scales + next, 4));                                         \
+        __m256i W[MOST_TAPS / 2 + 1][2];                                                                               \
+        const int8_t *p[5];                                                                                            \
+        int8_t *out = row->out + c;                                                                                    \
+        UNROLL                                                                                                         \
+        for (int t = 0; t < n_taps; t += 2) {                                                                          \
+            const __m256i u = avx2_weights16(row->weights + t * D + c, is_twice_8);                                    \
+            const __m256i v = t + 1 < n_taps ? avx2_weights16(row->weights + (t + 1) * D + c, is_twice_8)              \
+                                             : _mm256_setzero_si256();                                                 \
+            W[t / 2][0] = _mm256_unpacklo_epi16(u, v);                                                                 \
+            W[t / 2][1] = _mm256_unpackhi_epi16(u, v);                                                                 \
+        }                                                                                                              \
+        UNROLL                                                                                                         \
+        for (int i = 0; i < R; i++) p[i] = row->rows[i] + c;                                                           \
+        for (int32_t x = 0; x < n; x += cells, out += cells * D) {                                                     \
+            __m256i a = bias0, b = bias1;                                                                              \
+            UNROLL                                                                                                     \
+            for (int t = 0; t < n_taps; t += 2) {                                                                      \
+                const __m256i u = avx2_load(p[t / C] + t % C * D);                                                     \
+                const __m256i v = t + 1 < n_taps ? avx2_load(p[(t + 1) / C] + (t + 1) % C * D) : u;                    \
+                a = lanes##_madd(a, _mm256_unpacklo_epi16(u, v), W[t / 2][0]);                                         \
+                b = lanes##_madd(b, _mm256_unpackhi_epi16(u, v), W[t / 2][1]);                                         \
+            }                                                                                                          \
+            a = _mm256_adds_epi16(_mm256_packs_epi32(avx2_round(a, &low), avx2_round(b, &high)), low.zero);            \
+            const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));          \
+            _mm_storeu_si128((__m128i_u *)out, _mm_max_epi8(bytes, _mm256_castsi256_si128(low.least)));                \
+            UNROLL                                                                                                     \
+            for (int i = 0; i < R; i++) p[i] += advance;                                                               \
+        }                                                                                                              \
     }
-    UNROLL
-    for (int i = 0; i < R; i++) p[i] = row->rows[i] + c;
-    const avx2_rule rule = avx2_rule_of(row, c), other = avx2_rule_of(row, c + half);
-    const __m256i bias0 = avx2_load256(row->bias + c), bias1 = avx2_load256(row->bias + c + half);
-    int8_t *out = row->out + c;
-    for (int32_t x = 0; x < row->n; x += advance, out += advance * D) {
-        __m256i a = bias0, b = bias1;
-        UNROLL
-        for (int t = 0; t < n_taps; t += 2) {
-            const __m128i u = avx2_load128(p[t / C] + t % C * D);
-            const __m128i v = t + 1 < n_taps ? avx2_load128(p[(t + 1) / C] + (t + 1) % C * D) : u;
-            const avx2_wide in = avx2_pair(u, v);
-            a = _mm256_add_epi32(a, _mm256_madd_epi16(in.low, W[t / 2].low));
-            b = _mm256_add_epi32(b, _mm256_madd_epi16(in.high, W[t / 2].high));
-        }
-        a = avx2_round(a, &rule);
-        b = avx2_round(b, &other);
-        const __m128i bytes = _mm256_castsi256_si128(avx2_narrow(a, b, a, b, &rule));
-        _mm_storeu_si128((__m128i_u *)out, bytes);
-        UNROLL
-        for (int i = 0; i < R; i++) p[i] += advance * row->step;
-    }
-}
 
-__attribute__((target("avx2"))) static void avx2_depthwise_3x3(const net_row *row, int32_t c)
-{
-    avx2_depthwise_block(row, c, 3, 3, 0);
-}
-
-__attribute__((target("avx2"))) static void avx2_depthwise_5x5(const net_row *row, int32_t c)
-{
-    avx2_depthwise_block(row, c, 5, 5, 0);
-}
-
-__attribute__((target("avx2"))) static void avx2_depthwise_twice_8(const net_row *row)
-{
-    if (row->kernel_rows == 3) avx2_depthwise_block(row, 0, 3, 3, 1);
-    else avx2_depthwise_block(row, 0, 5, 5, 1);
-}
+DEPTHWISE_BLOCK(avx2, AVX2)
+DEPTHWISE_BLOCK(vnni, VNNI)
 
 /* Eight channels of any kernel. */
 __attribute__((target("avx2"))) static void avx2_depthwise_any(const net_row *row, int32_t c)
@@ -230,24 +228,42 @@ __attribute__((target("avx2"))) static void avx2_depthwise_any(const net_row *ro
     }
 }
 
-__attribute__((target("avx2"))) static void avx2_depthwise(const net_row *row)
-{
-    const int is_square = row->kernel_rows == row->kernel_columns;
-    const int is_3x3 = is_square && row->kernel_rows == 3, is_5x5 = is_square && row->kernel_rows == 5;
-    int32_t c = 0;
-    if (row->depth == 8 && row->step == 8 && row->n % 2 == 0 && (is_3x3 || is_5x5)) {
-        avx2_depthwise_twice_8(row);
-        return;
+/* The kernels that are worth unrolling, one function each; the last block of sixteen may do eight channels anew. */
+#define DEPTHWISE_OF(lanes, TARGET, R, C)                                                                              \
+    TARGET static void lanes##_depthwise_##R##x##C(const net_row *row)                                                 \
+    {                                                                                                                  \
+        if (row->depth == 8) {                                                                                         \
+            lanes##_depthwise_block(row, 0, R, C, 1);                                                                  \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int32_t c = 0; c < row->depth; c += 16)                                                                   \
+            lanes##_depthwise_block(row, c + 16 <= row->depth ? c : row->depth - 16, R, C, 0);                         \
     }
-    if (is_3x3) for (; c + 16 <= row->depth; c += 16) avx2_depthwise_3x3(row, c);
-    if (is_5x5) for (; c + 16 <= row->depth; c += 16) avx2_depthwise_5x5(row, c);
-    if (c < row->depth && c >= 8 && (is_3x3 || is_5x5)) { /* eight are left: sixteen again, half of them anew */
-        if (is_3x3) avx2_depthwise_3x3(row, row->depth - 16);
-        else avx2_depthwise_5x5(row, row->depth - 16);
-        return;
+
+#define DEPTHWISE(lanes, TARGET)                                                                                       \
+    DEPTHWISE_OF(lanes, TARGET, 3, 3)                                                                                  \
+    DEPTHWISE_OF(lanes, TARGET, 5, 5)                                                                                  \
+    DEPTHWISE_OF(lanes, TARGET, 1, 3)                                                                                  \
+    DEPTHWISE_OF(lanes, TARGET, 1, 5)                                                                                  \
+    DEPTHWISE_OF(lanes, TARGET, 1, 9)                                                                                  \
+    static void lanes##_depthwise(const net_row *given)                                                                \
+    {                                                                                                                  \
+        const net_row row = *given;                                                                                    \
+        const int32_t size = row.kernel_rows * 16 + row.kernel_columns;                                                \
+        const int is_paired = row.step == 8 && row.n % 2 == 0; /* two cells of eight channels side by side */          \
+        if (row.depth > 8 || is_paired) {                                                                              \
+            if (size == 0x33) lanes##_depthwise_3x3(&row);                                                             \
+            else if (size == 0x55) lanes##_depthwise_5x5(&row);                                                        \
+            else if (size == 0x13) lanes##_depthwise_1x3(&row);                                                        \
+            else if (size == 0x15) lanes##_depthwise_1x5(&row);                                                        \
+            else if (size == 0x19) lanes##_depthwise_1x9(&row);                                                        \
+            if (size == 0x33 || size == 0x55 || size == 0x13 || size == 0x15 || size == 0x19) return;                  \
+        }                                                                                                              \
+        for (int32_t c = 0; c < row.depth; c += 8) avx2_depthwise_any(&row, c);                                        \
     }
-    for (; c < row->depth; c += 8) avx2_depthwise_any(row, c);
-}
+
+DEPTHWISE(avx2, __attribute__((target("avx2"))))
+DEPTHWISE(vnni, AVX2_VNNI)
 
 AVX2 __m256i avx2_sum8(const int8_t *a, const int8_t *b, __m256i k0, __m256i k1, __m256i bias, __m128i shift)
 {

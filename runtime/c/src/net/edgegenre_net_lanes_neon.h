@@ -269,26 +269,36 @@ static void neon_depthwise_any(const net_row *row, int32_t c)
     }
 }
 
-static void neon_depthwise_3x3(const net_row *row, int32_t c) { neon_depthwise_block(row, c, 3, 3, NEON_SIXTEEN); }
-static void neon_depthwise_5x5(const net_row *row, int32_t c) { neon_depthwise_block(row, c, 5, 5, NEON_SIXTEEN); }
+/* The kernels that are worth unrolling, one function each. */
+#define DEPTHWISE_OF(R, C)                                                                                             \
+    static void neon_depthwise_##R##x##C(const net_row *row)                                                           \
+    {                                                                                                                  \
+        int32_t c = 0;                                                                                                 \
+        if (row->depth == 8 && row->step == 8 && row->n % 2 == 0) {                                                    \
+            neon_depthwise_block(row, 0, R, C, NEON_TWICE_EIGHT);                                                      \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (; c + 16 <= row->depth; c += 16) neon_depthwise_block(row, c, R, C, NEON_SIXTEEN);                        \
+        if (c < row->depth) neon_depthwise_block(row, c, R, C, NEON_EIGHT);                                            \
+    }
 
-static void neon_depthwise(const net_row *row)
+DEPTHWISE_OF(3, 3)
+DEPTHWISE_OF(5, 5)
+DEPTHWISE_OF(1, 3)
+DEPTHWISE_OF(1, 5)
+DEPTHWISE_OF(1, 9)
+
+static void neon_depthwise(const net_row *given)
 {
-    const int is_square = row->kernel_rows == row->kernel_columns;
-    const int is_3x3 = is_square && row->kernel_rows == 3, is_5x5 = is_square && row->kernel_rows == 5;
-    int32_t c = 0;
-    if (row->depth == 8 && row->step == 8 && row->n % 2 == 0 && (is_3x3 || is_5x5)) {
-        if (is_3x3) neon_depthwise_block(row, 0, 3, 3, NEON_TWICE_EIGHT);
-        else neon_depthwise_block(row, 0, 5, 5, NEON_TWICE_EIGHT);
-        return;
-    }
-    if (is_3x3) for (; c + 16 <= row->depth; c += 16) neon_depthwise_3x3(row, c);
-    if (is_5x5) for (; c + 16 <= row->depth; c += 16) neon_depthwise_5x5(row, c);
-    for (; c < row->depth; c += 8) {
-        if (is_3x3) neon_depthwise_block(row, c, 3, 3, NEON_EIGHT);
-        else if (is_5x5) neon_depthwise_block(row, c, 5, 5, NEON_EIGHT);
-        else neon_depthwise_any(row, c);
-    }
+    const net_row row = *given;
+    const int32_t size = row.kernel_rows * 16 + row.kernel_columns;
+    if (size == 0x33) neon_depthwise_3x3(&row);
+    else if (size == 0x55) neon_depthwise_5x5(&row);
+    else if (size == 0x13) neon_depthwise_1x3(&row);
+    else if (size == 0x15) neon_depthwise_1x5(&row);
+    else if (size == 0x19) neon_depthwise_1x9(&row);
+    else
+        for (int32_t c = 0; c < row.depth; c += 8) neon_depthwise_any(&row, c);
 }
 
 static void neon_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *s, int32_t zero)
