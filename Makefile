@@ -16,7 +16,7 @@ help:
 	@echo "make fuzz                    ten minutes of damaged files through every reader"
 	@echo "make check                   format, lint, types, import rules"
 	@echo "make format                  fix what ruff can fix"
-	@echo "make wheels                  wheels with the C front-end for x86-64 and aarch64 (needs gcc-aarch64-linux-gnu)"
+	@echo "make wheels                  wheels for x86-64, aarch64, armv7l and armv6l (needs the cross compilers)"
 	@echo "make boards                  measure this machine and every emulated board again, and write README's tables"
 	@echo "make clean                   remove the environment and what the demo wrote"
 
@@ -54,7 +54,8 @@ format: $(STAMP)
 
 wheels: $(STAMP)
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
-	EDGEGENRE_TARGET=aarch64 $(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	for target in aarch64 armv7l armv6l; do \
+		EDGEGENRE_TARGET=$$target $(BIN)/python -m build --wheel --no-isolation --outdir dist . || exit 1; done
 	@ls dist
 
 boards: $(STAMP) $(LIBRARY)

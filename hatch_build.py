@@ -1,8 +1,8 @@
-"""Build hook: compile the C front-end (runtime/c) into the wheel, or in place for an editable install.
+"""Build hook: compile front-end and engine (runtime/c) into the wheel, or in place for an editable install.
 
-$CC, else cc, gcc or clang compiles it; EDGEGENRE_TARGET=aarch64 takes the cross compiler aarch64-linux-gnu-gcc and
+$CC, else cc, gcc or clang compiles them; EDGEGENRE_TARGET=aarch64, armv7l or armv6l takes Debian's cross compiler and
 makes a wheel for that machine. Without a compiler, or with EDGEGENRE_NO_C=1, the package is installed as pure Python
-and the NumPy reference runs the front-end.
+and NumPy runs front-end and network.
 """
 
 from __future__ import annotations
@@ -23,10 +23,19 @@ LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
 FLAGS = ["-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default", "-s"]
 
 
+# armv7l is a Raspberry Pi 2 or later with a 32-bit system, armv6l a Pi 1 or Zero. The compiler for soft floats is the one
+# whose own library runs on ARMv6; no function of ours passes a float, so that its calls are those of a hard-float system.
+CROSS = {
+    "aarch64": "aarch64-linux-gnu-gcc",
+    "armv7l": "arm-linux-gnueabihf-gcc -march=armv7-a -mfpu=neon-vfpv4",
+    "armv6l": "arm-linux-gnueabi-gcc -march=armv6 -marm -mfpu=vfp -mfloat-abi=softfp -nostartfiles",
+}
+
+
 def compiler(target: str | None) -> list[str] | None:
     """Return the command of the C compiler for ``target`` (None: this machine), or None where there is none."""
     if target is not None:
-        candidates = [os.environ.get("CC") or f"{target}-linux-gnu-gcc"]
+        candidates = [os.environ.get("CC") or CROSS.get(target, f"{target}-linux-gnu-gcc")]
     else:
         candidates = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
     for candidate in candidates:

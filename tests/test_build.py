@@ -2,6 +2,7 @@
 
 import importlib.util
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -81,10 +82,21 @@ def test_wheel_without_a_compiler_is_pure(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_wheel_for_aarch64(hook, monkeypatch, tmp_path):
-    if hook.compiler("aarch64") is None:
-        pytest.skip("needs gcc-aarch64-linux-gnu")
-    wheel = build_wheel(tmp_path, monkeypatch, EDGEGENRE_TARGET="aarch64")
-    assert wheel.name.endswith("py3-none-linux_aarch64.whl")
+@pytest.mark.parametrize(("target", "machine"), [("aarch64", 183), ("armv7l", 40), ("armv6l", 40)])
+def test_wheel_for_another_machine(hook, monkeypatch, tmp_path, target, machine):
+    if hook.compiler(target) is None:
+        pytest.skip(f"needs {hook.CROSS[target].split()[0]}")
+    wheel = build_wheel(tmp_path, monkeypatch, EDGEGENRE_TARGET=target)
+    assert wheel.name.endswith(f"py3-none-linux_{target}.whl")
     library = zipfile.ZipFile(wheel).read("edgegenre_runtime/frontend/lib/edgegenre_mel.so")
-    assert library[18:20] == (183).to_bytes(2, "little")  # ELF's EM_AARCH64
+    assert library[18:20] == machine.to_bytes(2, "little")  # ELF's e_machine
+
+
+@pytest.mark.parametrize(("target", "tags"), [("armv6l", ["v6", "VFPv2"]), ("armv7l", ["v7", "VFPv4", "NEONv1"])])
+def test_the_library_runs_on_the_oldest_board_of_its_target(hook, tmp_path, target, tags):
+    if hook.compiler(target) is None or shutil.which("readelf") is None:
+        pytest.skip("needs the cross compiler and readelf")
+    assert hook.compile_library(ROOT, tmp_path / "x.so", target) is None
+    shown = subprocess.run(["readelf", "-A", tmp_path / "x.so"], capture_output=True, text=True, check=True).stdout
+    for tag in tags:
+        assert re.search(rf": {tag}\b", shown), shown
