@@ -23,8 +23,8 @@ LIBRARY = "edgegenre_runtime/frontend/lib/edgegenre_mel.so"
 FLAGS = ["-std=c99", "-O3", "-fPIC", "-shared", "-fvisibility=default", "-s"]
 
 
-# armv7l is a Raspberry Pi 2 or later with a 32-bit system, armv6l a Pi 1 or Zero. The compiler for soft floats is the one
-# whose own library runs on ARMv6; no function of ours passes a float, so that its calls are those of a hard-float system.
+# armv7l is a Raspberry Pi 2 or later with a 32-bit system, armv6l a Pi 1 or Zero. The compiler for soft floats is the
+# one whose own library runs on ARMv6; no function of ours passes a float, so its calls are a hard-float system's.
 CROSS = {
     "aarch64": "aarch64-linux-gnu-gcc",
     "armv7l": "arm-linux-gnueabihf-gcc -march=armv7-a -mfpu=neon-vfpv4",

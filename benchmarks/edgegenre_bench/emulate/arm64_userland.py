@@ -54,23 +54,23 @@ def pinned(distribution: str) -> str:
         raise UsageError(f"{distribution} is not installed here: run  pip install 'edgegenre[bench]'") from None
 
 
-def fetch_packages(state: Path) -> None:
-    """Download the arm64 packages and all they depend on, with apt's sources and a private state."""
+def fetch_packages(state: Path, architecture: str = "arm64", packages: Sequence[str] = PACKAGES) -> None:
+    """Download packages of an architecture and all they depend on, with apt's sources and a private state."""
     for name in ("lists/partial", "archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()  # of dpkg: nothing is installed
     settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
         "APT::Sandbox::User": "",
         "Dir::Cache": state,
         "Dir::State": state,
         "Dir::State::status": state / "status",
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in settings.items())]
-    hint = "arm64 packages cannot be fetched (apt's sources must be Debian's, and the network up)"
+    hint = f"{architecture} packages cannot be fetched (apt's sources must be Debian's, and the network up)"
     run_tool([*apt, "-oAPT::Update::Error-Mode=any", "update"], hint)
-    run_tool([*apt, "-y", "--no-install-recommends", "--download-only", "install", *PACKAGES], hint)
+    run_tool([*apt, "-y", "--no-install-recommends", "--download-only", "install", *packages], hint)
 
 
 def unpack(debs: Sequence[Path], root: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from edgegenre_runtime.errors import UsageError
 
@@ -59,6 +58,8 @@ class Resampler:
         self.clipped_samples = self.n_samples = 0
         self._soxr = None
         if in_rate_hz != out_rate_hz:
+            import soxr  # here: audio at the front-end's own rate needs no resampler
+
             self._soxr = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32", quality="HQ")
 
     def push(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
