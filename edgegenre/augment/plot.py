@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.data.feature_cache import crop
-from edgegenre_runtime.atomic_write import written_beside
+from edgegenre.figures import write_png
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
 from edgegenre_runtime.frontend.decibels import cells_to_db, db_to_cells, db_to_q9, q9_to_db
 
@@ -86,8 +86,7 @@ def draw_panels(panels: Panels, path: Path) -> None:
         axes.axis("off")
     figure.supxlabel("frame")
     figure.supylabel("mel band")
-    with written_beside(path) as handle:
-        figure.savefig(handle, dpi=100, format="png")
+    write_png(figure, path)
 
 
 def _mixed(panels: Panels, top_db: int, seed: int) -> npt.NDArray[np.int8]:

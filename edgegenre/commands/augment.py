@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from edgegenre_runtime.printable import printable
+
 from .common import check_output, needs
 
 __all__ = ["augment"]
@@ -40,4 +42,4 @@ def augment(
         else:
             typer.echo("audiomentations is not installed: waveform transforms are left out", err=True)
         draw_panels(panels, plot)
-    typer.echo(f"{plot}: {len(panels)} windows of {file.name}, seed {seed}")
+    typer.echo(f"{plot}: {len(panels)} windows of {printable(file.name)}, seed {seed}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edgegenre_runtime.printable import printable
+
 from .common import check_output, needs, require_installed
 
 __all__ = ["explain", "features"]
@@ -55,7 +57,7 @@ def features(
     clip = read_clip(file, 22050)
     values = describe(clip, kind)
     typer.echo(
-        f"{file}: {kind}, {values.shape[0]} rows, {values.shape[1]} frames, mean {values.mean():.3f}, "
+        f"{printable(str(file))}: {kind}, {values.shape[0]} rows, {values.shape[1]} frames, mean {values.mean():.3f}, "
         f"standard deviation {values.std():.3f}, {values.min():.3f} to {values.max():.3f}"
     )
     if plot is not None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.atomic_write import written_beside
+from edgegenre.figures import write_png
 from edgegenre_runtime.errors import AudioError, UsageError
 from edgegenre_runtime.frontend import Clip
 from edgegenre_runtime.frontend.spec import TOP_DB
+from edgegenre_runtime.printable import printable
 
 __all__ = ["HOP_SAMPLES", "KINDS", "check_kind", "describe", "plot_descriptor"]
 
@@ -96,6 +97,5 @@ def plot_descriptor(values: npt.NDArray[np.float32], kind: str, sample_rate_hz: 
     image = axes.imshow(values, origin="lower", aspect="auto", extent=extent, cmap="magma", interpolation="nearest")
     figure.colorbar(image, ax=axes)
     axes.set(xlabel="seconds", ylabel=_ROWS[kind])
-    axes.set_title(f"{title}: {kind}", parse_math=False)
-    with written_beside(path) as handle:
-        figure.savefig(handle, dpi=110, format="png")
+    axes.set_title(f"{printable(title)}: {kind}", parse_math=False)
+    write_png(figure, path)

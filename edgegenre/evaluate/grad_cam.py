@@ -16,10 +16,11 @@ import numpy.typing as npt
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.clips import read_clip
 from edgegenre.data.feature_cache import crop
-from edgegenre_runtime.atomic_write import written_beside
+from edgegenre.figures import write_png
 from edgegenre_runtime.errors import AudioError, CheckpointError, SpecError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.frontend.decibels import q9_to_db
+from edgegenre_runtime.printable import printable
 
 from .scoring import network_input, window_starts
 
@@ -170,6 +171,5 @@ def plot_explanation(explanation: Explanation, title: str, path: Path) -> None:
     )
     figure.colorbar(heat, ax=below, label="relevance")
     below.set_xlabel("seconds")
-    above.set_title(f"{title}: {explanation.label} ({explanation.probability:.2f})", parse_math=False)
-    with written_beside(path) as handle:
-        figure.savefig(handle, dpi=110, format="png")
+    above.set_title(f"{printable(title)}: {explanation.label} ({explanation.probability:.2f})", parse_math=False)
+    write_png(figure, path)

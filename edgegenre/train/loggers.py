@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from edgegenre.figures import write_png
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import MissingExtraError
 
@@ -64,5 +65,4 @@ def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Pat
         axes.axvline(best_epoch, color="gray", linestyle=":", label="best epoch")
         axes.set_xlabel("epoch")
         axes.legend()
-    with written_beside(path) as handle:
-        figure.savefig(handle, dpi=120, format="png")
+    write_png(figure, path)

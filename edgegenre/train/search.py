@@ -110,7 +110,12 @@ def tune(
 
     missing = n_trials - len(study.get_trials(states=_FINISHED))
     if missing > 0:
-        study.optimize(objective, n_trials=missing, catch=(UsageError,), callbacks=[report_trial])
+        try:
+            study.optimize(objective, n_trials=missing, catch=(UsageError,), callbacks=[report_trial])
+        except optuna.exceptions.StorageInternalError as error:
+            raise DataError(
+                f"{storage}: cannot write the study, is its disk full? The finished trials in it are kept"
+            ) from error
     if not study.get_trials(states=(TrialState.COMPLETE,)):
         raise UsageError(f"{storage}: no trial was completed; see the lines above, or raise --trials")
     best = study.best_trial

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgegenre.figures import write_png
 from edgegenre.page import Block, Table, Text, Title, to_markdown
 from edgegenre_export.package.publish import rejected_path
 from edgegenre_runtime.atomic_write import written_beside
@@ -175,9 +176,6 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
 
 
 def _plot(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -192,5 +190,4 @@ def _plot(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> No
         label = f"{row.recipe}, {row.size_bytes / 1000:.0f} kB"
         axes.annotate(label, (row.n_macs / 1e6, row.accuracy), textcoords="offset points", xytext=(8, 6), fontsize=8)
     axes.set_title("Area: size of the file. Red: rejected by the gate. Line: what no other beats.", fontsize=9)
-    with written_beside(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+    write_png(figure, path)

@@ -32,4 +32,4 @@ def test_the_command_writes_a_png_and_repeats_exactly(toy_folder, tmp_path, caps
         assert main(["augment", song, "--plot", str(tmp_path / name), "--seed", "3"]) == 0, capsys.readouterr().err
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert main(["augment", song, "--plot", str(tmp_path / "no" / "a.png")]) == 2
-    assert "cannot write the picture" in capsys.readouterr().err
+    assert "cannot write, there is no folder" in capsys.readouterr().err
