@@ -23,7 +23,13 @@ def emulated_like(measured):
         },
         "counts": [
             {"stage": stage, "instructions": n, "spread": 0.0, "runs": 2}
-            for stage, n in (("mel", 10**6), ("network", 10**7), ("end_to_end", 11 * 10**6), ("stream_second", 10**6))
+            for stage, n in (
+                ("mel", 10**6),
+                ("network", 10**7),
+                ("end_to_end", 11 * 10**6),
+                ("stream_second", 10**6),
+                ("network_litert", 2 * 10**7),
+            )
         ],
         "peers_instructions": peers,
         "limit": {"macs": 8 * 10**6, "macs_per_instruction": 8, "instructions": 10**6, "counted_over_limit": 10.0},

@@ -90,8 +90,10 @@ def build_peers(
 
     float_run = TfliteModel((folder / "float.tflite").read_bytes()).run
     int8_run = _litert(classifier.bundle.read(MODEL))
-    peers = [_peer(f"{OURS}, {classifier.backend.name}", ours, classifier.probabilities, spec)]
-    if "litert" not in classifier.backend.name:
+    name = classifier.backend.name
+    is_engine = name.startswith("edgegenre engine")
+    peers = [_peer(f"{OURS}, {'C engine' if is_engine else name}", ours, classifier.probabilities, spec)]
+    if is_engine:
         peers.append(_peer(f"{OURS}, LiteRT int8", ours, int8_run, spec))
     if "librosa" in libraries:
         by_librosa = _librosa_mel(pcm, spec)

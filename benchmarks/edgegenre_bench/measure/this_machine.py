@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from edgegenre_runtime.frontend import Clip, log_mel, normalize
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import read_golden
+from edgegenre_runtime.network.interpreters import TfliteModel, has_interpreter
 from edgegenre_runtime.printable import printable
 
 from .accuracy import measure_accuracy
@@ -124,7 +126,7 @@ def measure_machine(
 
 
 def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[str, Any]]:
-    """Time mel (a whole window from PCM to cells), the network, and both with the answer, in turn."""
+    """Time mel (PCM to the cells of a window), the network, both with the answer, and LiteRT, in turn."""
     pcm, tables = read_golden(classifier.bundle)["pcm"][0], classifier.tables
     clip, cells = Clip(pcm, classifier.rate_hz), _cells(pcm, classifier)
     pipelines: dict[tuple[str, int], Callable[[], object]] = {
@@ -135,6 +137,10 @@ def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[
         loaded = GenreClassifier.load(bundle, threads)
         pipelines["network", threads] = lambda loaded=loaded: loaded.probabilities(cells)  # type: ignore[misc]
         pipelines["end_to_end", threads] = lambda loaded=loaded: loaded.predict_clip(clip)  # type: ignore[misc]
+        if has_interpreter():
+            litert = TfliteModel(classifier.bundle.read(MODEL), threads=threads)
+            run = functools.partial(litert.run, cells[None, :, :, None])
+            pipelines["network_litert", threads] = run
     return [asdict(timing) for timing in time_in_turn(pipelines, plan.warm_up, plan.repeats)]
 
 

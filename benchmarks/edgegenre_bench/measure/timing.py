@@ -21,7 +21,7 @@ class Timing:
     Attributes
     ----------
     stage
-        ``mel``, ``network``, ``end_to_end``, ``yardstick``, or a peer's name.
+        ``mel``, ``network``, ``end_to_end``, ``network_litert``, ``yardstick``, or a peer's name.
     threads
         Threads of the network.
     repeats

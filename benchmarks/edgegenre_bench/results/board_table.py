@@ -45,7 +45,15 @@ def format_report(results: Sequence[dict[str, Any]], bundle: Bundle, *, is_whole
     boards = [result for result in results if result["kind"] != "parity"]
     suites = [_suite(result) for result in results if result["kind"] == "parity"]
     absent = _absent(boards) if is_whole else ""
-    tables = [_matrix(boards, bundle), absent, _peers(boards), _limits(boards), _parity(boards), *suites]
+    tables = [
+        _matrix(boards, bundle),
+        absent,
+        _engine(boards),
+        _peers(boards),
+        _limits(boards),
+        _parity(boards),
+        *suites,
+    ]
     return "\n\n".join(table for table in tables if table)
 
 
@@ -110,6 +118,24 @@ def _peers(results: Sequence[dict[str, Any]]) -> str:
     heads = ["per second of audio", *(head for head, _ in columns)]
     table = markdown_table(heads, ([name, *(_times(rows, name) for _, rows in columns)] for name in names))
     return f"Alternatives, as a multiple of this project's cost in the same run, one thread:\n\n{table}"
+
+
+def _engine(results: Sequence[dict[str, Any]]) -> str:
+    """Return the network by the back-end that a device uses and by LiteRT, in the same run, one row per board."""
+    rows = []
+    for result in results:
+        if result["kind"] == "measured":
+            ours, theirs = (stage_of(result, stage) for stage in ("network", "network_litert"))
+            pair = [row["min_ms"] for row in (ours, theirs) if row is not None]
+            texts = [f"{value:.2f} ms" for value in pair]
+        else:
+            counts = {row["stage"]: row["instructions"] for row in result["counts"]}
+            pair = [counts[stage] for stage in ("network", "network_litert") if stage in counts]
+            texts = [f"{value / 1e6:.1f} M instr." for value in pair]
+        if len(pair) == 2:
+            title = load_device(result["device"]).title if result["device"] else "a machine without profile"
+            rows.append((title, *texts, f"{pair[1] / pair[0]:.2f}"))
+    return markdown_table(("network on", "C engine", "LiteRT, XNNPACK", "LiteRT over engine"), rows) if rows else ""
 
 
 def _times(rows: Sequence[dict[str, Any]], name: str) -> str:

@@ -35,7 +35,14 @@ def test_a_result_is_valid_and_survives_the_disk(result, tmp_path, capsys):
     assert main(["bench", "check", str(tmp_path / "r.json")]) == 0
     assert "valid" in capsys.readouterr().out
     stages = {(row["stage"], row["threads"]) for row in result["stages"]}
-    assert {("mel", 1), ("network", 1), ("network", 2), ("end_to_end", 1), ("end_to_end", 2)} <= stages
+    assert {
+        ("mel", 1),
+        ("network", 1),
+        ("network", 2),
+        ("end_to_end", 1),
+        ("end_to_end", 2),
+        ("network_litert", 1),
+    } <= stages
     assert result["accuracy"]["n_tracks"] == 8
     assert result["golden"]["mel_differs"] == 0
     assert result["golden"]["network_max_lsb"] <= 1

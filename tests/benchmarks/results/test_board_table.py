@@ -53,6 +53,8 @@ def test_the_matrix_says_what_is_measured_emulated_missed_and_absent(folder):
     assert "**missed**: real-time factor: 0.2 of 0.1 (by estimate)" in rows[3]
     assert "Never run on the real thing: Android-class phone" in text
     assert "| librosa | 10.00 |" in text
+    assert "| Raspberry Pi 4 Model B | 10.0 M instr. | 20.0 M instr. | 2.00 |" in text
+    assert "| 1.00 ms | 1.00 ms | 1.00 |" in text
     assert "| 10.00 |" in text
 
 

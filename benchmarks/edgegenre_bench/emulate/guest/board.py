@@ -24,7 +24,7 @@ from .marks import run_marked
 
 __all__ = ["STAGES", "clip_answers"]
 
-STAGES = ("mel", "network", "end_to_end", "stream")
+STAGES = ("mel", "network", "end_to_end", "stream", "network_litert")
 """What is counted first; peers come after it, three regions each (two are empty for a model of PCM)."""
 
 STREAM_HOPS = 4
@@ -43,10 +43,10 @@ def clip_answers(
 
 
 def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Callable[[], object]]:
-    """Return the regions of :data:`STAGES` over one window of PCM; the last takes :data:`STREAM_HOPS` more hops."""
+    """Return the regions of :data:`STAGES` over one window of PCM; ``stream`` takes :data:`STREAM_HOPS` more hops."""
     tables, spec = classifier.tables, classifier.tables.spec
     clip, cells = Clip(pcm, spec.sample_rate_hz), normalize(log_mel(pcm, tables).frames_q9, tables).cells
-    stream = WindowStream(tables)
+    stream, litert = WindowStream(tables), TfliteModel(classifier.bundle.read("model_int8.tflite"))
     hop = spec.frames_per_window // 2 * spec.hop_samples
     list(stream.push(pcm))
 
@@ -60,6 +60,7 @@ def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Cal
         lambda: classifier.probabilities(cells),
         lambda: classifier.predict_clip(clip),
         listen,
+        lambda: litert.run(cells[None, :, :, None]),
     ]
 
 
@@ -78,6 +79,7 @@ def _has_delegate(model: bytes) -> bool:
 def _facts(classifier: GenreClassifier) -> dict[str, Any]:
     return {
         "implementation": active_implementation(),
+        "network": classifier.backend.name,
         "path": native.NativeMelStream(classifier.tables).path,
         "has_delegate": _has_delegate(classifier.bundle.read("model_int8.tflite")),
     }
