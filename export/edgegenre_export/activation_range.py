@@ -1,8 +1,8 @@
 """The range of an activation that its int8 steps span, the same rule for every target.
 
 The largest value over all calibration windows is an outlier: spanning it wastes half of the steps. Each window's
-own extremes are collected, and the range is what 90 % of the windows stay within; the rest is clipped. Logits keep
-their whole range, because the largest of them is the answer.
+own extremes are collected, and the range is what 90 % of the windows stay within; the rest is clipped. Logits
+have their whole range, because the largest of them is the answer.
 """
 
 from __future__ import annotations

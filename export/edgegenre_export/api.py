@@ -51,7 +51,7 @@ def export(
     labels
         Class names in the order of the logits.
     calibration
-        Windows of the training data, int8 [N, n_mels, 128] as the front-end makes them
+        Windows of the training data, int8 [N, n_mels, 128] of the front-end
         (:func:`edgegenre_runtime.frontend.window_normalizer`); they set the scales of the activations.
     out
         The bundle's directory; a bundle that is there is replaced when the new one is whole.

@@ -61,7 +61,7 @@ class ExportJob:
     calibration
         Windows that set the scales of the activations; the artifacts are compared on them too.
     golden
-        PCM to replay on a device and what the front-end makes of it
+        PCM to replay on a device and the front-end's features of it
         (:func:`edgegenre_export.inputs.golden_pcm.golden_inputs`).
     recipe
         How to make the artifacts.

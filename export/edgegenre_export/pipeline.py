@@ -31,18 +31,18 @@ __all__ = ["ExportResult", "export_bundle"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What an export made.
+    """The result of an export.
 
     Attributes
     ----------
     path
         The bundle's directory, absolute.
     recipe
-        How it was made.
+        The recipe that was followed.
     agreement
         Model file to how it differs from the float network, on the calibration windows.
     model_reports
-        Model file to what is in it.
+        Model file to its model report.
     waveform_agreement
         Waveform model to how it differs from the mel path (front-end, then the int8 model that is in it), on the
         golden PCM.

@@ -26,7 +26,7 @@ class Tuning:
     epochs, crops_per_track, learning_rate
         Of the fine-tuning (:class:`edgegenre.train.TrainOptions`).
     teacher_weight
-        Share of the loss that asks for the answers of the network as it was.
+        Share of the loss that compares with the answers of the teacher.
     """
 
     removed_macs: float
@@ -46,7 +46,7 @@ class Recipe:
     name
         Key of :data:`RECIPES`.
     artifacts
-        Model files that it makes, in this order. A waveform model (``model_audio.*``) has the int8 model in it.
+        Model files, in this order. A waveform model (``model_audio.*``) has the int8 model in it.
     weight_bits, activation_bits
         8 for int8, 16 for int16, 32 for float32; biases of int8 layers are int32, with int16 activations int64.
     per_channel

@@ -66,7 +66,7 @@ def sweep_recipes(
     export
         Called with a recipe and its folder; a :class:`GateError` counts as rejected, and the sweep goes on.
     out
-        Folder; it is made if it is not there.
+        Folder; created if it is not there.
     command
         What the user typed, for the record.
     report

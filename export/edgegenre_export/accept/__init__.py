@@ -1,1 +1,1 @@
-"""The acceptance gate: whether an artifact may stand for the network it was made from."""
+"""The acceptance gate: whether an artifact may stand for the network it comes from."""

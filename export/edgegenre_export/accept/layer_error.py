@@ -1,4 +1,4 @@
-"""Which layers int8 hurts: the rounding is simulated in torch, and one group of layers at a time keeps its floats."""
+"""Which layers int8 hurts: the rounding is simulated in torch, and one group of layers at a time stays in float."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MANY_LAYERS = 12
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LayerGroup:
-    """Layers by name, and the mean probability difference that is left when they alone keep their floats."""
+    """Layers by name, and the mean probability difference that is left when they alone stay in float."""
 
     name: str
     difference: float
@@ -47,7 +47,7 @@ class Attribution:
     groups: tuple[LayerGroup, ...]
 
     def worst(self, n: int = 3) -> tuple[str, ...]:
-        """Return the names of the groups whose floats help most, at most ``n``, none that does not help."""
+        """Return the names of the groups that int8 hurts most, at most ``n``, none that does not help."""
         return tuple(group.name for group in self.groups[:n] if group.difference < self.difference)
 
 

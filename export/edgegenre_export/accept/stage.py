@@ -1,4 +1,4 @@
-"""Stage 5: the acceptance gate, which holds every artifact to the network that it was made from."""
+"""Stage 5: the acceptance gate, which compares every artifact with the network that it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The acceptance gate: whether an artifact may stand for the network it was made from.
+"""The acceptance gate: whether an artifact may stand for the network it comes from.
 
 Both answer the same tracks (mean of a track's window probabilities, as everywhere). A track whose answer changes is
 named; where the truth is known it counts as lost (was right, is wrong) or gained.
@@ -66,7 +66,7 @@ class ChangedTrack:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """An artifact, or a fine-tuned network, against what it was made from.
+    """An artifact, or a fine-tuned network, against the network it comes from.
 
     Attributes
     ----------

@@ -36,8 +36,12 @@ def export(
     data: Annotated[
         Path | None, typer.Option(help="Feature cache to calibrate, fine-tune and compare on; else the training's.")
     ] = None,
-    part: Annotated[Literal["valid", "test"], typer.Option(help="Part of the cache that the gate asks.")] = "test",
-    gate: Annotated[Literal["on", "off"], typer.Option(help="Hold every artifact to the trained network.")] = "on",
+    part: Annotated[
+        Literal["valid", "test"], typer.Option(help="Part of the cache that artifacts are compared on.")
+    ] = "test",
+    gate: Annotated[
+        Literal["on", "off"], typer.Option(help="Accept only artifacts that answer as the trained network does.")
+    ] = "on",
     epochs: Annotated[int | None, typer.Option(help="Epochs of a recipe's fine-tuning, if not its own.", min=1)] = None,
     teacher: Annotated[
         list[Path] | None, typer.Option(help="Checkpoint that fine-tuning learns from, if not itself; repeatable.")
@@ -208,7 +212,7 @@ def _report(result: ExportResult, out: Path) -> None:
 
 
 def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[FeatureCache | None, str]:
-    """Return ``data`` or the checkpoint's own features and what they are called; none for the shipped checkpoint."""
+    """Return ``data``, or the features that the checkpoint names, and their path; none for the shipped checkpoint."""
     from edgegenre.data.feature_cache import load_cache
 
     recorded = checkpoint.meta.get("features")

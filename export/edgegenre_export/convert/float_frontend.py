@@ -35,7 +35,7 @@ class FloatFrontend(nn.Module):
     tables
         The integer front-end that it follows.
     window_shape
-        Shape of what it gives, n_mels · frames cells: ``(1, M, T, 1)`` for TFLite, ``(1, 1, M, T)`` for ONNX.
+        Shape of its output, n_mels · frames cells: ``(1, M, T, 1)`` for TFLite, ``(1, 1, M, T)`` for ONNX.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def int8_onnx(
     windows
         int8 [N, n_mels, frames], calibration cells.
     spec
-        Front-end; ``top_db`` gives the input scale.
+        Front-end; ``top_db`` sets the input scale.
     metadata
         More keys and values for ``metadata_props``.
 
@@ -75,7 +75,7 @@ def int8_onnx(
         quantize_static(
             onnx.load_from_string(float_model),
             path,
-            _Reader(windows[:1], spec.top_db),  # ranges are given below
+            _Reader(windows[:1], spec.top_db),  # the ranges are passed below
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,

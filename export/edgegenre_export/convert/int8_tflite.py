@@ -32,15 +32,15 @@ _Ranges = dict[str, dict[str, npt.NDArray[np.float32]]]
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class CenteredModel:
-    """An int8 model whose logits are right on average.
+    """An int8 model whose logits have no mean error.
 
     Attributes
     ----------
     content
         The .tflite.
     shift
-        What was added to the bias of the logits, float32 [C]: the mean error of the int8 logits, which sums, means and
-        clipped activations have their share in and no weight shows.
+        What was added to the bias of the logits, float32 [C]: the mean error of the int8 logits, to which sums,
+        means and clipped activations contribute too.
     """
 
     content: bytes
@@ -62,7 +62,7 @@ def int8_tflite(
     windows
         int8 [N, n_mels, frames], calibration cells.
     spec
-        Front-end; ``top_db`` gives the input scale.
+        Front-end; ``top_db`` sets the input scale.
     activation_bits
         8 or 16.
 
@@ -89,10 +89,10 @@ def centered_int8_tflite(
     float_model, windows, spec
         As for :func:`int8_tflite`.
     logits
-        What the trained network answers on the windows, float32 [N, C].
+        The float network's logits on the windows, float32 [N, C].
     bias
-        Bias of the layer that gives the logits, float32 [C]; a constant of the float model. Without one, or where the
-        converter has folded it into something else, nothing is shifted.
+        Bias of the layer that produces the logits, float32 [C]; a constant of the float model. Without one, or where
+        the converter has folded it into something else, nothing is shifted.
 
     Raises
     ------
@@ -122,7 +122,7 @@ class _Quantizer:
         self._ranges = self._ranges_of_one_window()
         extremes = self._extremes(self._ranges)
         ends = _ends(float_model)
-        # int16 has steps enough for outliers, and logits keep their whole range
+        # int16 has steps enough for outliers, and logits have their whole range
         is_ample = activation_bits == 16
         self._whole = {key for key, value in extremes.items() if is_ample or _same(value, extremes[ends.output])}
         self._set_ranges(extremes)
@@ -158,7 +158,7 @@ class _Quantizer:
     def _extremes(self, names: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
         """Return the smallest and the largest value of each tensor in each window but the first, float32 [N - 1, 2].
 
-        The first window only gives the shapes (:meth:`_ranges_of_one_window`), unless there is no other.
+        The first window only determines the shapes (:meth:`_ranges_of_one_window`), unless there is no other.
         """
         interpreter = Interpreter(model_content=self._model, num_threads=1, experimental_preserve_all_tensors=True)
         interpreter.allocate_tensors()

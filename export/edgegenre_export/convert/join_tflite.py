@@ -42,7 +42,7 @@ def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[st
     window, logits = int(moved.inputs[0]) + n_front, int(moved.outputs[0]) + n_front
     shapes = list(graph.tensors[db].shape), list(moved.tensors[window - n_front].shape)
     if shapes[0] != shapes[1]:
-        raise ExportError(f"the front-end gives a window of {shapes[0]}, the network takes {shapes[1]}")
+        raise ExportError(f"the front-end produces a window of {shapes[0]}, the network takes {shapes[1]}")
     body_operators = _move_in(model, tail)
     graph.tensors[waveform].name, graph.tensors[db].name = b"waveform", b"db_above_floor"
     real, probabilities = (_like(graph, logits, name) for name in (b"logits_float", b"probabilities"))

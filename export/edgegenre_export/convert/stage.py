@@ -40,7 +40,7 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Artifacts:
-    """The model files, by name in the recipe's order, and the network that they were made of.
+    """The model files, by name in the recipe's order, and the network that they were converted from.
 
     ``engine`` is the int8 network compiled for the project's own engine; None without a ``model_int8.tflite``.
     """

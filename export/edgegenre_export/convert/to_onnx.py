@@ -29,7 +29,7 @@ def float_onnx(network: nn.Module, spec: FrontendSpec, metadata: Mapping[str, st
     network
         In eval mode; maps float32 [B, 1, n_mels, frames] in dB above the floor to logits [B, C].
     spec
-        Front-end; gives the shape of a window.
+        Front-end; determines the shape of a window.
     metadata
         Keys and values for ``metadata_props``.
 

@@ -21,7 +21,7 @@ def float_tflite(network: nn.Module, spec: FrontendSpec) -> bytes:
     network
         In eval mode; maps float32 [B, 1, n_mels, frames] in dB above the floor to logits [B, C].
     spec
-        Front-end; gives the shape of a window.
+        Front-end; determines the shape of a window.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What a job is made of: the network, its calibration windows, the reference tracks, the golden PCM."""
+"""The inputs of a job: the network, its calibration windows, the reference tracks, the golden PCM."""

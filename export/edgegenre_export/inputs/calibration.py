@@ -21,7 +21,7 @@ class Calibration:
     Attributes
     ----------
     windows
-        int8 [N, n_mels, frames_per_window], cells as the front-end makes them.
+        int8 [N, n_mels, frames_per_window], the front-end's cells.
     indices
         Which windows of ``source`` these are, N of them.
     seed
@@ -29,7 +29,7 @@ class Calibration:
     source
         What they were drawn from, for people.
     spec_hash
-        Front-end that made them.
+        The front-end they come from.
 
     Raises
     ------

@@ -22,7 +22,7 @@ def draw_calibration(cache: FeatureCache, tables: Tables, n_windows: int, seed: 
     cache
         Feature cache with a split.
     tables
-        The front-end that made it.
+        The front-end it comes from.
     n_windows
         How many windows.
     seed

@@ -1,4 +1,4 @@
-"""Golden PCM: the pieces that every bundle is replayed with, and what the front-end makes of them."""
+"""Golden PCM: the pieces that every bundle is replayed with, and the front-end's features of them."""
 
 from __future__ import annotations
 

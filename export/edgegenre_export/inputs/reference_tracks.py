@@ -37,7 +37,7 @@ class ReferenceTracks:
     source
         What it is, for people.
     spec_hash
-        Front-end that made the windows.
+        The front-end the windows come from.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def toy_tracks(tables: Tables, processes: int = 1) -> ReferenceTracks:
 
 
 def toy_pcm(tables: Tables) -> tuple[npt.NDArray[np.int16], ReferenceTracks]:
-    """Render forty pieces of one window; returns int16 [40, window_samples] and what the front-end makes of each."""
+    """Render forty pieces of one window; returns int16 [40, window_samples] and the front-end's window of each."""
     spec = tables.spec
     pieces = toy_pieces(_TOY_TRACKS, _TOY_SEED, spec.window_s + 0.1, spec.sample_rate_hz)
     pcm = np.ascontiguousarray(pieces[:, : spec.window_samples])

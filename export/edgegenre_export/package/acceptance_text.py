@@ -54,7 +54,7 @@ def report_blocks(report: AcceptanceReport, command: str) -> list[Block]:
             Title(2, "Where int8 hurts"),
             Text(
                 "Rounding simulated in torch, on the tracks above: mean difference of a probability with every layer "
-                f"rounded {report.layers.difference:.5f}; below, what is left when one group alone keeps its floats."
+                f"rounded {report.layers.difference:.5f}; below, what is left when one group alone stays in float."
             ),
             Table(("group in float", "difference left"), rows),
         ]

@@ -1,10 +1,10 @@
-"""Fake quantization: a float network that rounds as its int8 artifact will, to train it or to ask it questions.
+"""Fake quantization: a float network that rounds as its int8 artifact will, for training.
 
 Each layer's weights are rounded to 127 steps a side with a scale a channel, and its input to 256 steps that span what
 it has seen, its running average where it learns. The layer's gradient passes the rounding as if there were none (Bengio
 et al. 2013; Jacob et al., *Quantization and Training of Neural Networks*, 2018). A batch norm behind a convolution
-multiplies whole channels, and with it their scales, so that it need not be folded first. Layers keep names and
-weights: state dicts pass to and from the network without.
+multiplies whole channels, and with it their scales, so that it need not be folded first. Layers have the same names
+and weights: state dicts pass to and from the network without.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["fake_quantize", "set_rounding"]
+__all__ = ["fake_quantize"]
 
 _FOLLOW = 0.05  # how fast a range follows the batches while training
 _TINY = 1e-8
@@ -21,7 +21,6 @@ _TINY = 1e-8
 class _Rounded(nn.Module):
     """What a fake-quantized layer does before it multiplies; mixed into a convolution or dense layer."""
 
-    rounds: bool
     low: torch.Tensor
     high: torch.Tensor
 
@@ -32,15 +31,11 @@ class _Rounded(nn.Module):
                 is_new = self.high.isnan()
                 self.low.copy_(torch.where(is_new, low, self.low.lerp(low, _FOLLOW)))
                 self.high.copy_(torch.where(is_new, high, self.high.lerp(high, _FOLLOW)))
-        if not self.rounds:
-            return x
         scale = ((self.high - self.low) / 255).clamp(min=_TINY)
         zero_point = (-128 - torch.round(self.low / scale)).clamp(-128, 127).to(torch.int32)
         return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, -128, 127)
 
     def _weight(self, weight: torch.Tensor) -> torch.Tensor:
-        if not self.rounds:
-            return weight
         scale = (weight.detach().flatten(1).abs().amax(dim=1) / 127).clamp(min=_TINY)
         zeros = torch.zeros(len(weight), dtype=torch.int32, device=weight.device)
         return torch.fake_quantize_per_channel_affine(weight, scale, zeros, 0, -127, 127)
@@ -48,8 +43,8 @@ class _Rounded(nn.Module):
 
 class _RoundedConvolution(_Rounded):
     def _conv_forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        made: torch.Tensor = super()._conv_forward(self._input(x), self._weight(weight), bias)  # type: ignore[misc]
-        return made
+        output: torch.Tensor = super()._conv_forward(self._input(x), self._weight(weight), bias)  # type: ignore[misc]
+        return output
 
 
 class _RoundedLinear(_Rounded):
@@ -69,13 +64,6 @@ def fake_quantize(network: nn.Module) -> None:
         if isinstance(layer, _Rounded) or not isinstance(layer, (nn.Conv2d, nn.Linear)):
             continue
         mixin = _RoundedConvolution if isinstance(layer, nn.Conv2d) else _RoundedLinear
-        layer.__class__ = type(f"Rounded{type(layer).__name__}", (mixin, type(layer)), {"rounds": True})
+        layer.__class__ = type(f"Rounded{type(layer).__name__}", (mixin, type(layer)), {})
         for name in ("low", "high"):
             layer.register_buffer(name, torch.tensor(torch.nan), persistent=False)
-
-
-def set_rounding(part: nn.Module, rounds: bool) -> None:
-    """Switch the rounding of every fake-quantized layer in a part on or off."""
-    for layer in part.modules():
-        if isinstance(layer, _Rounded):
-            layer.rounds = rounds

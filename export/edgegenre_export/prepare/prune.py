@@ -35,11 +35,11 @@ class Pruned:
     Attributes
     ----------
     config
-        With the widths that are left: :func:`edgegenre.models.build` makes it again.
+        With the widths that are left: :func:`edgegenre.models.build` builds the network from it.
     network
         The network, with the weights that are left.
     ratio
-        Share of each layer's channels that was asked to go.
+        Share of each layer's channels that was requested.
     macs_before, macs_after, parameters_before, parameters_after
         Multiply-adds of one window, and learned numbers.
     """
@@ -54,7 +54,7 @@ class Pruned:
 
 
 def prune(trained: TrainedNetwork, removed_macs: float) -> Pruned:
-    """Cut channels until at least a share of the multiply-adds is gone.
+    """Prune channels until at least a share of the multiply-adds is gone.
 
     Parameters
     ----------

@@ -16,12 +16,12 @@ __all__ = ["PreparedNetwork", "prepare"]
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class PreparedNetwork:
-    """The float network that the artifacts are made of.
+    """The float network that is converted.
 
     Attributes
     ----------
     network
-        The job's, or what pruning and fine-tuning made of it.
+        The job's, or the pruned and fine-tuned one.
     is_tuned
         Whether it is not the network as trained.
     """

@@ -1,9 +1,9 @@
 """Cross-layer equalization, so that all of a tensor's channels use its int8 steps.
 
-An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer that gives
-it can scale it up by a factor that the next layer's weights take back, and the network stays what it was
+An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer in front
+can scale it up by a factor that the next layer's weights take back, and the network stays what it was
 (Nagel et al., *Data-Free Quantization*, 2019; Meller et al., *Same, Same But Different*, 2019). ReLUs and shortcuts in
-between keep the factor: tensors that are added to each other share it. A depthwise layer has a weight scale for each
+between pass the factor on: tensors that are added to each other share it. A depthwise layer has a weight scale for each
 channel, so that it takes back any factor for nothing; where a layer sums channels, small weights lose what small
 activations gain, and half of the way (in dB) is gone.
 """
@@ -66,7 +66,7 @@ def equalize(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) -> nn
 
 
 class _Watch(fx.Interpreter):
-    """Runs a traced network and keeps each image's shape and each channel's magnitude that most windows stay within."""
+    """Runs a traced network and records shapes, and the magnitude of each channel that most windows stay within."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
@@ -83,7 +83,7 @@ class _Watch(fx.Interpreter):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _TiedTensors:
-    """Tensors whose channels must share their factors, the layers that give them and the layers that take them.
+    """Tensors whose channels must share their factors, the layers that produce them and the layers that consume them.
 
     A ReLU is part of the layer in front of it, so that a tensor that only goes into one is not among the ``rounded``.
     """
@@ -94,18 +94,18 @@ class _TiedTensors:
 
 
 def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, torch.Size]) -> list[_TiedTensors]:
-    """Return the tied tensors that batch norms give and only convolutions take, each layer called once."""
+    """Return the tied tensors that batch norms produce and only convolutions consume, each layer called once."""
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     sets: dict[fx.Node, list[fx.Node]] = {}
     for node in graph.nodes:
         joined = [node]
-        for source in node.all_input_nodes if _keeps_factors(node, modules) else ():
+        for source in node.all_input_nodes if _passes_factors(node, modules) else ():
             joined += [one for one in sets[source] if one not in joined]
         for one in joined:
             sets[one] = joined
     found = []
     for nodes in {id(joined): joined for joined in sets.values()}.values():
-        producers = [_once(node, modules, called) for node in nodes if not _keeps_factors(node, modules)]
+        producers = [_once(node, modules, called) for node in nodes if not _passes_factors(node, modules)]
         behind = {user for node in nodes for user in node.users if user not in nodes}
         consumers = [_once(node, modules, called) for node in behind]
         if not consumers or len({shapes.get(node) for node in nodes}) != 1:
@@ -118,8 +118,8 @@ def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, 
     return found
 
 
-def _keeps_factors(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    """Whether what comes out has the factors of what goes in."""
+def _passes_factors(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Whether the output has the factors of the input."""
     if node.op == "call_module":
         return isinstance(modules[str(node.target)], nn.ReLU | nn.Identity)
     return node.op == "call_function" and (node.target in _ADDS and len(node.all_input_nodes) == 2)

@@ -1,4 +1,4 @@
-"""The layer that gives the logits."""
+"""The layer that produces the logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["logit_layer"]
 
 
 def logit_layer(network: nn.Module, n_classes: int) -> str | None:
-    """Return the path of the layer that is taken for the one that gives the logits; None without one that has a bias.
+    """Return the path of the layer that is assumed to produce the logits; None without one that has a bias.
 
     It is the last dense layer or convolution with C outputs.
     """

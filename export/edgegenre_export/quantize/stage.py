@@ -1,4 +1,4 @@
-"""Stage 2: the network whose weights lie on an int8 grid, and what the float network answers."""
+"""Stage 2: the network whose weights lie on an int8 grid, and the float network's logits."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = ["QuantizedNetwork", "quantize"]
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class QuantizedNetwork:
-    """The network that int8 artifacts are made of, and the float network it stands for.
+    """The network that is converted to int8, and the float network it stands for.
 
     Attributes
     ----------
     prepared
         The float network.
     logits
-        What the float network answers on the calibration windows, float32 [N, C].
+        The float network's logits on the calibration windows, float32 [N, C].
     equalized
         The float network with equalized channels, in eval mode; the float network itself if nothing is rounded.
     module
         ``equalized`` with weights on an int8 grid, in eval mode.
     logit_layer
-        Path of the layer in ``module`` that gives the logits; None if there is none with a bias.
+        Path of the layer in ``module`` that produces the logits; None if there is none with a bias.
     input_ranges
-        Lower and upper end of what each rounded layer takes in, by the layer's path.
+        Range of each rounded layer's input, by the layer's path.
     """
 
     prepared: PreparedNetwork

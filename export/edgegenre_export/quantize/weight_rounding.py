@@ -1,8 +1,8 @@
 """Rounding weights to int8 by what their inputs look like, layer after layer.
 
-Rounding each weight to its nearest step makes errors that add up over a layer's inputs and on through the network.
-Inputs are alike, though (neighbouring cells, channels of one origin), and errors can cancel: a weight's error is made
-up for by the weights that are not yet rounded, by the covariance of the layer's inputs (Frantar et al., *GPTQ*,
+Rounding each weight to its nearest step causes errors that add up over a layer's inputs and through the network.
+Inputs are correlated, though (neighboring cells, channels of one origin), and errors can cancel: the weights that are
+not yet rounded compensate a weight's error, according to the covariance of the layer's inputs (Frantar et al., *GPTQ*,
 2023, which is Hassibi & Stork's *Optimal Brain Surgeon* in a fixed order). What is left of the error's mean goes into
 the bias (Nagel et al., *Data-Free Quantization*, 2019). Inputs are those of the network as rounded so far, clipped and
 rounded to their own int8 steps (:mod:`edgegenre_export.activation_range`), and means are held to the network as
@@ -48,7 +48,7 @@ class RoundedNetwork:
     module
         The network, in eval mode.
     input_ranges
-        Lower and upper end of what each rounded layer takes in, by the layer's path.
+        Range of each rounded layer's input, by the layer's path.
     """
 
     module: nn.Module
@@ -57,7 +57,7 @@ class RoundedNetwork:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Observed:
-    """What a layer of the trained network takes in and gives.
+    """Inputs and outputs of a layer of the trained network.
 
     ``input_range`` spans every call of the layer; ``output_means`` float64 [C_out] are those of its first call.
     """
@@ -75,7 +75,7 @@ def round_weights(network: nn.Module, cells: npt.NDArray[np.int8], top_db: int) 
     ----------
     network
         In eval mode. Convolutions with zero padding and dense layers are rounded, others stay as they are; a layer
-        that is called several times is rounded by what its first call takes in.
+        that is called several times is rounded by the input of its first call.
     cells
         int8 [N, n_mels, frames], calibration windows, of which some 64, evenly spread, are used.
     top_db
@@ -113,7 +113,7 @@ def _is_rounded(layer: nn.Module) -> TypeGuard[nn.Conv2d | nn.Linear]:
 
 
 def _observe(network: nn.Module, db: torch.Tensor) -> dict[str, _Observed]:
-    """Run a network once; returns what its layers take in and give, by path, without those it never calls."""
+    """Run a network once; returns inputs and outputs of its layers, by path, without those it never calls."""
     extremes: dict[str, tuple[list[float], list[float]]] = {}
     means: dict[str, _Float] = {}
 
@@ -179,7 +179,7 @@ def _patches(layer: _Layer, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def _round_layer(layer: _Layer, mean: _Float, covariance: _Float, wanted: _Float) -> None:
-    """Round a layer's weights in place; its bias makes the means of its outputs, [C_out], the wanted ones."""
+    """Round a layer's weights in place; its bias corrects the means of its outputs to the wanted ones, [C_out]."""
     groups = len(mean)
     weights = layer.weight.double().numpy().reshape(groups, len(layer.weight) // groups, -1)
     steps = np.stack([_round_rows(rows, inputs) for rows, inputs in zip(weights, covariance, strict=True)])

@@ -28,7 +28,7 @@ from edgegenre_runtime.frontend import FLOOR_Q9, FrontendSpec, released
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 
 TABLES = released("wide9s")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
