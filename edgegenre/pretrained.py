@@ -9,10 +9,12 @@ import dataclasses
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from edgegenre.models.artist import Artist, is_artist, start_from_artist
 from edgegenre.models.compact import Compact
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.input_scale import fold_input_scale
@@ -71,8 +73,8 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     network
         As :func:`edgegenre.models.build` returned it.
     source
-        A ``.safetensors`` file, a file of ``torch.save`` (``.pth``, ``.pt``), an https URL of one, or ``"package"``
-        for EfficientNet-Lite0's weights in its package.
+        A ``.safetensors`` or ``.npz`` file, a file of ``torch.save`` (``.pth``, ``.pt``), an https URL of one, or
+        ``"package"`` for EfficientNet-Lite0's weights in its package.
     keep_head
         Load the head too; it must have the network's shape.
 
@@ -93,6 +95,8 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     if isinstance(network, Compact) and is_mn04(loaded):
         loaded = start_from_mn04(loaded)
         head = tuple(key for key in state if key not in loaded)
+    elif isinstance(network, Artist) and is_artist(loaded):
+        loaded = start_from_artist(loaded)
     counters = {key for key in state if key.endswith("num_batches_tracked")}  # files of old torch lack these
     missing = sorted(set(state) - set(loaded) - set(head) - counters)
     unknown = sorted(set(loaded) - set(state))
@@ -130,6 +134,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
+        if path.suffix == ".npz":
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return {key: torch.from_numpy(archive[key]) for key in archive.files}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles; what matters is raised
             values = torch.load(path, map_location="cpu", weights_only=True)

@@ -46,7 +46,9 @@ def find_weights(source: str) -> Path:
     if "://" in source:
         return fetch(source, cache_folder())
     if not os.path.isfile(source):
-        raise CheckpointError(f"weights {source}: no such file; give a .safetensors, .pth or .pt file or its https URL")
+        raise CheckpointError(
+            f"weights {source}: no such file; give a .safetensors, .npz, .pth or .pt file or its https URL"
+        )
     return Path(source)
 
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "layer_widths", "parameter_groups"]
 
 
+def _artist(config: ModelConfig) -> Network:
+    from .artist import Artist
+
+    return Artist(config)
+
+
 def _cnn(config: ModelConfig) -> Network:
     from .cnn import Cnn
 
@@ -69,6 +75,7 @@ def _vgg16(config: ModelConfig) -> Network:
 
 
 MODELS: dict[str, Callable[[ModelConfig], Network]] = {
+    "artist": _artist,
     "cnn": _cnn,
     "compact": _compact,
     "efficientnet_lite0": _efficientnet_lite0,
