@@ -130,6 +130,66 @@ def import_logmel(
     typer.echo(f"{out}: {n_clips} clips, {spec}")
 
 
+@app.command("import-songs")
+def import_songs(
+    folder: Annotated[Path, typer.Argument(help="Folder with logmel_1291.npz.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+) -> None:
+    """Import the ready set of songs from outside GTZAN: validation and test parts, no artist in both, none to train on.
+
+    Example: `edgegenre data import-songs ../shared/data/outside --out outside.npz`
+    """
+    from edgegenre.data.songs import import_songs as convert
+    from edgegenre_runtime.frontend import released
+
+    make_folder(out.parent)
+    n_songs = convert(folder, released(spec), out)
+    typer.echo(f"{out}: {n_songs} songs, {spec}")
+
+
+@app.command("unlabelled")
+def unlabelled(
+    folder: Annotated[Path, typer.Argument(help="Folder of music, searched recursively.")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+    seconds: Annotated[float, typer.Option(help="Length of a piece in seconds.", min=10)] = 30.0,
+) -> None:
+    """Cache one or two pieces of every recording in a folder, to learn from by soft labels.
+
+    Example: `edgegenre data unlabelled music/ --out unlabelled.npz`
+    """
+    from edgegenre.data.unlabelled import cache_unlabelled
+    from edgegenre_runtime.frontend import released
+
+    make_folder(out.parent)
+    with progress_bar("recordings") as show:
+        n_pieces, broken = cache_unlabelled(folder, released(spec), out, seconds, show)
+    for path, reason in broken:
+        typer.echo(f"left out {path}: {reason}", err=True)
+    typer.echo(f"{out}: {n_pieces} pieces of {seconds:g} s, {spec}")
+
+
+@app.command("thin")
+def thin(
+    features: Annotated[Path, typer.Argument(help="Feature cache (.npz).")],
+    out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
+    spec: Spec = "wide9s",
+    source: Annotated[str, typer.Option("--from", help="Front-end preset of the given cache.")] = "seed3s",
+) -> None:
+    """Write a cache as a front-end of a longer hop makes it, without reading the tracks again.
+
+    Example: `edgegenre data thin music_seed3s.npz --out music.npz`
+    """
+    from edgegenre.data import feature_cache
+    from edgegenre_runtime.frontend import released
+
+    check_output(out)
+    cache = feature_cache.thin(feature_cache.load_cache(features, released(source)), released(spec))
+    feature_cache.save_cache(cache, out)
+    typer.echo(f"{out}: {len(cache.names)} tracks, {spec}")
+
+
 @app.command("fma")
 def fma(
     tracks: Annotated[Path, typer.Argument(help="tracks.csv of fma_metadata.")],

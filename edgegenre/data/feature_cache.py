@@ -21,7 +21,7 @@ from edgegenre_runtime.frontend import FrontendSpec, Tables
 from .dataset import SPLIT_NAMES
 from .labels import check_labels
 
-__all__ = ["NO_SPLIT", "FeatureCache", "crop", "load_cache", "save_cache"]
+__all__ = ["NO_SPLIT", "FeatureCache", "crop", "load_cache", "save_cache", "thin"]
 
 NO_SPLIT = len(SPLIT_NAMES)
 """Split code of a track that is in none of train (0), valid (1) and test (2)."""
@@ -122,6 +122,26 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
         raise DataError(f"{path}: damaged feature cache, its arrays do not fit together: build the cache again")
     check_labels(cache.labels, path)
     return cache
+
+
+def thin(cache: FeatureCache, tables: Tables) -> FeatureCache:
+    """Return the cache as a front-end of a longer hop makes it: the same frames, but not all of them.
+
+    Raises
+    ------
+    DataError
+        ``tables`` is not the cache's front-end with a multiple of its hop.
+    """
+    have, want = cache.spec, tables.spec
+    step = want.hop_samples // have.hop_samples
+    if dataclasses.replace(want, name=have.name, hop_samples=have.hop_samples) != have or (
+        want.hop_samples % have.hop_samples
+    ):
+        raise DataError(f"front-end {want.name} is not {have.name} with a multiple of its hop: read the tracks again")
+    tracks = [cache.track(i)[:, ::step] for i in range(len(cache.names))]
+    offsets = np.cumsum([0, *(track.shape[1] for track in tracks)], dtype=np.int64)
+    frames = np.concatenate(tracks, axis=1)
+    return dataclasses.replace(cache, frames=frames, offsets=offsets, spec=want, spec_hash=tables.spec_hash)
 
 
 def crop(frames_q9: npt.NDArray[np.int16], start: int, frames_per_window: int) -> npt.NDArray[np.int16]:
