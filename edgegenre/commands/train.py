@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edgegenre_runtime.errors import UsageError
+
 from .common import check_run_folder, command_line, features_of, make_folder, needs, require_installed
 
 if TYPE_CHECKING:
+    from edgegenre.data.feature_cache import FeatureCache
     from edgegenre.models import Network
     from edgegenre.train import TrainResult
+    from edgegenre.train.batches import SoftTargets
+    from edgegenre_runtime.frontend import Tables
 
 __all__ = ["train"]
 
@@ -44,6 +49,10 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="Published weights: file, https URL or `package`.", rich_help_panel=_FINE_TUNING)
     ] = None,
+    keep_head: Annotated[
+        bool,
+        typer.Option("--keep-head", help="Load the head too: weights of the same classes.", rich_help_panel=_FINE_TUNING),
+    ] = False,
     freeze_epochs: Annotated[
         int, typer.Option(help="First epochs in which only the head is trained.", min=0, rich_help_panel=_FINE_TUNING)
     ] = 0,
@@ -62,6 +71,22 @@ def train(
         float, typer.Option(help="Fraction of the loss that comes from the teachers.", rich_help_panel=_DISTILLATION)
     ] = 0.7,
     temperature: Annotated[float, typer.Option(help="Of the soft targets.", rich_help_panel=_DISTILLATION)] = 3.0,
+    soft_labels: Annotated[
+        Path | None, typer.Option(help="File of `edgegenre soft-labels`.", rich_help_panel=_DISTILLATION)
+    ] = None,
+    soft_weight: Annotated[
+        float, typer.Option(help="Fraction of the target that is the soft label.", rich_help_panel=_DISTILLATION)
+    ] = 0.6,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="Cache of `data unlabelled`, whose tracks have soft labels alone.", rich_help_panel=_DISTILLATION),
+    ] = None,
+    unlabelled_share: Annotated[
+        float, typer.Option(help="Fraction of a batch that is unlabelled.", rich_help_panel=_DISTILLATION)
+    ] = 0.3,
+    also_validate: Annotated[
+        list[Path] | None, typer.Option(help="Cache whose validation tracks count too, set by set; repeat for more.")
+    ] = None,
     precision: Annotated[
         Literal["auto", "32-true", "bf16-mixed"],
         typer.Option(help="Numeric precision; auto: mixed on a GPU with bfloat16.", rich_help_panel=_HARDWARE),
@@ -108,8 +133,12 @@ def train(
         average=average,
         teacher_weight=teacher_weight,
         temperature=temperature,
+        soft_weight=soft_weight,
+        unlabelled_share=unlabelled_share,
         seed=seed,
     )
+    if unlabelled is not None and soft_labels is None:
+        raise UsageError("--unlabelled needs --soft-labels: without them its tracks say nothing")
     hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
     check_name(model)
     out = out if out is not None else Path("runs") / model
@@ -131,6 +160,8 @@ def train(
         "command": command_line(),
         "weights": weights or "",
         "teachers": [str(path) for path in teacher or ()],
+        "soft_labels": str(soft_labels or ""),
+        "unlabelled": str(unlabelled or ""),
     }
     with needs("train"):
         from edgegenre.train import is_first_process, load_teachers
@@ -144,7 +175,9 @@ def train(
             out,
             about=about,
             hardware=hardware,
-            initialize=_initializer(weights_file),
+            initialize=_initializer(weights_file, keep_head),
+            soft=_soft_targets(soft_labels, unlabelled, cache, tables),
+            also_validate=[_same_classes(path, cache, tables) for path in also_validate or ()],
             teachers=load_teachers(teacher or (), tables, cache.labels),
             resume=resume,
             logger=logger,
@@ -165,14 +198,44 @@ def _check_sources(weights: str | None, teachers: Sequence[Path]) -> Path | None
     return None if weights is None else find_weights(weights)
 
 
-def _initializer(weights_file: Path | None) -> Callable[[Network], None] | None:
+def _same_classes(path: Path, cache: FeatureCache, tables: Tables) -> FeatureCache:
+    """Return another cache of the same classes; raises :class:`UsageError` for other ones."""
+    from edgegenre.data.feature_cache import load_cache
+
+    other = load_cache(path, tables)
+    if other.labels != cache.labels or not len(other.tracks_of("valid")):
+        raise UsageError(f"{path}: has other classes than {', '.join(cache.labels)}, or no validation tracks")
+    return other
+
+
+def _soft_targets(
+    soft_labels: Path | None, unlabelled: Path | None, cache: FeatureCache, tables: Tables
+) -> SoftTargets | None:
+    """Return what a file of soft labels says about the training tracks and about tracks without labels."""
+    if soft_labels is None:
+        return None
+    import numpy as np
+
+    from edgegenre.data.feature_cache import load_cache
+    from edgegenre.train.batches import SoftTargets
+    from edgegenre.train.soft_labels import load_soft_labels, soft_labels_of
+
+    soft = load_soft_labels(soft_labels)
+    labelled = soft_labels_of(soft, cache, cache.tracks_of("train"), cache.labels)
+    if unlabelled is None:
+        return SoftTargets(labelled, None, labelled[:0])
+    other = load_cache(unlabelled, tables)
+    return SoftTargets(labelled, other, soft_labels_of(soft, other, np.arange(len(other.names)), cache.labels))
+
+
+def _initializer(weights_file: Path | None, keep_head: bool) -> Callable[[Network], None] | None:
     """Return what puts the weights into a new network and prints what became of them."""
     if weights_file is None:
         return None
     from edgegenre.pretrained import load_weights
 
     def initialize(network: Network) -> None:
-        typer.echo(load_weights(network, weights_file).summary())
+        typer.echo(load_weights(network, weights_file, keep_head=keep_head).summary())
 
     return initialize
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,9 +16,36 @@ from edgegenre_runtime.frontend import Tables, normalize
 
 from .options import TrainOptions
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "SoftTargets"]
 
-_ORDER, _WINDOW, _MIXUP = range(3)
+_ORDER, _WINDOW, _MIXUP, _UNLABELLED = range(4)
+_RARITY_FLOOR = 15
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class SoftTargets:
+    """What a teacher thinks of the tracks (:mod:`.soft_labels`).
+
+    Attributes
+    ----------
+    labelled
+        float32 [n, C], probabilities of the training tracks, in their order.
+    cache
+        Tracks without labels, of the same front-end, or none.
+    unlabelled
+        float32 [m, C], their probabilities; [0, C] without such tracks.
+    """
+
+    labelled: npt.NDArray[np.float32]
+    cache: FeatureCache | None
+    unlabelled: npt.NDArray[np.float32]
+
+    def chances(self) -> npt.NDArray[np.float64]:
+        """Return how often each unlabelled track is drawn, float64 [m]: less where the teacher hears a common class."""
+        heard = self.unlabelled.argmax(axis=1)
+        rarity: npt.NDArray[np.float64] = 1.0 / (np.bincount(heard)[heard] + _RARITY_FLOOR)
+        chances: npt.NDArray[np.float64] = rarity / rarity.sum()
+        return chances
 
 
 class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -29,29 +58,54 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """
 
     def __init__(
-        self, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, options: TrainOptions
+        self,
+        cache: FeatureCache,
+        tracks: npt.NDArray[np.int64],
+        tables: Tables,
+        options: TrainOptions,
+        soft: SoftTargets | None = None,
     ) -> None:
-        self.cache, self.tracks, self.tables, self.options = cache, tracks, tables, options
+        self.cache, self.tracks, self.tables, self.options, self.soft = cache, tracks, tables, options, soft
+        has_unlabelled = soft is not None and soft.cache is not None
+        self.n_unlabelled = round(options.batch_size * options.unlabelled_share) if has_unlabelled else 0
+        self.chances = soft.chances() if soft is not None and self.n_unlabelled else None
+        self.n_labelled = options.batch_size - self.n_unlabelled
+        self.targets = np.eye(len(cache.labels), dtype=np.float32)[cache.y[tracks]]
+        if soft is not None:
+            self.targets += options.soft_weight * (soft.labelled - self.targets)
         self.epoch = 0
 
     def __len__(self) -> int:
-        return max(1, len(self.tracks) * self.options.crops_per_track // self.options.batch_size)
+        return max(1, len(self.tracks) * self.options.crops_per_track // self.n_labelled)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         o, top_db = self.options, self.tables.spec.top_db
         order = self._rng(_ORDER).permutation(len(self.tracks) * o.crops_per_track)
-        chosen = order[index * o.batch_size : (index + 1) * o.batch_size]
-        tracks = self.tracks[chosen % len(self.tracks)]
-        cells = [self._cells(int(track), int(item)) for track, item in zip(tracks, chosen, strict=True)]
+        chosen = order[index * self.n_labelled : (index + 1) * self.n_labelled]
+        rows = chosen % len(self.tracks)
+        cells = [
+            self._cells(self.cache.track(int(self.tracks[row])), _WINDOW, int(item))
+            for row, item in zip(rows, chosen, strict=True)
+        ]
+        targets = self.targets[rows]
+        if self.n_unlabelled and self.soft is not None and self.soft.cache is not None:
+            drawn = self._rng(_UNLABELLED, index).choice(
+                len(self.soft.unlabelled), self.n_unlabelled, p=self.chances
+            )
+            first = index * self.n_unlabelled
+            cells += [
+                self._cells(self.soft.cache.track(int(track)), _UNLABELLED, first + i, 0)
+                for i, track in enumerate(drawn)
+            ]
+            targets = np.concatenate([targets, self.soft.unlabelled[drawn]])
         windows = network_input(np.stack(cells), top_db)
-        targets = np.eye(len(self.cache.labels), dtype=np.float32)[self.cache.y[tracks]]
         if o.augment.mixup:
             mixed, targets = mixup(windows.numpy(), targets, o.augment.mixup, top_db, self._rng(_MIXUP, index))
             windows = torch.from_numpy(mixed)
         return windows, torch.from_numpy(targets)
 
-    def _cells(self, track: int, item: int) -> npt.NDArray[np.int8]:
-        window = draw_window(self.cache.track(track), self.options.augment, self.tables, self._rng(_WINDOW, item))
+    def _cells(self, frames_q9: npt.NDArray[np.int16], *purpose: int) -> npt.NDArray[np.int8]:
+        window = draw_window(frames_q9, self.options.augment, self.tables, self._rng(*purpose))
         return normalize(window, self.tables).cells
 
     def _rng(self, *purpose: int) -> np.random.Generator:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
+import numpy.typing as npt
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from edgegenre.checkpoint import Checkpoint, save_checkpoint
+from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor, track_windows
 from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.frontend import Tables
 
 from .batches import Batches
 from .lightning_module import TrainModule
@@ -29,7 +32,8 @@ __all__ = ["EpochEnd"]
 class EpochEnd(lightning.Callback):
     """Scores the validation tracks after each epoch, saves the best checkpoint, and stops early.
 
-    The best epoch has the highest track accuracy; among equals, the lowest track loss.
+    The best epoch has the highest track accuracy, averaged over the data sets that are validated on; among equals, the
+    lowest track loss on the first.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ class EpochEnd(lightning.Callback):
         The state that an earlier run was stopped in, or None.
     report, on_epoch
         Called after each epoch with one line, and with the row of the history; or None.
+    also_validate
+        Further data sets of the same front-end and classes.
     """
 
     def __init__(
@@ -56,14 +62,14 @@ class EpochEnd(lightning.Callback):
         state: RunState | None,
         report: Callable[[str], None] | None,
         on_epoch: Callable[[dict[str, float]], None] | None,
+        also_validate: Sequence[FeatureCache] = (),
     ) -> None:
         self.batches, self.checkpoint, self.out, self.identity, self.report = batches, checkpoint, out, identity, report
         self.state, self.on_epoch = state, on_epoch
         self.best_epoch = -1 if state is None else state.best_epoch
         self.history: list[dict[str, float]] = [] if state is None else list(state.history)
-        cache, tracks = batches.cache, batches.cache.tracks_of("valid")
-        self.windows = [track_windows(cache, int(track), batches.tables) for track in tracks]
-        self.truth = cache.y[tracks].astype(np.int64)
+        sets = [_validation(cache, batches.tables) for cache in (batches.cache, *also_validate)]
+        (self.windows, self.truth), self.others = sets[0], sets[1:]
         self.average: AveragedModel | None = None
 
     def is_done(self) -> bool:
@@ -112,6 +118,7 @@ class EpochEnd(lightning.Callback):
         network = module.network if self.average is None else self.average.module
         top_db = self.batches.tables.spec.top_db
         scores = score_windows(torch_predictor(network, top_db), self.windows, self.truth)
+        others = [score_windows(torch_predictor(network, top_db), windows, truth) for windows, truth in self.others]
         module.network.train()
         if not math.isfinite(scores.track_loss):
             raise UsageError(
@@ -124,6 +131,7 @@ class EpochEnd(lightning.Callback):
                 "train_loss": train_loss,
                 "valid_loss": scores.track_loss,
                 "valid_accuracy": scores.track_accuracy,
+                **{f"valid_accuracy_{i}": other.track_accuracy for i, other in enumerate(others, 2)},
             }
         )
         if max(self.history, key=_merit)["epoch"] == epoch:
@@ -156,15 +164,27 @@ class EpochEnd(lightning.Callback):
             logger.log_metrics({**row, "learning_rate": rate}, step=epoch)
             logger.save()
         if self.report is not None:
+            accuracy = " and ".join(f"{value:.3f}" for value in _accuracies(row))
             self.report(
                 f"epoch {epoch + 1}/{self.batches.options.epochs}: train loss {row['train_loss']:.3f}, validation loss "
-                f"{row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.3f} (best in epoch {self.best_epoch + 1})"
+                f"{row['valid_loss']:.3f}, accuracy {accuracy} (best in epoch {self.best_epoch + 1})"
             )
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float, float]:
     """Return the key by which the best epoch is the largest; among equals, the first."""
-    return row["valid_accuracy"], -row["valid_loss"], -row["epoch"]
+    return float(np.mean(_accuracies(row))), -row["valid_loss"], -row["epoch"]
+
+
+def _accuracies(row: dict[str, float]) -> list[float]:
+    """Return the accuracy on each data set that is validated on, the training's own first."""
+    return [value for key, value in row.items() if key.startswith("valid_accuracy")]
+
+
+def _validation(cache: FeatureCache, tables: Tables) -> tuple[list[npt.NDArray[np.int8]], npt.NDArray[np.int64]]:
+    """Return the windows of each validation track of a cache, and the tracks' classes."""
+    tracks = cache.tracks_of("valid")
+    return [track_windows(cache, int(track), tables) for track in tracks], cache.y[tracks].astype(np.int64)
 
 
 def _checked(module: lightning.LightningModule) -> TrainModule:

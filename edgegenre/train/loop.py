@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from edgegenre.models import ModelConfig, Network, build
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from .batches import Batches
+from .batches import Batches, SoftTargets
 from .callbacks import EpochEnd
 from .distill import Teachers
 from .lightning_module import TrainModule
@@ -57,6 +57,8 @@ def train(
     about: dict[str, Any],
     hardware: Hardware | None = None,
     teachers: Teachers | None = None,
+    soft: SoftTargets | None = None,
+    also_validate: Sequence[FeatureCache] = (),
     initialize: Callable[[Network], None] | None = None,
     resume: bool = False,
     logger: LoggerName = "none",
@@ -81,6 +83,11 @@ def train(
         JSON-ready facts for the checkpoint's ``meta``: ``data``, ``command``, ``weights``.
     teachers
         Networks to learn from, of the same front-end and classes (:func:`.distill.load_teachers`).
+    soft
+        What a teacher thinks of the training tracks, and of tracks without labels (:mod:`.soft_labels`).
+    also_validate
+        Further data sets of the same front-end and classes: the best epoch is that with the highest mean of the
+        accuracies on the validation tracks of all of them.
     initialize
         Called with the new network, to put published weights into it.
     resume
@@ -100,8 +107,10 @@ def train(
     hardware = hardware if hardware is not None else Hardware()
     _check_hardware(hardware, options)
     class_weights = _class_weights(cache, options)
-    batches = Batches(cache, cache.tracks_of("train"), tables, options)
+    batches = Batches(cache, cache.tracks_of("train"), tables, options, soft)
     identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
+    identity["soft labels"] = "" if soft is None else _digest([soft.labelled, soft.unlabelled])
+    identity["also validated on"] = [_digest([other.frames, other.y, other.split]) for other in also_validate]
     state = _starting_state(out, identity, resume, report)
     torch.manual_seed(options.seed)
     network = build(config)
@@ -114,7 +123,8 @@ def train(
         batches.epoch = len(state.history)
     meta = {**about, "options": dataclasses.asdict(options), "versions": _versions()}
     checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta)
-    epoch_end = EpochEnd(batches, checkpoint, out, identity, state, None if progress_bar else report, on_epoch)
+    on_line = None if progress_bar else report
+    epoch_end = EpochEnd(batches, checkpoint, out, identity, state, on_line, on_epoch, also_validate)
     if not epoch_end.is_done():
         module = TrainModule(network, class_weights, options, len(epoch_end.history), teachers)
         trainer = _trainer(options, hardware, len(epoch_end.history), epoch_end, make_logger(logger, out), out)
