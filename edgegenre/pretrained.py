@@ -9,7 +9,6 @@ import dataclasses
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -20,6 +19,7 @@ from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.input_scale import fold_input_scale
 from edgegenre.weight_files import checked_sha256, find_weights
 from edgegenre_runtime.errors import CheckpointError
+from edgegenre_runtime.file_formats import read_npz
 
 from .models import Network
 
@@ -135,8 +135,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return {key: torch.from_numpy(archive[key]) for key in archive.files}
+            return {key: torch.from_numpy(array) for key, array in read_npz(path).items()}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles; what matters is raised
             values = torch.load(path, map_location="cpu", weights_only=True)

@@ -38,6 +38,6 @@ meta["limits"] = "trained on ten genres of copyrighted recordings (GTZAN); Weste
 meta["calibration"] = "toy"  # what to export with where the recordings are not
 save_checkpoint(default_checkpoint(), dataclasses.replace(checkpoint, meta=meta))
 PYTHON
-# Draws of calibration windows differ by a track or two at the gate; this one passes (docs/candidates.md has the others).
+# Draws of calibration windows differ by a track or two at the gate; this one passes (docs/results.md has the others).
 $bin/edgegenre export --int8 --windows 512 --seed 1 --data $data --out runtime/edgegenre_runtime/default
 for part in valid test; do $bin/edgegenre evaluate runtime/edgegenre_runtime/default $data --part $part; done

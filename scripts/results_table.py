@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the table of candidates: every training run with its command, seed, and accuracy on validation and test.
 
-Usage: scripts/results_table.py work/*/best.json > docs/candidates.md
+Usage: scripts/results_table.py work/*/best.json > docs/results.md
 
 A run enters with what `edgegenre evaluate RUN DATA --part test --record` wrote into it; a run that was never
 evaluated on the test part has a dash there.

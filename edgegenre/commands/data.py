@@ -143,6 +143,7 @@ def import_songs(
     from edgegenre.data.songs import import_songs as convert
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
     make_folder(out.parent)
     n_songs = convert(folder, released(spec), out)
     typer.echo(f"{out}: {n_songs} songs, {spec}")
@@ -162,6 +163,7 @@ def unlabelled(
     from edgegenre.data.unlabelled import cache_unlabelled
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
     make_folder(out.parent)
     with progress_bar("recordings") as show:
         n_pieces, broken = cache_unlabelled(folder, released(spec), out, seconds, show)
@@ -184,6 +186,7 @@ def thin(
     from edgegenre.data import feature_cache
     from edgegenre_runtime.frontend import released
 
+    check_suffix(out, ".npz")
     check_output(out)
     cache = feature_cache.thin(feature_cache.load_cache(features, released(source)), released(spec))
     feature_cache.save_cache(cache, out)

@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_output, command_line, needs, progress_bar, require_installed
+from .common import check_output, check_suffix, command_line, needs, progress_bar, require_installed
 
 __all__ = ["soft_labels"]
 
@@ -32,6 +32,7 @@ def soft_labels(
     Example: `edgegenre soft-labels gtzan_seed3s.npz --network artist=artist.npz --network mn04=mn04.pt --out soft.npz`
     """
     require_installed("train", "torch", "sklearn", "safetensors")
+    check_suffix(out, ".npz")
     check_output(out)
     networks = [(*_parse(text), 0.0) for text in network] + [(*_parse(text), 0.5) for text in equalized or ()]
     from edgegenre_runtime.frontend import released

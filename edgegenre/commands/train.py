@@ -56,6 +56,9 @@ def train(
     freeze_epochs: Annotated[
         int, typer.Option(help="First epochs in which only the head is trained.", min=0, rich_help_panel=_FINE_TUNING)
     ] = 0,
+    freeze_norms: Annotated[
+        bool, typer.Option("--freeze-norms", help="Keep the running statistics of the batch norms.", rich_help_panel=_FINE_TUNING)
+    ] = False,
     layer_decay: Annotated[
         float,
         typer.Option(
@@ -127,6 +130,7 @@ def train(
         weight_decay=weight_decay,
         layer_decay=layer_decay,
         freeze_epochs=freeze_epochs,
+        freeze_norms=freeze_norms,
         class_weights=class_weights,
         label_smoothing=label_smoothing,
         augment=augment_preset(augment),

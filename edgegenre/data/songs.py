@@ -6,8 +6,6 @@ that cell's level. ``wide9s`` takes every third frame. A song is for validation 
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.file_formats import read_npz
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import Q9_PER_DB
 
@@ -76,16 +75,17 @@ def import_songs(folder: Path | str, tables: Tables, out: Path | str) -> int:
 def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays and check that they fit together."""
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in _KEYS}
+        arrays = read_npz(path, _KEYS)
     except OSError as error:
         raise DataError(f"{path}: cannot read the ready songs ({error.strerror or error})") from error
-    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not the ready set of songs, or damaged") from error
     X, n_frames, y = arrays["X"], arrays["n_frames"], arrays["y"]
     per_song = {arrays[key].shape for key in _KEYS if key not in ("X", "genres")}
     is_sound = (
-        X.ndim == 3
+        "".join(arrays[key].dtype.kind for key in ("n_frames", "level_db", "y", "genres", "name", "artist", "part"))
+        == "ifiUUUU"
+        and X.ndim == 3
         and X.dtype == np.uint8
         and X.shape[1] == 128
         and per_song == {(len(X),)}

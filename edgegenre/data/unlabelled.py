@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from edgegenre_runtime.audio.files import audio_files, file_blocks
+from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import AudioError, DataError
 from edgegenre_runtime.frontend import Tables, log_mel
 
+from .clips import read_clip
 from .feature_cache import NO_SPLIT, FeatureCache, save_cache
 
 __all__ = ["UNLABELLED", "cache_unlabelled"]
@@ -61,7 +61,7 @@ def cache_unlabelled(
     names, tracks, broken = [], [], []
     for done, path in enumerate(paths, 1):
         try:
-            pcm = _beginning(path, rate_hz, _STARTS_S[-1] + seconds)
+            pcm = read_clip(path, rate_hz).pcm
         except AudioError as error:
             broken.append((path, str(error)))
             continue
@@ -87,14 +87,3 @@ def cache_unlabelled(
     )
     save_cache(cache, out)
     return len(tracks), broken
-
-
-def _beginning(path: Path, rate_hz: int, seconds: float) -> npt.NDArray[np.int16]:
-    """Return the first seconds of a recording, int16 [n], fewer where it ends; what lies behind is not read."""
-    blocks, n_samples = [], 0
-    for block in file_blocks(path, rate_hz):
-        blocks.append(block)
-        n_samples += len(block)
-        if n_samples >= seconds * rate_hz:
-            break
-    return np.concatenate([np.zeros(0, np.int16), *blocks])

@@ -89,9 +89,7 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         ]
         targets = self.targets[rows]
         if self.n_unlabelled and self.soft is not None and self.soft.cache is not None:
-            drawn = self._rng(_UNLABELLED, index).choice(
-                len(self.soft.unlabelled), self.n_unlabelled, p=self.chances
-            )
+            drawn = self._rng(_UNLABELLED, index).choice(len(self.soft.unlabelled), self.n_unlabelled, p=self.chances)
             first = index * self.n_unlabelled
             cells += [
                 self._cells(self.soft.cache.track(int(track)), _UNLABELLED, first + i, 0)

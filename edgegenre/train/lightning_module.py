@@ -57,7 +57,11 @@ class TrainModule(lightning.LightningModule):
         return int(self.first_epoch + self.current_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Freeze or unfreeze all layers but the head."""
+        """Freeze or unfreeze all layers but the head, and freeze the batch norms' statistics."""
+        if self.options.freeze_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         for _, parameters in self.groups[:-1]:
             for parameter in parameters:
                 parameter.requires_grad_(self.epoch >= self.options.freeze_epochs)

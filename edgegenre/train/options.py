@@ -27,6 +27,8 @@ class TrainOptions:
         Ratio of the learning rates of a group of layers and of the next one towards the head; 1 is the same for all.
     freeze_epochs
         First epochs in which only the head is trained.
+    freeze_norms
+        Keep the running statistics of the batch norms; their scale and shift are trained.
     class_weights
         Weight each class by the inverse of its frequency among the training tracks.
     label_smoothing
@@ -54,6 +56,7 @@ class TrainOptions:
     weight_decay: float = 1e-4
     layer_decay: float = 1.0
     freeze_epochs: int = 0
+    freeze_norms: bool = False
     class_weights: bool = True
     label_smoothing: float = 0.0
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.file_formats import parse_json, read_npz
 
 __all__ = ["SoftLabels", "load_soft_labels", "save_soft_labels", "soft_labels_of"]
 
@@ -59,13 +58,13 @@ def save_soft_labels(soft: SoftLabels, path: Path) -> None:
 def load_soft_labels(path: Path) -> SoftLabels:
     """Read what :func:`save_soft_labels` wrote; raises :class:`DataError` for anything else."""
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            labels, names = (tuple(archive[key].tolist()) for key in ("labels", "names"))
-            probabilities = archive["probabilities"]
+        arrays = read_npz(path, ("about", "labels", "names", "probabilities"))
+        about = parse_json(str(arrays["about"]))
+        labels, names = (tuple(arrays[key].tolist()) for key in ("labels", "names"))
+        probabilities = arrays["probabilities"]
     except OSError as error:
         raise DataError(f"{path}: cannot read the soft labels ({error.strerror or error})") from error
-    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{path}: no file of `edgegenre soft-labels`, or damaged: make it again") from error
     if not isinstance(about, dict) or about.pop("format_version", None) != _VERSION:
         raise DataError(f"{path}: soft labels of another version than {_VERSION}: make them again")

@@ -61,6 +61,8 @@ def test_every_third_frame_of_seed3s_is_wide9s(tmp_path: Path) -> None:
         {"n_frames": np.array([1292, 1, 1])},
         {"y": np.array([0, 1, 2])},
         {"part": np.array(["valid", "test", "train"])},
+        {"n_frames": np.array([1.0, 1.0, 1.0])},
+        {"genres": np.array([1, 2])},
     ],
 )
 def test_damaged_songs_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:

@@ -85,6 +85,16 @@ def test_the_head_alone_learns_while_the_rest_is_frozen(tmp_path, monkeypatch):
     assert not torch.equal(free["dense.weight"], start["dense.weight"])
 
 
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_frozen_norms_keep_their_statistics(tmp_path, is_frozen):
+    options = TrainOptions(epochs=2, crops_per_track=2, batch_size=4, freeze_norms=is_frozen)
+    result = train(tiny_cache(), TABLES, ModelConfig("cnn", 3), options, tmp_path, about={})
+    state = load_checkpoint(result.checkpoint).state
+    means = [array for name, array in state.items() if name.endswith("running_mean")]
+    assert means
+    assert is_frozen == all(not mean.any() for mean in means)
+
+
 def test_rates_fall_with_the_distance_from_the_head(monkeypatch):
     network = build(ModelConfig("cnn", 3))
     parts = [("a", [network.blocks[0].weight]), ("b", [network.dense.weight]), ("head", [network.head.weight])]
