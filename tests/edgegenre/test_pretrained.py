@@ -126,7 +126,7 @@ def test_a_hash_in_the_name_is_checked(pth, tmp_path):
 
 
 def test_a_missing_file_says_what_is_allowed(tmp_path):
-    with pytest.raises(CheckpointError, match=r"safetensors, \.pth or \.pt"):
+    with pytest.raises(CheckpointError, match=r"safetensors, \.npz, \.pth or \.pt"):
         load_weights(fresh(), tmp_path / "none.pth")
 
 
