@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the table of candidates: every training run with its command, seed, and accuracy on validation and test.
+"""Write the table of results: every training run with its command, seed, and accuracy on validation and test.
 
 Usage: scripts/results_table.py work/*/best.json > docs/results.md
 

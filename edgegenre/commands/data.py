@@ -149,8 +149,8 @@ def import_songs(
     typer.echo(f"{out}: {n_songs} songs, {spec}")
 
 
-@app.command("unlabelled")
-def unlabelled(
+@app.command("unlabeled")
+def unlabeled(
     folder: Annotated[Path, typer.Argument(help="Folder of music, searched recursively.")],
     out: Annotated[Path, typer.Option(help="Feature cache (.npz) to write.")],
     spec: Spec = "wide9s",
@@ -158,15 +158,15 @@ def unlabelled(
 ) -> None:
     """Cache one or two pieces of every recording in a folder, to learn from by soft labels.
 
-    Example: `edgegenre data unlabelled music/ --out unlabelled.npz`
+    Example: `edgegenre data unlabeled music/ --out unlabeled.npz`
     """
-    from edgegenre.data.unlabelled import cache_unlabelled
+    from edgegenre.data.unlabeled import cache_unlabeled
     from edgegenre_runtime.frontend import released
 
     check_suffix(out, ".npz")
     make_folder(out.parent)
     with progress_bar("recordings") as show:
-        n_pieces, broken = cache_unlabelled(folder, released(spec), out, seconds, show)
+        n_pieces, broken = cache_unlabeled(folder, released(spec), out, seconds, show)
     for path, reason in broken:
         typer.echo(f"left out {path}: {reason}", err=True)
     typer.echo(f"{out}: {n_pieces} pieces of {seconds:g} s, {spec}")

@@ -21,7 +21,7 @@ def soft_labels(
     equalized: Annotated[
         list[str] | None, typer.Option(help="MODEL=WEIGHTS that hears them half-way equalized; repeat.")
     ] = None,
-    unlabelled: Annotated[Path | None, typer.Option(help="Cache of `data unlabelled`, labelled too.")] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="Cache of `data unlabeled`, labeled too.")] = None,
     spec: Annotated[str, typer.Option(help="Front-end of the caches; not necessarily the student's.")] = "seed3s",
     inverse_penalty: Annotated[float, typer.Option(help="Inverse strength of the penalty (scikit-learn's C).")] = 1e-3,
 ) -> None:
@@ -43,7 +43,7 @@ def soft_labels(
         from edgegenre.train.soft_labels import save_soft_labels
 
         tables = released(spec)
-        caches = [load_cache(path, tables) for path in (data, unlabelled) if path is not None]
+        caches = [load_cache(path, tables) for path in (data, unlabeled) if path is not None]
         with progress_bar("features") as show:
             result = ask(caches[0], caches[1:], tables, networks, inverse_penalty, command_line(), show)
     save_soft_labels(result.soft, out)

@@ -51,13 +51,18 @@ def train(
     ] = None,
     keep_head: Annotated[
         bool,
-        typer.Option("--keep-head", help="Load the head too: weights of the same classes.", rich_help_panel=_FINE_TUNING),
+        typer.Option(
+            "--keep-head", help="Load the head too: weights of the same classes.", rich_help_panel=_FINE_TUNING
+        ),
     ] = False,
     freeze_epochs: Annotated[
         int, typer.Option(help="First epochs in which only the head is trained.", min=0, rich_help_panel=_FINE_TUNING)
     ] = 0,
     freeze_norms: Annotated[
-        bool, typer.Option("--freeze-norms", help="Keep the running statistics of the batch norms.", rich_help_panel=_FINE_TUNING)
+        bool,
+        typer.Option(
+            "--freeze-norms", help="Keep the running statistics of the batch norms.", rich_help_panel=_FINE_TUNING
+        ),
     ] = False,
     layer_decay: Annotated[
         float,
@@ -80,12 +85,14 @@ def train(
     soft_weight: Annotated[
         float, typer.Option(help="Fraction of the target that is the soft label.", rich_help_panel=_DISTILLATION)
     ] = 0.6,
-    unlabelled: Annotated[
+    unlabeled: Annotated[
         Path | None,
-        typer.Option(help="Cache of `data unlabelled`, whose tracks have soft labels alone.", rich_help_panel=_DISTILLATION),
+        typer.Option(
+            help="Cache of `data unlabeled`, whose tracks have soft labels alone.", rich_help_panel=_DISTILLATION
+        ),
     ] = None,
-    unlabelled_share: Annotated[
-        float, typer.Option(help="Fraction of a batch that is unlabelled.", rich_help_panel=_DISTILLATION)
+    unlabeled_share: Annotated[
+        float, typer.Option(help="Fraction of a batch that is unlabeled.", rich_help_panel=_DISTILLATION)
     ] = 0.3,
     also_validate: Annotated[
         list[Path] | None, typer.Option(help="Cache whose validation tracks count too, set by set; repeat for more.")
@@ -138,11 +145,11 @@ def train(
         teacher_weight=teacher_weight,
         temperature=temperature,
         soft_weight=soft_weight,
-        unlabelled_share=unlabelled_share,
+        unlabeled_share=unlabeled_share,
         seed=seed,
     )
-    if unlabelled is not None and soft_labels is None:
-        raise UsageError("--unlabelled needs --soft-labels: without them its tracks say nothing")
+    if unlabeled is not None and soft_labels is None:
+        raise UsageError("--unlabeled needs --soft-labels: without them its tracks say nothing")
     hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
     check_name(model)
     out = out if out is not None else Path("runs") / model
@@ -165,7 +172,7 @@ def train(
         "weights": weights or "",
         "teachers": [str(path) for path in teacher or ()],
         "soft_labels": str(soft_labels or ""),
-        "unlabelled": str(unlabelled or ""),
+        "unlabeled": str(unlabeled or ""),
     }
     with needs("train"):
         from edgegenre.train import is_first_process, load_teachers
@@ -180,7 +187,7 @@ def train(
             about=about,
             hardware=hardware,
             initialize=_initializer(weights_file, keep_head),
-            soft=_soft_targets(soft_labels, unlabelled, cache, tables),
+            soft=_soft_targets(soft_labels, unlabeled, cache, tables),
             also_validate=[_same_classes(path, cache, tables) for path in also_validate or ()],
             teachers=load_teachers(teacher or (), tables, cache.labels),
             resume=resume,
@@ -213,7 +220,7 @@ def _same_classes(path: Path, cache: FeatureCache, tables: Tables) -> FeatureCac
 
 
 def _soft_targets(
-    soft_labels: Path | None, unlabelled: Path | None, cache: FeatureCache, tables: Tables
+    soft_labels: Path | None, unlabeled: Path | None, cache: FeatureCache, tables: Tables
 ) -> SoftTargets | None:
     """Return what a file of soft labels says about the training tracks and about tracks without labels."""
     if soft_labels is None:
@@ -225,11 +232,11 @@ def _soft_targets(
     from edgegenre.train.soft_labels import load_soft_labels, soft_labels_of
 
     soft = load_soft_labels(soft_labels)
-    labelled = soft_labels_of(soft, cache, cache.tracks_of("train"), cache.labels)
-    if unlabelled is None:
-        return SoftTargets(labelled, None, labelled[:0])
-    other = load_cache(unlabelled, tables)
-    return SoftTargets(labelled, other, soft_labels_of(soft, other, np.arange(len(other.names)), cache.labels))
+    labeled = soft_labels_of(soft, cache, cache.tracks_of("train"), cache.labels)
+    if unlabeled is None:
+        return SoftTargets(labeled, None, labeled[:0])
+    other = load_cache(unlabeled, tables)
+    return SoftTargets(labeled, other, soft_labels_of(soft, other, np.arange(len(other.names)), cache.labels))
 
 
 def _initializer(weights_file: Path | None, keep_head: bool) -> Callable[[Network], None] | None:

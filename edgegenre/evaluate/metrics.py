@@ -89,6 +89,11 @@ class Metrics:
     confusion: npt.NDArray[np.int64]
     calibration: Calibration
 
+    @property
+    def macro_recall(self) -> float:
+        """Mean recall of the classes that occur (balanced accuracy): what prevalence does not change."""
+        return float(np.mean([row.recall for row in self.classes if row.support]))
+
 
 def measure(probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
     """Return all metrics of probabilities float [n, n_classes], n at least 1, against ``truth`` int [n]."""

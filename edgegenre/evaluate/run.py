@@ -89,6 +89,7 @@ class Evaluation:
         return self.summary() | {
             "window_ece": round(self.windows.calibration.ece, 4),
             "macro_f1": round(self.tracks.macro_f1, 4),
+            "macro_recall": round(self.tracks.macro_recall, 4),
             "labels": list(self.labels),
             "classes": [dataclasses.asdict(row) for row in self.tracks.classes],
             "confusion": self.tracks.confusion.tolist(),

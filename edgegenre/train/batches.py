@@ -18,7 +18,7 @@ from .options import TrainOptions
 
 __all__ = ["Batches", "SoftTargets"]
 
-_ORDER, _WINDOW, _MIXUP, _UNLABELLED = range(4)
+_ORDER, _WINDOW, _MIXUP, _UNLABELED = range(4)
 _RARITY_FLOOR = 15
 
 
@@ -28,21 +28,21 @@ class SoftTargets:
 
     Attributes
     ----------
-    labelled
+    labeled
         float32 [n, C], probabilities of the training tracks, in their order.
     cache
         Tracks without labels, of the same front-end, or none.
-    unlabelled
+    unlabeled
         float32 [m, C], their probabilities; [0, C] without such tracks.
     """
 
-    labelled: npt.NDArray[np.float32]
+    labeled: npt.NDArray[np.float32]
     cache: FeatureCache | None
-    unlabelled: npt.NDArray[np.float32]
+    unlabeled: npt.NDArray[np.float32]
 
     def chances(self) -> npt.NDArray[np.float64]:
-        """Return how often each unlabelled track is drawn, float64 [m]: less where the teacher hears a common class."""
-        heard = self.unlabelled.argmax(axis=1)
+        """Return how often each unlabeled track is drawn, float64 [m]: less where the teacher hears a common class."""
+        heard = self.unlabeled.argmax(axis=1)
         rarity: npt.NDArray[np.float64] = 1.0 / (np.bincount(heard)[heard] + _RARITY_FLOOR)
         chances: npt.NDArray[np.float64] = rarity / rarity.sum()
         return chances
@@ -66,36 +66,36 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         soft: SoftTargets | None = None,
     ) -> None:
         self.cache, self.tracks, self.tables, self.options, self.soft = cache, tracks, tables, options, soft
-        has_unlabelled = soft is not None and soft.cache is not None
-        self.n_unlabelled = round(options.batch_size * options.unlabelled_share) if has_unlabelled else 0
-        self.chances = soft.chances() if soft is not None and self.n_unlabelled else None
-        self.n_labelled = options.batch_size - self.n_unlabelled
+        has_unlabeled = soft is not None and soft.cache is not None
+        self.n_unlabeled = round(options.batch_size * options.unlabeled_share) if has_unlabeled else 0
+        self.chances = soft.chances() if soft is not None and self.n_unlabeled else None
+        self.n_labeled = options.batch_size - self.n_unlabeled
         self.targets = np.eye(len(cache.labels), dtype=np.float32)[cache.y[tracks]]
         if soft is not None:
-            self.targets += options.soft_weight * (soft.labelled - self.targets)
+            self.targets += options.soft_weight * (soft.labeled - self.targets)
         self.epoch = 0
 
     def __len__(self) -> int:
-        return max(1, len(self.tracks) * self.options.crops_per_track // self.n_labelled)
+        return max(1, len(self.tracks) * self.options.crops_per_track // self.n_labeled)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         o, top_db = self.options, self.tables.spec.top_db
         order = self._rng(_ORDER).permutation(len(self.tracks) * o.crops_per_track)
-        chosen = order[index * self.n_labelled : (index + 1) * self.n_labelled]
+        chosen = order[index * self.n_labeled : (index + 1) * self.n_labeled]
         rows = chosen % len(self.tracks)
         cells = [
             self._cells(self.cache.track(int(self.tracks[row])), _WINDOW, int(item))
             for row, item in zip(rows, chosen, strict=True)
         ]
         targets = self.targets[rows]
-        if self.n_unlabelled and self.soft is not None and self.soft.cache is not None:
-            drawn = self._rng(_UNLABELLED, index).choice(len(self.soft.unlabelled), self.n_unlabelled, p=self.chances)
-            first = index * self.n_unlabelled
+        if self.n_unlabeled and self.soft is not None and self.soft.cache is not None:
+            drawn = self._rng(_UNLABELED, index).choice(len(self.soft.unlabeled), self.n_unlabeled, p=self.chances)
+            first = index * self.n_unlabeled
             cells += [
-                self._cells(self.soft.cache.track(int(track)), _UNLABELLED, first + i, 0)
+                self._cells(self.soft.cache.track(int(track)), _UNLABELED, first + i, 0)
                 for i, track in enumerate(drawn)
             ]
-            targets = np.concatenate([targets, self.soft.unlabelled[drawn]])
+            targets = np.concatenate([targets, self.soft.unlabeled[drawn]])
         windows = network_input(np.stack(cells), top_db)
         if o.augment.mixup:
             mixed, targets = mixup(windows.numpy(), targets, o.augment.mixup, top_db, self._rng(_MIXUP, index))

@@ -109,7 +109,7 @@ def train(
     class_weights = _class_weights(cache, options)
     batches = Batches(cache, cache.tracks_of("train"), tables, options, soft)
     identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
-    identity["soft labels"] = "" if soft is None else _digest([soft.labelled, soft.unlabelled])
+    identity["soft labels"] = "" if soft is None else _digest([soft.labeled, soft.unlabeled])
     identity["also validated on"] = [_digest([other.frames, other.y, other.split]) for other in also_validate]
     state = _starting_state(out, identity, resume, report)
     torch.manual_seed(options.seed)

@@ -39,7 +39,7 @@ class TrainOptions:
         Decay per step of the exponential moving average of the weights, which is then validated and saved; 0: off.
     teacher_weight, temperature
         With teachers: their fraction of the loss, and the temperature of the soft targets.
-    soft_weight, unlabelled_share
+    soft_weight, unlabeled_share
         With soft labels: their fraction of a training track's target, and the fraction of a batch that is drawn from
         tracks without labels, whose targets are the soft labels.
     precision
@@ -64,15 +64,15 @@ class TrainOptions:
     teacher_weight: float = 0.7
     temperature: float = 3.0
     soft_weight: float = 0.6
-    unlabelled_share: float = 0.3
+    unlabeled_share: float = 0.3
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.soft_weight <= 1 or round(self.batch_size * self.unlabelled_share) not in range(
+        if not 0 <= self.soft_weight <= 1 or round(self.batch_size * self.unlabeled_share) not in range(
             self.batch_size
         ):
-            raise UsageError("the soft labels' weight must be in 0 … 1, the unlabelled share at least 0 and below 1")
+            raise UsageError("the soft labels' weight must be in 0 … 1, the unlabeled share at least 0 and below 1")
         whole = (self.epochs, self.patience, self.batch_size, self.crops_per_track)
         if min(whole) < 1 or not 0 < self.learning_rate < 1 or not 0 <= self.weight_decay < 1 or self.seed < 0:
             raise UsageError("epochs, patience, batch size and crops must be at least 1, the learning rate in 0 … 1")

@@ -25,6 +25,7 @@ def test_weighted_and_macro_f1_leave_out_classes_that_do_not_occur():
     assert figures.accuracy == pytest.approx(2 / 3)
     assert figures.weighted_f1 == pytest.approx((1 * (2 / 3) + 2 * (2 / 3)) / 3)
     assert figures.macro_f1 == pytest.approx(2 / 3)
+    assert figures.macro_recall == pytest.approx((1 + 1 / 2) / 2)
 
 
 def test_calibration_by_hand():

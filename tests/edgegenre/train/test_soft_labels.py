@@ -22,11 +22,11 @@ LABELS = ("high", "low", "middle")
 SOFT = SoftLabels(LABELS, ("0.wav", "b"), np.float32([[0.5, 0.25, 0.25], [0, 0, 1]]), {"command": "by hand"})
 
 
-def unlabelled(n_tracks=6):
+def unlabeled(n_tracks=6):
     cache = tiny_cache(n_tracks, seed=7)
     names = tuple(f"u{i}" for i in range(n_tracks))
     split = np.full(n_tracks, NO_SPLIT, np.uint8)
-    return dataclasses.replace(cache, names=names, labels=("unlabelled",), y=np.zeros_like(cache.y), split=split)
+    return dataclasses.replace(cache, names=names, labels=("unlabeled",), y=np.zeros_like(cache.y), split=split)
 
 
 def test_soft_labels_survive_a_file(tmp_path):
@@ -103,10 +103,10 @@ def test_the_equalizer_goes_part_of_the_way_and_keeps_the_level():
 
 
 def test_batches_hold_both_kinds_of_tracks_with_their_targets():
-    cache, other = tiny_cache(), unlabelled()
+    cache, other = tiny_cache(), unlabeled()
     tracks = cache.tracks_of("train")
     soft = SoftTargets(np.full((len(tracks), 3), 1 / 3, np.float32), other, np.eye(3, dtype=np.float32)[[0] * 5 + [1]])
-    options = TrainOptions(batch_size=8, crops_per_track=4, soft_weight=0.6, unlabelled_share=0.25)
+    options = TrainOptions(batch_size=8, crops_per_track=4, soft_weight=0.6, unlabeled_share=0.25)
     batches = Batches(cache, tracks, TABLES, options, soft)
     windows, targets = batches[0]
     assert len(batches) == len(tracks) * 4 // 6
@@ -139,22 +139,22 @@ def test_a_run_learns_from_soft_labels_alone_and_validates_on_two_sets(tmp_path)
 
 def test_the_commands(tmp_path, capsys):
     save_cache(tiny_cache(30), tmp_path / "tiny.npz")
-    save_cache(unlabelled(), tmp_path / "u.npz")
+    save_cache(unlabeled(), tmp_path / "u.npz")
     weights = Path("tests/golden")  # not a file of weights
     data, out = str(tmp_path / "tiny.npz"), str(tmp_path / "soft.npz")
     assert main(["soft-labels", data, "--network", "cnn", "--out", out]) == 2
     assert "MODEL=WEIGHTS" in capsys.readouterr().err
     assert main(["soft-labels", data, "--network", f"cnn={weights}", "--out", out]) == 2
-    assert main(["train", data, "--unlabelled", str(tmp_path / "u.npz"), "--out", str(tmp_path / "run")]) == 2
+    assert main(["train", data, "--unlabeled", str(tmp_path / "u.npz"), "--out", str(tmp_path / "run")]) == 2
     assert "--soft-labels" in capsys.readouterr().err
     run = str(tmp_path / "run")
     teach = ["train", data, "--epochs", "1", "--crops", "1", "--logger", "none"]
     assert main([*teach, "--out", run]) == 0
     asked = ["--network", f"cnn={run}/best.safetensors", "--equalized", f"cnn={run}/best.safetensors"]
-    more = ["--unlabelled", str(tmp_path / "u.npz")]
+    more = ["--unlabeled", str(tmp_path / "u.npz")]
     assert main(["soft-labels", data, *asked, *more, "--spec", "wide9s", "--out", out]) == 0
     assert "36 tracks" in capsys.readouterr().out
     assert len(load_soft_labels(Path(out)).names) == 36
     student = ["--soft-labels", out, *more, "--also-validate", data, "--out", str(tmp_path / "student")]
     assert main([*teach, "--weights", f"{run}/best.safetensors", "--keep-head", *student]) == 0
-    assert "starting afresh: nothing" in capsys.readouterr().out
+    assert "newly initialized: nothing" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import soundfile
 
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import NO_SPLIT, load_cache
-from edgegenre.data.unlabelled import cache_unlabelled
+from edgegenre.data.unlabeled import cache_unlabeled
 from edgegenre_runtime.errors import EdgeGenreError
 from edgegenre_runtime.frontend import log_mel, released
 
@@ -27,7 +27,7 @@ def test_pieces_of_every_recording_that_is_long_and_loud_enough(tmp_path: Path) 
     noise(tmp_path / "music" / "faint.wav", 35, 1e-4)
     (tmp_path / "music" / "broken.wav").write_bytes(b"RIFF")
     tables, out = released("seed3s"), tmp_path / "u.npz"
-    n_pieces, broken = cache_unlabelled(tmp_path / "music", tables, out, 12.0)
+    n_pieces, broken = cache_unlabeled(tmp_path / "music", tables, out, 12.0)
     cache = load_cache(out, tables)
     assert n_pieces == 3
     assert cache.names == ("long.wav@20", "long.wav@70", "once.wav@20")
@@ -39,6 +39,6 @@ def test_pieces_of_every_recording_that_is_long_and_loud_enough(tmp_path: Path) 
 def test_nothing_to_learn_from_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise(tmp_path / "music" / "short.wav", 5)
     with pytest.raises(EdgeGenreError, match="no recording of at least 50 s"):
-        cache_unlabelled(tmp_path / "music", released("seed3s"), tmp_path / "u.npz", 30.0)
-    assert main(["data", "unlabelled", str(tmp_path / "nowhere"), "--out", str(tmp_path / "u.npz")]) == 2
+        cache_unlabeled(tmp_path / "music", released("seed3s"), tmp_path / "u.npz", 30.0)
+    assert main(["data", "unlabeled", str(tmp_path / "nowhere"), "--out", str(tmp_path / "u.npz")]) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -14,16 +14,16 @@ from edgegenre_runtime.frontend import Tables, log_mel
 from .clips import read_clip
 from .feature_cache import NO_SPLIT, FeatureCache, save_cache
 
-__all__ = ["UNLABELLED", "cache_unlabelled"]
+__all__ = ["UNLABELED", "cache_unlabeled"]
 
-UNLABELLED = "unlabelled"
+UNLABELED = "unlabeled"
 """The one class of a cache without labels."""
 
 _STARTS_S = (20.0, 70.0)
 _QUIET = 330  # of 32767, a hundredth of full scale
 
 
-def cache_unlabelled(
+def cache_unlabeled(
     folder: Path, tables: Tables, out: Path, seconds: float, progress: Callable[[int, int], None] | None = None
 ) -> tuple[int, list[tuple[Path, str]]]:
     """Write a cache with pieces of every recording under a folder.
@@ -78,7 +78,7 @@ def cache_unlabelled(
         frames=np.concatenate(tracks, axis=1),
         offsets=np.cumsum([0, *(track.shape[1] for track in tracks)], dtype=np.int64),
         y=np.zeros(len(tracks), np.int64),
-        labels=(UNLABELLED,),
+        labels=(UNLABELED,),
         names=tuple(names),
         groups=tuple(names),
         split=np.full(len(tracks), NO_SPLIT, np.uint8),
