@@ -17,7 +17,7 @@ from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_export import inspect_onnx, inspect_tflite
 from edgegenre_export.check.int8_check import require_waveform
-from edgegenre_export.check.model_answers import run_tflite, run_waveform
+from edgegenre_export.check.model_answers import run_onnx, run_tflite, run_waveform
 from edgegenre_export.convert.float_frontend import FloatFrontend
 from edgegenre_export.convert.join_onnx import join_onnx
 from edgegenre_export.convert.join_tflite import join_tflite
@@ -49,10 +49,11 @@ def cells_of(pcm, tables):
     return np.stack([normalize(log_mel(piece, tables).frames_q9, tables).cells for piece in pcm])
 
 
-def mel_path(model, pcm, tables):
+def mel_path(name, model, pcm, tables):
     """Probabilities [N, C] of the integer front-end and the int8 model."""
-    logits = inspect_tflite(model).only("output")
-    return softmax(dequantize(run_tflite(model, cells_of(pcm, tables)), logits.scale, logits.zero_point))
+    inspect, run = (inspect_onnx, run_onnx) if name.endswith(".onnx") else (inspect_tflite, run_tflite)
+    logits = inspect(model).only("output")
+    return softmax(dequantize(run(model, cells_of(pcm, tables)), logits.scale, logits.zero_point))
 
 
 def check_agreement(made, expected):
@@ -82,9 +83,9 @@ def audio_tflite(bundle, body):
 
 
 @pytest.fixture(scope="module")
-def audio_onnx(bundle):
+def audio_onnx(bundle, shipped_int8_onnx):
     front = frontend_onnx(FloatFrontend(bundle.tables, (1, 1, 128, 128)), bundle.tables.spec)
-    return join_onnx(front, bundle.read("model_int8.onnx"))
+    return join_onnx(front, shipped_int8_onnx)
 
 
 @pytest.mark.parametrize("name", ["seed3s", "wide9s"])
@@ -144,11 +145,12 @@ def test_onnx_takes_pcm_with_standard_operators(bundle, audio_onnx):
 
 
 @pytest.mark.parametrize("name", ["model_audio.tflite", "model_audio.onnx"])
-def test_they_answer_as_the_mel_path(name, bundle, body, request):
+def test_they_answer_as_the_mel_path(name, bundle, body, shipped_int8_onnx, request):
     model = request.getfixturevalue(name[6:].replace(".", "_"))
+    network = shipped_int8_onnx if name.endswith(".onnx") else body
     pcm = toy_windows(bundle.tables, 20)
     made = run_waveform(name, model, pcm)
-    check_agreement(made, mel_path(body, pcm, bundle.tables))
+    check_agreement(made, mel_path(name, network, pcm, bundle.tables))
     assert made.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
@@ -166,10 +168,10 @@ def test_its_body_is_the_int8_model_bit_for_bit(body, bundle, audio_tflite):
         assert np.array_equal(run_tflite(body, cells[..., 0]), logits)
 
 
-def test_the_certificate_shows_what_is_int8(bundle, body, audio_tflite, audio_onnx):
+def test_the_model_report_shows_what_is_int8(body, audio_tflite, audio_onnx, shipped_int8_onnx):
     model_report = inspect_tflite(audio_tflite)
     require_waveform(model_report, inspect_tflite(body))
-    require_waveform(inspect_onnx(audio_onnx), inspect_onnx(bundle.read("model_int8.onnx")))
+    require_waveform(inspect_onnx(audio_onnx), inspect_onnx(shipped_int8_onnx))
     layers = inspect_tflite(body)
     assert model_report.n_macs > layers.n_macs
     dtypes = {tensor.name: tensor.dtype for tensor in model_report.tensors}
@@ -193,7 +195,7 @@ def test_a_body_that_is_not_the_int8_model_is_refused(body, audio_tflite):
 
 
 def test_models_that_do_not_fit_are_not_joined(body, audio_tflite):
-    with pytest.raises(ExportError, match="front-end gives a window"):
+    with pytest.raises(ExportError, match="front-end produces a window"):
         join_tflite(audio_tflite, body, 22050, ("a",))
 
 
@@ -251,7 +253,7 @@ def classify(model, pcm, labels):
 def test_mediapipe_loads_it_and_answers_as_the_mel_path(bundle, body, audio_tflite):
     pcm = toy_windows(bundle.tables, 3)
     made = classify(audio_tflite, pcm.reshape(-1), bundle.labels)[: len(pcm)]
-    check_agreement(made, mel_path(body, pcm, bundle.tables))
+    check_agreement(made, mel_path("model_int8.tflite", body, pcm, bundle.tables))
 
 
 @pytest.mark.shared
@@ -260,7 +262,7 @@ def test_mediapipe_on_real_clips(bundle, body, audio_tflite, shared_dir):
     for clip in sorted((shared_dir / "data" / "gtzan" / "clips").glob("*.flac")):
         pcm = read_clip(clip, 22050).pcm
         whole = pcm[: len(pcm) // n * n]
-        expected.append(mel_path(body, whole.reshape(-1, n), bundle.tables))
+        expected.append(mel_path("model_int8.tflite", body, whole.reshape(-1, n), bundle.tables))
         made.append(classify(audio_tflite, whole, bundle.labels)[: len(expected[-1])])
     made, expected = np.concatenate(made), np.concatenate(expected)
     assert len(made) >= 30

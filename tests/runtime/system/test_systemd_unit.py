@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,9 @@ def test_a_bundle_that_the_services_user_cannot_read_is_refused(capsys, tmp_path
     monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._PRIVATE", ())
     home = tmp_path / "home"
     bundle = shutil.copytree(default_bundle(), home / "bundle")
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's are closed to others
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):  # pytest's are closed to others
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
     path = {"folder": bundle, "file": bundle / "labels.txt", "within": bundle / "manifest.json", "parent": home}[closed]
     assert real_obstacle(bundle) == ""
     path.chmod(0o700)
