@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from .c_tables import table_blob
 from .tables import Tables
 from .types import LogMel
 
-__all__ = ["LIBRARY", "NativeMelStream", "load", "log_mel"]
+__all__ = ["LIBRARY", "NativeMelStream", "load", "log_mel", "open_library"]
 
 LIBRARY = Path(__file__).parent / "lib" / "edgegenre_mel.so"
 """Where the build puts the shared library."""
@@ -47,12 +48,20 @@ def load() -> ctypes.CDLL | None:
 
 @functools.cache
 def _open(path: Path) -> ctypes.CDLL | None:
+    return open_library(path, "edgegenre_mel_", _SIGNATURES)
+
+
+def open_library(path: Path, prefix: str, signatures: Mapping[str, tuple[type, list[type]]]) -> ctypes.CDLL | None:
+    """Return the C library with functions declared: each name behind ``prefix``, its result and its arguments.
+
+    None where the library is absent, of another processor, or of another version.
+    """
     try:
         library = ctypes.CDLL(str(path))
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, f"edgegenre_mel_{name}")
+        for name, (result, arguments) in signatures.items():
+            function = getattr(library, prefix + name)
             function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError):  # absent, of another processor, or of another version
+    except (OSError, AttributeError):
         return None
     return library
 

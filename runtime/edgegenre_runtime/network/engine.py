@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError
-from edgegenre_runtime.frontend.native import LIBRARY
+from edgegenre_runtime.frontend.native import LIBRARY, open_library
 
 from .compiler.blob import read_header
 
@@ -38,14 +38,7 @@ def load() -> ctypes.CDLL | None:
 
 @functools.cache
 def _open(path: Path) -> ctypes.CDLL | None:
-    try:
-        library = ctypes.CDLL(str(path))
-        for name, (result, arguments) in _SIGNATURES.items():
-            function = getattr(library, f"edgegenre_net_{name}")
-            function.restype, function.argtypes = result, arguments
-    except (OSError, AttributeError):  # absent, of another processor, or of another version
-        return None
-    return library
+    return open_library(path, "edgegenre_net_", _SIGNATURES)
 
 
 def _aligned(content: bytes | int) -> npt.NDArray[np.uint8]:
