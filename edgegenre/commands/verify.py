@@ -11,7 +11,9 @@ __all__ = ["verify"]
 
 
 def verify(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder or .zip; default: the shipped one.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Bundle folder, .zip or name; default: the shipped one.")
+    ] = None,
 ) -> None:
     """Check that a bundle gives the same results on this machine as where it was exported; needs only the base install.
 
@@ -20,11 +22,11 @@ def verify(
 
     Example: `edgegenre verify mine.bundle`
     """
-    from edgegenre_runtime.network.classifier import default_bundle
+    from edgegenre_runtime.network.bundle_names import find_bundle
     from edgegenre_runtime.network.verify import format_checks
     from edgegenre_runtime.network.verify import verify as run
 
-    checks = list(run(bundle if bundle is not None else default_bundle()))
+    checks = list(run(find_bundle(bundle)))
     typer.echo(format_checks(checks))
     if not all(check.is_ok for check in checks):
         raise typer.Exit(1)

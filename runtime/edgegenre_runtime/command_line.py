@@ -73,7 +73,7 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("inputs", nargs="*", metavar="FILE", help="audio file, folder of audio files, or - for standard input")
-    add("--bundle", type=Path, metavar="DIR", help="bundle folder or .zip (default: the one that ships)")
+    add("--bundle", type=Path, metavar="NAME", help="bundle by name (--doctor lists them), or its folder or .zip")
     add("--json", action="store_true", help="one JSON line per window instead of one text line per file")
     add("--rate", type=int, metavar="HZ", help="sample rate of raw PCM (default: 22050)")
     add("--channels", type=int, metavar="N", help="channels of raw PCM (default: 1)")

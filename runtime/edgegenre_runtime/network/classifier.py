@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 
 from .backends import load_backend
 from .bundle import Bundle, read_bundle
+from .bundle_names import default_bundle, find_bundle
 from .quantization import dequantize, softmax
 from .window_stream import StreamWindow, WindowStream
 
@@ -80,11 +80,6 @@ class FilePrediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:3]
 
 
-def default_bundle() -> Path:
-    """Return the folder of the bundle that ships with the package."""
-    return Path(str(importlib.resources.files("edgegenre_runtime"))) / "default"
-
-
 class GenreClassifier:
     """A bundle loaded and ready.
 
@@ -121,8 +116,8 @@ class GenreClassifier:
 
     @classmethod
     def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
-        """Load a bundle directory or ``.zip``, or the shipped bundle if no path is given."""
-        return cls(read_bundle(default_bundle() if path is None else Path(path)), threads)
+        """Load a bundle: a directory, a ``.zip``, an installed one by its name, or the default if none is given."""
+        return cls(read_bundle(find_bundle(path)), threads)
 
     def _check_contract(self) -> None:
         spec, backend = self.tables.spec, self.backend

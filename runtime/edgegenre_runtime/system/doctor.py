@@ -14,6 +14,7 @@ import numpy as np
 from edgegenre_runtime.errors import MicrophoneError
 from edgegenre_runtime.frontend import Clip
 from edgegenre_runtime.frontend.implementation import MelStream, active_implementation
+from edgegenre_runtime.network.bundle_names import installed_bundles, user_folder
 from edgegenre_runtime.network.classifier import GenreClassifier
 
 __all__ = ["examine"]
@@ -39,6 +40,7 @@ def examine(classifier: GenreClassifier) -> Iterator[str]:
     yield f"front-end     {implementation}{path} ({spec.name}, hash {classifier.tables.spec_hash[:12]})"
     yield f"interpreter   {classifier.backend.name}, {classifier.threads} thread(s)"
     yield f"bundle        {classifier.bundle.root}, {len(classifier.labels)} classes"
+    yield f"by name       {', '.join(installed_bundles())} (others go into {user_folder()})"
     yield from _microphones(faults)
     yield from _heat(faults)
     yield from _memory(faults)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.network.bundle_names import find_bundle
 
 __all__ = ["install", "unit_text"]
 
@@ -152,7 +153,7 @@ def _check_options(options: argparse.Namespace, http_port: int) -> None:
     for name, folder, path in (("--log", _LOGS, options.log), ("--save-clips", _STATE, options.save_clips)):
         if path is not None and folder not in (absolute := Path(os.path.abspath(path)), *absolute.parents):
             raise UsageError(f"the service's user may write in {folder} alone: give {name} a path in there, not {path}")
-    for name, path in (("--bundle", options.bundle), ("--mqtt-ca", options.mqtt_ca)):
+    for name, path in (("--bundle", _bundle_path(options)), ("--mqtt-ca", options.mqtt_ca)):
         obstacle = _obstacle(Path(path)) if path is not None else ""
         if obstacle:
             raise UsageError(f"{name} {path}: {obstacle}, so the service cannot read it: copy it into /opt/edgegenre")
@@ -167,19 +168,25 @@ def _without_flag(argv: Sequence[str]) -> list[str]:
 
 
 def _absolute(words: Sequence[str], options: argparse.Namespace) -> list[str]:
-    """Return the words with paths made absolute, since a service starts in ``/``."""
-    paths = (options.bundle, options.log, options.save_clips, options.mqtt_ca)
-    given = {str(path) for path in paths if path is not None}
+    """Return the words with paths made absolute, since a service starts in ``/`` and has another home."""
+    paths = (options.log, options.save_clips, options.mqtt_ca)
+    given = {str(path): str(Path(path).absolute()) for path in paths if path is not None}
+    if (bundle := _bundle_path(options)) is not None:
+        given[str(options.bundle)] = str(bundle.absolute())
     changed = []
     for word in words:
         name, equals, value = word.partition("=")
         if word in given:
-            changed.append(str(Path(word).absolute()))
+            changed.append(given[word])
         elif equals and value in given:
-            changed.append(f"{name}={Path(value).absolute()}")
+            changed.append(f"{name}={given[value]}")
         else:
             changed.append(word)
     return changed
+
+
+def _bundle_path(options: argparse.Namespace) -> Path | None:
+    return None if options.bundle is None else find_bundle(options.bundle)
 
 
 def _quoted(word: str) -> str:
