@@ -26,9 +26,17 @@ from edgegenre_runtime.frontend import FrontendSpec
 from .models import ModelConfig, build
 
 if TYPE_CHECKING:
-    from torch import nn
+    from .models import Network
 
-__all__ = ["FORMAT_VERSION", "Checkpoint", "default_checkpoint", "load_checkpoint", "save_checkpoint", "to_module"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Checkpoint",
+    "checkpoint_files",
+    "default_checkpoint",
+    "load_checkpoint",
+    "save_checkpoint",
+    "to_module",
+]
 
 FORMAT_VERSION = 1
 
@@ -66,6 +74,12 @@ def default_checkpoint() -> Path:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``path`` (``*.safetensors``) and the JSON beside it, replaced together."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_together(checkpoint_files(path, checkpoint))
+
+
+def checkpoint_files(path: Path, checkpoint: Checkpoint) -> dict[Path, bytes]:
+    """Return the files of a checkpoint, ``path`` and the JSON beside it, with their content."""
     weights = save_tensors({name: array.copy(order="C") for name, array in checkpoint.state.items()})
     about = {
         "format_version": FORMAT_VERSION,
@@ -76,8 +90,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "spec_hash": checkpoint.spec_hash,
         "meta": checkpoint.meta,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_together({path: weights, path.with_suffix(".json"): json.dumps(about, indent=1).encode()})
+    return {path: weights, path.with_suffix(".json"): json.dumps(about, indent=1).encode()}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -149,7 +162,7 @@ def _labels(values: Any) -> tuple[str, ...]:
     return tuple(values)
 
 
-def to_module(checkpoint: Checkpoint) -> nn.Module:
+def to_module(checkpoint: Checkpoint) -> Network:
     """Return the network with its weights, in eval mode; raises :class:`CheckpointError` if they do not fit."""
     if len(checkpoint.labels) != checkpoint.config.n_classes:
         raise CheckpointError(

@@ -46,6 +46,8 @@ def evaluate(
         check_output(report)
     if record and together:
         raise UsageError("--record writes the scores of one checkpoint, not of an ensemble: leave it out")
+    if robustness or audio is not None:
+        _refuse_head([model, *(together or ())])
     with needs("train"):
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
@@ -84,3 +86,14 @@ def evaluate(
         typer.echo("\n" + format_robustness(what, rows))
     if report is not None:
         typer.echo(f"\n{report}: report")
+
+
+def _refuse_head(models: list[Path]) -> None:
+    """Raise :class:`UsageError` for a run with a head: robustness is measured window by window."""
+    from edgegenre.heads.checkpoint import find_head
+
+    for model in models:
+        if find_head(model) is not None:
+            raise UsageError(
+                f"{model}: has a head over windows; --robustness and --audio measure a network without one"
+            )

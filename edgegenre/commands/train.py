@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from edgegenre_runtime.errors import UsageError
 
 from .common import check_run_folder, command_line, features_of, make_folder, needs, require_installed
+from .train_head import refuse_unused, run_head_training
 
 if TYPE_CHECKING:
     from edgegenre.data.feature_cache import FeatureCache
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _FINE_TUNING, _DISTILLATION, _HARDWARE = "Fine-tuning", "Distillation", "Hardware and logs"
+_HEADS = "Heads over windows"
 
 
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder per class, or CSV.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/MODEL.")] = None,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
@@ -97,6 +100,22 @@ def train(
     also_validate: Annotated[
         list[Path] | None, typer.Option(help="Cache whose validation tracks count too, set by set; repeat for more.")
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Head over the windows of a track: mean, attention, gru or transformer.", rich_help_panel=_HEADS
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Run or checkpoint whose embeddings the head takes.", rich_help_panel=_HEADS)
+    ] = None,
+    encoder_rate: Annotated[
+        float, typer.Option(help="Learning rate of the encoder; 0: it is frozen.", rich_help_panel=_HEADS)
+    ] = 0.0,
+    head_width: Annotated[int, typer.Option(help="Units in the head.", rich_help_panel=_HEADS)] = 64,
+    head_memory: Annotated[
+        int, typer.Option(help="Windows that a transformer looks back on.", rich_help_panel=_HEADS)
+    ] = 32,
     precision: Annotated[
         Literal["auto", "32-true", "bf16-mixed"],
         typer.Option(help="Numeric precision; auto: mixed on a GPU with bfloat16.", rich_help_panel=_HARDWARE),
@@ -120,7 +139,12 @@ def train(
     """Train a network; the checkpoint that is best on validation is saved as safetensors and JSON.
 
     Example: `edgegenre train music/ --model cnn --augment light --out runs/mine`
+
+    With --head the network of --encoder stays as it is, and a head over the windows of a track is trained.
+
+    Example: `edgegenre train music/ --head attention --encoder runs/mine --out runs/attention`
     """
+    refuse_unused(context, head, encoder)
     from edgegenre.augment.spectrogram import augment_preset
     from edgegenre.models import ModelConfig, check_name
     from edgegenre.train import Hardware, TrainOptions
@@ -128,6 +152,17 @@ def train(
 
     # Arguments are checked before torch is imported, which takes seconds.
     require_installed("train", "torch", "lightning", "safetensors", "matplotlib")
+    opening: dict[str, Any] = {"seed": seed, "split": split, "strict": strict}
+    if head is not None and encoder is not None:
+        from edgegenre.train.head_options import HeadOptions
+
+        head_options = HeadOptions(
+            head, head_width, head_memory, encoder_rate, epochs, patience, batch_size, crops, learning_rate,
+            weight_decay, dropout, label_smoothing, class_weights, seed,
+        )  # fmt: skip
+        place = out if out is not None else Path("runs") / head
+        run_head_training(data, encoder, head_options, place, overwrite=overwrite, opening=opening)
+        return
     options = TrainOptions(
         epochs=epochs,
         patience=patience,
@@ -159,7 +194,7 @@ def train(
     own_features = out / "features.npz"
     features = data if data.suffix == ".npz" else own_features
     source = own_features if resume and os.path.exists(own_features) else data
-    cache = features_of(source, tables, own_features, seed=seed, split=split, strict=strict)
+    cache = features_of(source, tables, own_features, **opening)
     make_folder(out)
     if logger == "tensorboard" and find_spec("tensorboard") is None:
         typer.echo(

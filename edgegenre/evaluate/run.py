@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.data.windows import window_hop_frames
+from edgegenre.heads.checkpoint import load_head, save_head
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError, SpecError, UsageError
 from edgegenre_runtime.file_formats import parse_json
@@ -22,7 +23,8 @@ from edgegenre_runtime.frontend import Tables, released
 from edgegenre_runtime.live.smoothing import smooth_track
 
 from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
-from .scoring import Predictor, TrackScores, score_tracks, torch_predictor
+from .scoring import Predictor, TrackScores, score_answers, score_tracks, torch_predictor, track_windows
+from .sequence import is_bundle, open_head
 
 __all__ = [
     "ALL",
@@ -173,7 +175,14 @@ def evaluate(
         tracks = tracks[is_mapped[tracks]]
         if not len(tracks):
             raise DataError(f"{features}: the label map leaves no track of part {part!r}")
-    scores = score_tracks(predict, cache, tracks, tables)
+    head = open_head(model)
+    if head is None:
+        scores = score_tracks(predict, cache, tracks, tables)
+    elif others:
+        raise UsageError(f"{model} has a head over windows: an ensemble is of networks without one")
+    else:
+        answers = [head(track_windows(cache, int(track), tables)) for track in tracks]
+        scores = score_answers(answers, cache.y[tracks].astype(np.int64))
     return Evaluation(
         model=" + ".join(map(str, [model, *others])),
         data=str(features),
@@ -199,7 +208,7 @@ def _smoothed(scores: TrackScores, tables: Tables) -> npt.NDArray[np.float64]:
 
 def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
     """Return classes, front-end and predictor of a bundle or checkpoint; raises :class:`SpecError` for other tables."""
-    if model.suffix == ".zip" or os.path.exists(model / "manifest.json"):
+    if is_bundle(model):
         classifier = GenreClassifier.load(model)
         return classifier.labels, classifier.tables, _bundle_predictor(classifier)
     checkpoint = load_checkpoint(model)
@@ -252,8 +261,13 @@ def read_label_map(path: Path) -> dict[str, str]:
 
 
 def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str) -> None:
-    """Write scores and the command that measured them into a checkpoint, from where they reach card and manifest."""
-    checkpoint = load_checkpoint(path)
+    """Write scores and their command into a checkpoint, or its head, from where card and manifest take them."""
+    checkpoint, head = load_checkpoint(path), load_head(path)
+    if head is not None:
+        metrics = {**head.meta.get("metrics", {}), part: {**figures, "command": command}}
+        run = path if os.path.isdir(path) else path.parent
+        save_head(run, dataclasses.replace(head, meta={**head.meta, "metrics": metrics}), checkpoint)
+        return
     metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
     weights = (path / "best.safetensors" if os.path.isdir(path) else path).with_suffix(".safetensors")
     save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))

@@ -13,6 +13,8 @@ from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_windows, window_starts
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import cells_to_db
+from edgegenre_runtime.network.head import Head
+from edgegenre_runtime.network.quantization import softmax
 
 from .wilson import wilson_interval
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Predictor",
     "TrackScores",
+    "head_answers",
     "network_input",
+    "score_answers",
     "score_tracks",
     "score_windows",
     "torch_predictor",
@@ -42,17 +46,18 @@ class TrackScores:
     Attributes
     ----------
     window_accuracy, track_accuracy
-        Fraction of windows, and of tracks (mean of the window probabilities), whose top class is correct.
+        Fraction of windows, and of tracks (mean of the window probabilities, or a head's last answer), whose top class
+        is correct.
     track_loss
         Mean negative log-likelihood of the tracks, in nats.
     n_windows, n_tracks
         Number of windows and tracks.
     probabilities
-        float32 [n_tracks, n_classes], mean over a track's windows.
+        float32 [n_tracks, n_classes], of each track.
     truth
         int64 [n_tracks].
     window_probabilities
-        float32 [n_windows, n_classes], track after track.
+        float32 [n_windows, n_classes], track after track; a head's after each window.
     windows_per_track
         int64 [n_tracks].
     """
@@ -123,15 +128,34 @@ def score_windows(
     cells = np.concatenate(windows)
     blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
     per_window = np.concatenate(blocks)
-    hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
     first = np.cumsum(counts) - counts
-    per_track = np.add.reduceat(per_window, first, axis=0) / counts[:, None]
+    return _scores(per_window, counts, np.add.reduceat(per_window, first, axis=0) / counts[:, None], truth)
+
+
+def score_answers(answers: Sequence[npt.NDArray[np.float32]], truth: npt.NDArray[np.int64]) -> TrackScores:
+    """Score answers after each window of a track, float32 [n, C] a track; the track's is the last."""
+    counts = np.array([len(one) for one in answers])
+    return _scores(np.concatenate(answers), counts, np.stack([one[-1] for one in answers]), truth)
+
+
+def head_answers(head: Head, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a head's probabilities float32 [n, C] after each of a track's windows, whose embeddings are [n, D]."""
+    return softmax(head.run(embeddings))
+
+
+def _scores(
+    per_window: npt.NDArray[np.float32],
+    counts: npt.NDArray[np.int64],
+    per_track: npt.NDArray[Any],
+    truth: npt.NDArray[np.int64],
+) -> TrackScores:
+    hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
     right = np.maximum(per_track[np.arange(len(truth)), truth], 1e-12)
     return TrackScores(
         window_accuracy=float(hits.mean()),
         track_accuracy=float((per_track.argmax(axis=1) == truth).mean()),
         track_loss=float(-np.log(right).mean()),
-        n_windows=len(cells),
+        n_windows=len(per_window),
         n_tracks=len(truth),
         probabilities=per_track.astype(np.float32),
         truth=truth,

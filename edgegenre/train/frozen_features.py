@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import cut_windows
+from edgegenre.evaluate.embeddings import embed
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import Network
 from edgegenre_runtime.frontend import Tables
@@ -59,24 +57,12 @@ def frozen_features(
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return what the network's head sees, the mean over each track's windows, float32 [n_tracks, D]."""
-    seen: list[torch.Tensor] = []
-
-    def keep(_head: nn.Module, inputs: tuple[Any, ...]) -> None:
-        seen.append(inputs[0])
-
-    hook = network.stages()[-1][1].register_forward_pre_hook(keep)
-    network.eval()
     rows = []
-    try:
-        with torch.inference_mode():
-            for track in range(len(cache.names)):
-                frames = cache.track(track)
-                halves = cut_windows(frames if equalizer is None else equalizer(frames), tables)
-                cells = halves[::2]  # windows overlap by half: every other one has heard it all
-                network(network_input(cells, tables.spec.top_db))
-                rows.append(seen.pop().mean(dim=0).numpy())
-                if progress is not None:
-                    progress(track + 1, len(cache.names))
-    finally:
-        hook.remove()
+    for track in range(len(cache.names)):
+        frames = cache.track(track)
+        halves = cut_windows(frames if equalizer is None else equalizer(frames), tables)
+        cells = halves[::2]  # windows overlap by half: every other one has heard it all
+        rows.append(embed(network, network_input(cells, tables.spec.top_db)).mean(dim=0).numpy())
+        if progress is not None:
+            progress(track + 1, len(cache.names))
     return np.stack(rows).astype(np.float32)

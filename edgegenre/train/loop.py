@@ -34,7 +34,7 @@ from .loggers import LoggerName, make_logger, plot_history
 from .options import Hardware, TrainOptions
 from .resume import RunState, load_state
 
-__all__ = ["TrainResult", "is_first_process", "train"]
+__all__ = ["TrainResult", "class_weights_of", "is_first_process", "train"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def train(
     """
     hardware = hardware if hardware is not None else Hardware()
     _check_hardware(hardware, options)
-    class_weights = _class_weights(cache, options)
+    class_weights = class_weights_of(cache, class_weights=options.class_weights)
     batches = Batches(cache, cache.tracks_of("train"), tables, options, soft)
     identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
     identity["soft labels"] = "" if soft is None else _digest([soft.labeled, soft.unlabeled])
@@ -190,15 +190,21 @@ def _check_hardware(hardware: Hardware, options: TrainOptions) -> None:
         raise UsageError("frozen epochs need one device: parallel training fixes what is trained when it starts")
 
 
-def _class_weights(cache: FeatureCache, options: TrainOptions) -> torch.Tensor:
-    """Return the weight of each class in the loss; raises :class:`DataError` where a class has no training track."""
+def class_weights_of(cache: FeatureCache, *, class_weights: bool) -> torch.Tensor:
+    """Return the weight of each class in the loss, float32 [C].
+
+    Raises
+    ------
+    DataError
+        If there is no validation track, or a class has no training track.
+    """
     counts = np.bincount(cache.y[cache.tracks_of("train")], minlength=len(cache.labels))
     if not len(cache.tracks_of("valid")) or not counts.all():
         empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
         raise DataError(
             f"training needs validation tracks and tracks of every class; none for: {empty or 'validation'}"
         )
-    weights = counts.sum() / (len(counts) * counts) if options.class_weights else np.ones(len(counts))
+    weights = counts.sum() / (len(counts) * counts) if class_weights else np.ones(len(counts))
     return torch.tensor(weights).float()
 
 

@@ -1,0 +1,59 @@
+"""A model that answers after each window of a track: a checkpoint with a head."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre.checkpoint import load_checkpoint, to_module
+from edgegenre.heads.checkpoint import load_head
+from edgegenre.models import Network
+from edgegenre_runtime.errors import CheckpointError
+
+from .scoring import head_answers, network_input
+
+__all__ = ["SequencePredictor", "is_bundle", "open_head"]
+
+SequencePredictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
+"""From the windows of one track, int8 [n, M, T], to the probabilities after each of them, float32 [n, C]."""
+
+
+def is_bundle(model: Path) -> bool:
+    """Return whether a path is that of a bundle, folder or ``.zip``."""
+    return model.suffix == ".zip" or os.path.exists(model / "manifest.json")
+
+
+def open_head(model: Path) -> SequencePredictor | None:
+    """Return what answers after each window of a track, of a checkpoint with a head beside it; None without one.
+
+    Raises
+    ------
+    CheckpointError
+        If the head is damaged or of another encoder.
+    """
+    trained = None if is_bundle(model) else load_head(model)
+    if trained is None:
+        return None
+    head, checkpoint = trained.head(), load_checkpoint(model)
+
+    @functools.cache
+    def network() -> Network:
+        return to_module(checkpoint)
+
+    def answer(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        from .embeddings import embed
+
+        vectors = embed(network(), network_input(cells, checkpoint.spec.top_db)).numpy()
+        if vectors.shape[1] != head.config.embedding_size:
+            raise CheckpointError(
+                f"{model}: the head takes embeddings of {head.config.embedding_size} values, the encoder gives "
+                f"{vectors.shape[1]}: train the head again"
+            )
+        return head_answers(head, vectors)
+
+    return answer
