@@ -103,10 +103,14 @@ uint64_t edgegenre_mel_frames(const edgegenre_mel *mel);
  * n_cells must be n_mels * frames_per_window. is_silence may be NULL. E_NOT_READY before the first whole window. */
 edgegenre_mel_error edgegenre_mel_window(const edgegenre_mel *mel, int8_t *cells, size_t n_cells, int *is_silence);
 
+/* The same; before the first whole window it holds the frames so far, repeated to fill it. E_NOT_READY without any. */
+edgegenre_mel_error edgegenre_mel_window_so_far(const edgegenre_mel *mel, int8_t *cells, size_t n_cells,
+                                                int *is_silence);
+
 /* One sentence for an error code; never NULL. */
 const char *edgegenre_mel_strerror(edgegenre_mel_error error);
 
-/* Which code runs the frames: "avx2", "neon" or "portable". */
+/* Which code runs the frames: "avx2", "neon", "simd128" or "portable". */
 const char *edgegenre_mel_path(const edgegenre_mel *mel);
 
 #ifdef __cplusplus

@@ -165,35 +165,51 @@ uint64_t edgegenre_mel_frames(const edgegenre_mel *mel)
     return check_state(mel) == EDGEGENRE_MEL_OK ? mel->n_frames : 0;
 }
 
-/* Stage 6: dB above the floor, top_db below the largest cell, as int8; ring rows are frames, rows of cells are bands. */
-static void normalize(const edgegenre_mel *mel, int16_t largest_q9, int8_t *cells)
+/* Stage 6: dB above the floor, top_db below the largest cell, as int8; ring rows are frames, rows of cells are bands.
+ * The ring's n frames, the oldest first, are repeated to fill the window. */
+static void normalize(const edgegenre_mel *mel, size_t n, int16_t largest_q9, int8_t *cells)
 {
     const edgegenre_mel_tables *t = &mel->tables;
     size_t M = t->n_mels, T = t->frames_per_window;
-    for (size_t m = 0; m < M; m++)
+    for (size_t m = 0; m < M; m++) {
+        size_t row = n < T ? 0 : mel->at;
         for (size_t i = 0; i < T; i++) {
-            size_t row = mel->at + i < T ? mel->at + i : mel->at + i - T; /* the oldest frame first */
             int32_t below_q9 = largest_q9 - mel->ring[row * M + m];
             if (below_q9 > t->norm_limit_q9) below_q9 = t->norm_limit_q9;
             int32_t cell = 127 - ((below_q9 * t->norm_gain_q22 + (1 << 21)) >> 22);
             cells[m * T + i] = (int8_t)(cell < INT8_MIN || largest_q9 == FLOOR_Q9 ? INT8_MIN : cell);
+            row = row + 1 == n ? 0 : row + 1;
         }
+    }
 }
 
-edgegenre_mel_error edgegenre_mel_window(const edgegenre_mel *mel, int8_t *cells, size_t n_cells, int *is_silence)
+static edgegenre_mel_error window_of(const edgegenre_mel *mel, int8_t *cells, size_t n_cells, int *is_silence,
+                                     size_t least)
 {
     edgegenre_mel_error error = check_state(mel);
     if (error != EDGEGENRE_MEL_OK) return error;
     if (!cells) return EDGEGENRE_MEL_E_NULL;
-    size_t wanted = (size_t)mel->tables.n_mels * mel->tables.frames_per_window;
-    if (n_cells != wanted) return EDGEGENRE_MEL_E_SIZE;
-    if (mel->n_frames < mel->tables.frames_per_window) return EDGEGENRE_MEL_E_NOT_READY;
+    size_t M = mel->tables.n_mels, T = mel->tables.frames_per_window;
+    if (n_cells != M * T) return EDGEGENRE_MEL_E_SIZE;
+    size_t n = mel->n_frames < T ? (size_t)mel->n_frames : T;
+    if (n < (least == 0 ? T : least)) return EDGEGENRE_MEL_E_NOT_READY;
     int16_t largest_q9 = FLOOR_Q9;
-    for (size_t i = 0; i < wanted; i++)
+    for (size_t i = 0; i < n * M; i++)
         if (mel->ring[i] > largest_q9) largest_q9 = mel->ring[i];
-    normalize(mel, largest_q9, cells);
+    normalize(mel, n, largest_q9, cells);
     if (is_silence) *is_silence = largest_q9 < mel->tables.silence_q9;
     return EDGEGENRE_MEL_OK;
+}
+
+edgegenre_mel_error edgegenre_mel_window(const edgegenre_mel *mel, int8_t *cells, size_t n_cells, int *is_silence)
+{
+    return window_of(mel, cells, n_cells, is_silence, 0);
+}
+
+edgegenre_mel_error edgegenre_mel_window_so_far(const edgegenre_mel *mel, int8_t *cells, size_t n_cells,
+                                                int *is_silence)
+{
+    return window_of(mel, cells, n_cells, is_silence, 1);
 }
 
 const char *edgegenre_mel_path(const edgegenre_mel *mel)

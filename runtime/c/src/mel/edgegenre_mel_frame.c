@@ -63,6 +63,14 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 #define KERNEL static inline
 #define FRAME static
 #include "edgegenre_mel_stages.h"
+#elif defined(__wasm_simd128__)
+#define HAS_SIMD128
+#include "edgegenre_mel_lanes_wasm.h"
+#define LANES 4
+#define FN(name) wasm_##name
+#define KERNEL static inline
+#define FRAME static
+#include "edgegenre_mel_stages.h"
 #elif defined(__x86_64__) && defined(__GNUC__)
 #define HAS_AVX2
 #include "edgegenre_mel_lanes_avx2.h"
@@ -80,6 +88,11 @@ edgegenre_mel_frame_fn *edgegenre_mel_choose(uint32_t n_fft, const char **path)
     if (n_fft >= 128) {
         *path = "neon";
         return neon_frame;
+    }
+#elif defined(HAS_SIMD128)
+    if (n_fft >= 128) {
+        *path = "simd128";
+        return wasm_frame;
     }
 #elif defined(HAS_AVX2)
     if (n_fft >= 128 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
