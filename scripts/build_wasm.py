@@ -29,9 +29,10 @@ def build_module(options: list[str]) -> bytes:
         objects = [Path(folder) / f"{source.stem}.o" for source in sources]
         for source, made in zip(sources, objects, strict=True):
             include = [f"-I{c / 'include'}", f"-I{c / 'wasm'}"]
-            subprocess.run([*_COMPILE, *options, *include, "-c", source.relative_to(ROOT), "-o", made], check=True, cwd=ROOT)  # noqa: E501, S603
+            command = [*_COMPILE, *options, *include, "-c", source.relative_to(ROOT), "-o", made]
+            subprocess.run(command, check=True, cwd=ROOT)
         module = Path(folder) / "module.wasm"
-        subprocess.run([*_LINK, *objects, "-o", module], check=True)  # noqa: S603
+        subprocess.run([*_LINK, *objects, "-o", module], check=True)
         return module.read_bytes()
 
 

@@ -41,9 +41,11 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_bench/profiles/results/rpi4.json",
         "edgegenre_bench/results/schemas/result.schema.json",
         "edgegenre_export/c/src/mel/edgegenre_mel.c",
+        "edgegenre_runtime/web/page/edgegenre.wasm",
+        "edgegenre_runtime/web/page/index.html",
     ):
         assert needed in names
-    assert wheel.stat().st_size < 1.7e6
+    assert wheel.stat().st_size < 1.9e6
     assert not [name for name in names if name.endswith(("model_int8.c", "model_audio.tflite", "model_float.onnx"))]
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"export", "runtime", "benchmarks", "tests"}
@@ -65,6 +67,8 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
     for path in (Path(done.stdout.strip()), Path(done.stdout.strip()) / "model_int8.tflite"):
         shown = subprocess.run([binaries / "edgegenre", "inspect", path], capture_output=True, text=True, check=True)
         assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
+    subprocess.run([binaries / "edgegenre", "web", "default", "--out", tmp_path / "page"], check=True)
+    assert (tmp_path / "page" / "single.html").stat().st_size < 350_000
     bench = [binaries / "edgegenre", "bench"]
     subprocess.run([*bench, "run", "--out", tmp_path / "r.json"], check=True)
     assert read_result(tmp_path / "r.json")["kind"] == "measured"

@@ -69,9 +69,11 @@ class WasmListener:
         rows, hop = [], self.facts["hop_samples"]
         for at in range(0, len(samples), self._block):
             n_pcm = len(self.resample(samples[at : at + self._block], flush=False))
-            for first in range(0, n_pcm, hop):
-                if self.call("eg_frames", first, min(hop, n_pcm - first)):
-                    rows.append(np.frombuffer(self.read(self.call("eg_frame"), 2 * self.facts["n_mels"]), "<i2"))
+            rows += [
+                np.frombuffer(self.read(self.call("eg_frame"), 2 * self.facts["n_mels"]), "<i2")
+                for first in range(0, n_pcm, hop)
+                if self.call("eg_frames", first, min(hop, n_pcm - first))
+            ]
         return np.array(rows, np.int16).reshape(-1, self.facts["n_mels"]).T
 
     def window(self) -> tuple[np.ndarray, bool]:

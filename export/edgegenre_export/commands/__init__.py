@@ -1,10 +1,10 @@
-"""The commands ``edgegenre export``, ``inspect`` and ``codegen``; each imports its stage when it runs."""
+"""The commands ``edgegenre export``, ``inspect``, ``codegen`` and ``web``; each imports its stage when it runs."""
 
 from __future__ import annotations
 
 import typer
 
-from . import codegen, export, inspect
+from . import codegen, export, inspect, web
 
 __all__ = ["register"]
 
@@ -14,3 +14,4 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export.export)
     app.command("inspect")(inspect.inspect)
     app.add_typer(codegen.app, name="codegen")
+    app.command("web")(web.web)

@@ -16,6 +16,7 @@ from edgegenre_export.recipes import RECIPES, Recipe, find_recipe
 from edgegenre_runtime.errors import UsageError
 
 from .stage_bars import stage_bars
+from .web import write_page
 
 if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
@@ -49,6 +50,9 @@ def export(
     windows: Annotated[int, typer.Option(help="Calibration windows.", min=10)] = 256,
     seed: Annotated[int, typer.Option(help="Seed of calibration windows and fine-tuning.", min=0)] = 0,
     sweep: Annotated[bool, typer.Option("--sweep", help="Every recipe, with a table and a Pareto plot.")] = False,
+    web: Annotated[
+        Path | None, typer.Option("--web", metavar="DIR", help="Write the bundle's web page there too (int8 recipes).")
+    ] = None,
 ) -> None:
     """Export a checkpoint as a bundle for devices; exit code 3 if the result does not answer as the trained network.
 
@@ -63,6 +67,7 @@ def export(
     chosen = _with_epochs(find_recipe(recipe or ("int8" if int8 else "float")), epochs)
     if teacher and chosen.tuning is None and not sweep:
         raise UsageError(f"recipe {chosen.name} does not fine-tune, so --teacher has no use: leave it out")
+    _check_web(web, chosen, sweep=sweep)
     _require_readable(checkpoint, data, *(teacher or ()))
     from edgegenre_runtime.network.bundle import check_destination
 
@@ -86,6 +91,8 @@ def export(
         _sweep(inputs, out, epochs)
     else:
         _report(_run(inputs, chosen, out), out)
+        if web is not None:
+            write_page(out, web)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -163,6 +170,18 @@ def _instruction_counter() -> Callable[[Path], int] | None:
             return count
     typer.echo("instructions are not counted: `edgegenre bench instructions` sets the emulated board up", err=True)
     return None
+
+
+def _check_web(web: Path | None, recipe: Recipe, *, sweep: bool) -> None:
+    """Refuse ``--web`` where no page could be made; raises :class:`UsageError`."""
+    if web is None:
+        return
+    if sweep or recipe.activation_bits != 8:
+        given = "--sweep" if sweep else f"recipe {recipe.name}"
+        raise UsageError(f"--web needs an int8 network and was given with {given}: add --int8, or leave --web out")
+    from edgegenre_export.package.c_sources import check_new_folder
+
+    check_new_folder(web)
 
 
 def _require_readable(*paths: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,16 @@ from edgegenre_runtime.network.bundle import Bundle
 
 from .c_array import micro_files
 
-__all__ = ["bundle_c_files", "c_files", "c_folder", "c_include", "c_sources", "preset_headers", "write_folder"]
+__all__ = [
+    "bundle_c_files",
+    "c_files",
+    "c_folder",
+    "c_include",
+    "c_sources",
+    "check_new_folder",
+    "preset_headers",
+    "write_folder",
+]
 
 _COPIED = ("include/*.h", "src/*/*.[ch]", "examples/*.c", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
@@ -103,6 +113,29 @@ def preset_headers() -> dict[str, bytes]:
     return {f"tables_{name}.h": c_header(released(name)).encode() for name in PRESETS}
 
 
+def check_new_folder(out: Path) -> None:
+    """Refuse a folder to write into that is a file or not empty; one that is not there yet is fine.
+
+    Raises
+    ------
+    UsageError
+        If there is anything in the folder, or it is a file.
+    DataError
+        If it cannot be read.
+    """
+    try:
+        is_empty = not any(out.iterdir())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        if os.path.isfile(out):
+            raise UsageError(f"{out} is a file: choose another name for the folder") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{out}: cannot write ({reason.lower()})") from error
+    if not is_empty:
+        raise UsageError(f"{out} is not empty: choose a new folder, nothing in it is overwritten")
+
+
 def write_folder(out: Path, files: Mapping[str, bytes]) -> list[str]:
     """Write files into a new or empty folder; returns their names, sorted.
 
@@ -113,15 +146,11 @@ def write_folder(out: Path, files: Mapping[str, bytes]) -> list[str]:
     DataError
         If it cannot be written.
     """
+    check_new_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(out.iterdir())
-    except FileExistsError as error:
-        raise UsageError(f"{out} is a file: choose another name for the folder") from error
     except OSError as error:
         raise DataError(f"{out}: cannot write ({(error.strerror or str(error)).lower()})") from error
-    if not is_empty:
-        raise UsageError(f"{out} is not empty: choose a new folder, nothing in it is overwritten")
     for name, content in files.items():
         with written_beside(out / name) as handle:
             handle.write(content)

@@ -4,12 +4,12 @@ import ctypes
 import shutil
 import subprocess
 
-import build_wasm
 import numpy as np
 import pytest
 import soxr
 from wasm_listener import WasmListener
 
+import build_wasm
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.frontend import log_mel, native, normalize, released
 from edgegenre_runtime.frontend.c_tables import table_blob
@@ -94,7 +94,10 @@ class NativeResampler:
         self._lib = ctypes.CDLL(str(native.LIBRARY))
         size = self._lib.edgegenre_resample_arena_bytes
         size.restype = ctypes.c_size_t
-        self._arena, self._state = np.zeros(size(in_rate_hz, out_rate_hz) + 4, np.uint8), ctypes.create_string_buffer(96)
+        self._arena, self._state = (
+            np.zeros(size(in_rate_hz, out_rate_hz) + 4, np.uint8),
+            ctypes.create_string_buffer(96),
+        )
         room = self._arena.ctypes.data + -self._arena.ctypes.data % 4
         assert not self._lib.edgegenre_resample_init(
             self._state, ctypes.c_void_p(room), ctypes.c_size_t(len(self._arena) - 4), in_rate_hz, out_rate_hz

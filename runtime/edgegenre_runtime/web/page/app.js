@@ -7,10 +7,9 @@ import { moduleName } from "./engine.js";
 import { obstacle, openMicrophone } from "./microphone.js";
 import { isSingleFile, resource, startWorker } from "./resources.js";
 import { Spectrogram } from "./spectrogram.js";
-import { View, clock } from "./view.js";
+import { $, View, clock } from "./view.js";
 
 const BUNDLE_FORMAT = 1;
-const $ = (id) => document.getElementById(id);
 const view = new View(), spectrogram = new Spectrogram($("spectrogram"));
 const announce = (detail) => document.dispatchEvent(new CustomEvent("edgegenre", { detail }));
 let worker, facts, source = null, nSources = 0;

@@ -5,7 +5,7 @@ import { openWav } from "./wav.js";
 
 const WHOLE_BYTES = 24 << 20; // what is larger is decoded in pieces, or refused where the browser cannot
 const PIECE_BYTES = 1 << 20, LEAD_FRAMES = 12; // MP3 frames decoded again, so that a piece begins as it would amid all
-const BLOCK = 65536;
+const FILE_BLOCK = 65536;
 
 // { rateHz, blocks, share } of a file: blocks is an async iterator of Float32Array, share() how much of it was read.
 // Throws an Error with a sentence.
@@ -41,39 +41,41 @@ async function decode(bytes, rateHz) {
   return context.decodeAudioData(bytes);
 }
 
-// Mean of the channels. Chromium divides positive 16-bit samples by 32767 and negative ones by 32768: undone.
-function mono(audio, positive) {
+// Mean of the channels. Of a 16-bit file the samples are put back on their grid: steps is what the browser divided
+// positive ones by; 0 for other files, whose samples stay as they are.
+function mono(audio, steps) {
   const out = new Float32Array(audio.length);
   const channels = Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c));
+  const exact = (x) => steps ? Math.round(x * (x > 0 ? steps : 32768)) / 32768 : x;
   for (let i = 0; i < out.length; i++) {
     let sum = 0;
-    for (const channel of channels) sum += channel[i] > 0 ? channel[i] * positive : channel[i];
+    for (const channel of channels) sum += exact(channel[i]);
     out[i] = sum / channels.length;
   }
   return out;
 }
 
-let scale;
-// What makes a positive 16-bit sample n / 32768 in this browser: 1, or 32767 / 32768.
-async function positiveScale() {
-  if (scale) return scale;
+let steps;
+// What this browser divides positive 16-bit samples by: Chromium 32767, Firefox 32768 (negative ones: both 32768).
+async function positiveSteps() {
+  if (steps) return steps;
   const words = [0x46464952, 100, 0x45564157, 0x20746d66, 16, 0x10001, 22050, 44100, 0x100002, 0x61746164, 64];
   const wav = new Uint32Array([...words, ...Array(16).fill(0x40004000)]); // a WAV of 32 samples of 16384
-  const decoded = (await decode(wav.buffer, 22050)).getChannelData(0)[16];
-  scale = Math.abs(decoded * 32767 / 16384 - 1) < 1e-6 ? 32767 / 32768 : 1;
-  return scale;
+  const sample = (await decode(wav.buffer, 22050)).getChannelData(0)[16];
+  steps = Math.abs(sample * 32767 / 16384 - 1) < 1e-6 ? 32767 : 32768;
+  return steps;
 }
 
 async function decoded(bytes, rateHz, is16) {
   try {
-    return mono(await decode(bytes, rateHz), is16 ? await positiveScale() : 1);
+    return mono(await decode(bytes, rateHz), is16 ? await positiveSteps() : 0);
   } catch (error) {
     throw new Error(`this browser cannot decode the file (${error.message || error.name}): convert it to WAV or MP3`);
   }
 }
 
 function* split(samples) {
-  for (let at = 0; at < samples.length; at += BLOCK) yield samples.subarray(at, at + BLOCK);
+  for (let at = 0; at < samples.length; at += FILE_BLOCK) yield samples.subarray(at, at + FILE_BLOCK);
 }
 
 async function* whole(file, rateHz, is16) {

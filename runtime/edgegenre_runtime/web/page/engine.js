@@ -3,7 +3,7 @@
 // The smallest module with a SIMD128 instruction; a browser that refuses it gets the plain build.
 const SIMD_PROBE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
-const BLOCK = 8192; // samples given to the module at a time
+const MODULE_BLOCK = 8192; // samples given to the module at a time
 
 export function moduleName() {
   return WebAssembly.validate(SIMD_PROBE) ? "edgegenre.wasm" : "edgegenre_plain.wasm";
@@ -45,8 +45,8 @@ export class Engine {
 
   // Begin a source of that rate; what was before is forgotten.
   begin(rateHz) {
-    this.check(this.c.eg_begin(rateHz, BLOCK));
-    this.samples = this.c.eg_alloc(4 * BLOCK);
+    this.check(this.c.eg_begin(rateHz, MODULE_BLOCK));
+    this.samples = this.c.eg_alloc(4 * MODULE_BLOCK);
     if (!this.samples) throw new Error("there is not enough memory");
   }
 
@@ -56,8 +56,8 @@ export class Engine {
   // Take Float32Array samples. onPcm gets the int16 samples at the front-end's rate, onFrame each int16 [nMels] frame;
   // both are views that are good during the call alone.
   push(samples, onPcm, onFrame) {
-    for (let at = 0; at < samples.length; at += BLOCK) {
-      const part = samples.subarray(at, at + BLOCK);
+    for (let at = 0; at < samples.length; at += MODULE_BLOCK) {
+      const part = samples.subarray(at, at + MODULE_BLOCK);
       new Float32Array(this.memory, this.samples, part.length).set(part);
       this.frames(this.c.eg_resample(this.samples, part.length), onPcm, onFrame);
     }

@@ -4,7 +4,7 @@ import { NOISE, SILENCE, UNCERTAIN } from "./analysis.js";
 
 const HISTORY_S = 300, MAX_RUNS = 400, LISTED_RUNS = 8;
 const GRAYS = { [SILENCE]: "#8884", [NOISE]: "#8888", [UNCERTAIN]: "#888b" };
-const $ = (id) => document.getElementById(id);
+export const $ = (id) => document.getElementById(id);
 
 export class View {
   constructor() {
