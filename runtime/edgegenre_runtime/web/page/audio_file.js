@@ -41,11 +41,11 @@ async function decode(bytes, rateHz) {
   return context.decodeAudioData(bytes);
 }
 
-// Mean of the channels. Of a 16-bit file the samples are put back on their grid: steps is what the browser divided
-// positive ones by; 0 for other files, whose samples stay as they are.
-function mono(audio, steps) {
+// Mean of the channels. The samples of a 16-bit file are put back on their grid.
+function mono(audio, is16) {
   const out = new Float32Array(audio.length);
   const channels = Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c));
+  const steps = is16 ? positiveSteps(channels[0]) : 0;
   const exact = (x) => steps ? Math.round(x * (x > 0 ? steps : 32768)) / 32768 : x;
   for (let i = 0; i < out.length; i++) {
     let sum = 0;
@@ -55,20 +55,18 @@ function mono(audio, steps) {
   return out;
 }
 
-let steps;
-// What this browser divides positive 16-bit samples by: Chromium 32767, Firefox 32768 (negative ones: both 32768).
-async function positiveSteps() {
-  if (steps) return steps;
-  const words = [0x46464952, 100, 0x45564157, 0x20746d66, 16, 0x10001, 22050, 44100, 0x100002, 0x61746164, 64];
-  const wav = new Uint32Array([...words, ...Array(16).fill(0x40004000)]); // a WAV of 32 samples of 16384
-  const sample = (await decode(wav.buffer, 22050)).getChannelData(0)[16];
-  steps = Math.abs(sample * 32767 / 16384 - 1) < 1e-6 ? 32767 : 32768;
-  return steps;
+// What the browser divided positive 16-bit samples by, 32767 or 32768: by which of them the samples are whole numbers.
+// (Negative ones are always divided by 32768.) Browsers differ, and one by the decoder.
+function positiveSteps(samples) {
+  let error = 0;
+  const off = (x) => Math.abs(x - Math.round(x));
+  for (const x of samples.subarray(0, 1 << 18)) if (x > 0) error += off(x * 32767) - off(x * 32768);
+  return error < 0 ? 32767 : 32768;
 }
 
 async function decoded(bytes, rateHz, is16) {
   try {
-    return mono(await decode(bytes, rateHz), is16 ? await positiveSteps() : 0);
+    return mono(await decode(bytes, rateHz), is16);
   } catch (error) {
     throw new Error(`this browser cannot decode the file (${error.message || error.name}): convert it to WAV or MP3`);
   }
