@@ -8,7 +8,7 @@ import queue
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edgegenre_runtime.live.analyzer import Analyzer
@@ -42,7 +42,7 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     outputs: list[Output] = []
     on_block: Callable[[AudioBlock], None] | None = None
     with contextlib.ExitStack() as undo:
-        for make in _outputs(options, events.put, latency):
+        for make in _outputs(options, events.put, latency, classifier.labels):
             outputs.append(make())
             undo.callback(outputs[-1].close)
         if options.save_clips is not None:
@@ -96,7 +96,7 @@ def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Call
 
 
 def _outputs(
-    options: argparse.Namespace, on_event: Callable[[Event], None], latency: Latency
+    options: argparse.Namespace, on_event: Callable[[Event], None], latency: Latency, labels: Sequence[str]
 ) -> Iterator[Callable[[], Output]]:
     """Yield a function that makes each output asked for; modules of the others are never imported."""
     source = "-" if options.mic is None else options.mic or "microphone"
@@ -119,7 +119,7 @@ def _outputs(
     if options.http is not None:
         from edgegenre_runtime.outputs.http_page import StatusPage
 
-        yield lambda: StatusPage(options.http, source, latency)
+        yield lambda: StatusPage(options.http, source, latency, labels)
     if options.mqtt is not None:
         from edgegenre_runtime.outputs.mqtt import MqttOutput
 

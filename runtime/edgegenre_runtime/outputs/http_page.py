@@ -1,24 +1,34 @@
-"""``--http``: a small status page, JSON, Prometheus metrics and a health check, on loopback by default."""
+"""``--http``: the web page with this device's answers, JSON, Prometheus metrics and a health check, on loopback."""
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import threading
+from collections.abc import Callable, Sequence
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.printable import printable
+from edgegenre_runtime.web.page import DEVICE_FILES, page_facts, page_file
 
 from . import prometheus
+from .event_stream import EventStream
 from .http_server import Reply, StatusServer
 from .records import event_record, result_record
 
 __all__ = ["StatusPage", "parse_address"]
 
+_KINDS = {
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webmanifest": "application/manifest+json",
+}
 _PERCENTILES = ("0.5", "0.9", "0.99")
 _COUNTERS = {
     "results": "answers since the start",
@@ -46,7 +56,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 class StatusPage:
-    """Answers GET and HEAD of ``/``, ``/status.json``, ``/metrics`` and ``/healthz``.
+    """Answers GET and HEAD of ``/`` with its files, ``/events``, ``/status.json``, ``/metrics`` and ``/healthz``.
 
     Parameters
     ----------
@@ -56,6 +66,8 @@ class StatusPage:
         Name of the source.
     latency
         Where the percentiles come from.
+    labels
+        The classes, in their order.
 
     Attributes
     ----------
@@ -68,7 +80,7 @@ class StatusPage:
         If the port is in use or the address is not this machine's.
     """
 
-    def __init__(self, address: str, source: str, latency: Latency) -> None:
+    def __init__(self, address: str, source: str, latency: Latency, labels: Sequence[str]) -> None:
         host, port = parse_address(address)
         self.name = f"status page {address}"
         self._source, self._latency = source, latency
@@ -76,9 +88,18 @@ class StatusPage:
         self._event: Event | None = None
         self._is_live = False
         self._counts = dict.fromkeys(_COUNTERS, 0)
-        pages = {"/": self._page, "/status.json": self._status, "/metrics": self._metrics, "/healthz": self._health}
+        self._stream = EventStream(source)
+        facts = page_facts(tuple(labels), device={"name": printable(source)})
+        pages: dict[str, Callable[[], Reply]] = {
+            "/bundle.json": lambda: (200, "application/json", facts),
+            "/status.json": self._status,
+            "/metrics": self._metrics,
+            "/healthz": self._health,
+        }
+        pages |= {f"/{name}": _file_reply(name) for name in DEVICE_FILES}
+        pages["/"] = pages["/index.html"]
         try:
-            self._server = StatusServer((host, port), pages)
+            self._server = StatusServer((host, port), pages, {"/events": self._stream.follow})
         except (OSError, UnicodeError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             advice = "ports below 1024 need root" if isinstance(error, PermissionError) else "take another port"
@@ -96,15 +117,18 @@ class StatusPage:
         self._counts["results"] += 1
         self._counts["dropped_samples"] += result.dropped_samples
         self._counts["skipped_windows"] += result.skipped_windows
+        self._stream.result(result, self._counts)
 
     def event(self, event: Event) -> None:
         """Take an event."""
         self._event = event
         if event.kind in ("live", "lost", "ended"):
             self._is_live = event.kind == "live"
+        self._stream.event(event)
 
     def close(self) -> None:
         """End the server; the threads of slow clients are left behind."""
+        self._stream.close()
         threading.Thread(target=self._server.shutdown, name="edgegenre-http-stop", daemon=True).start()
         self._thread.join(0.5)
         self._server.server_close()
@@ -122,27 +146,6 @@ class StatusPage:
             "latency_ms": self._latency.percentiles_ms(),
         }
         return 200, "application/json", json.dumps(status, ensure_ascii=False)
-
-    def _page(self) -> Reply:
-        result = self._result
-        label = _html(result.label) if result else "no answer yet"
-        ranked = sorted(result.probabilities.items(), key=lambda item: -item[1]) if result else []
-        rows = "".join(
-            f"<tr><td>{_html(name)}<td><progress max=1 value={p:.3f}></progress><td>{p:.2f}" for name, p in ranked
-        )
-        level = f"{result.level_dbfs:.0f} dBFS" if result else "no level"
-        counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self._counts.items())
-        message = _html(self._event.message) if self._event else ""
-        return (
-            200,
-            "text/html",
-            "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>"
-            "<meta name=viewport content='width=device-width'><title>edgegenre</title>"
-            "<body style='font:16px sans-serif;max-width:30em;margin:2em auto'>"
-            f"<h1>{label}</h1><p>{_html(self._source)}: {'live' if self._is_live else 'not live'}, {level}"
-            f"<table>{rows}</table><p>{counts}<p>{message}<p><a href=/metrics>metrics</a> "
-            "<a href=/status.json>JSON</a></html>",
-        )
 
     def _metrics(self) -> Reply:
         lines = prometheus.family(
@@ -179,5 +182,7 @@ class StatusPage:
         ]
 
 
-def _html(text: str) -> str:
-    return html.escape(printable(text))
+def _file_reply(name: str) -> Callable[[], Reply]:
+    """Return a function that makes the reply of a file of the page, read once."""
+    kind, content = _KINDS[name.rpartition(".")[2]], page_file(name)
+    return lambda: (200, kind, content)

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
 from typing import Any
@@ -20,8 +20,13 @@ _MAX_CONNECTIONS = 16
 _REQUEST_S = 5.0  # from the connection to the last byte of the request; the reply has what is left of it
 _LOCAL_DOMAINS = (".local", ".localhost", ".lan", ".home", ".internal", ".home.arpa")
 
-Reply = tuple[int, str, str]
-"""Status code, content type and text."""
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+Reply = tuple[int, str, str | bytes]
+"""Status code, content type and text, or bytes of a type that has no charset."""
 
 
 def is_local_name(host_header: str, own_names: frozenset[str]) -> bool:
@@ -54,6 +59,8 @@ class StatusServer(TCPServer):
         Host and port; an IPv6 host has a colon in it.
     pages
         Function that makes the reply, by path.
+    streams
+        Function that makes an endless reply of server-sent events, by path; each is to be taken within five seconds.
 
     Raises
     ------
@@ -64,9 +71,14 @@ class StatusServer(TCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], pages: Mapping[str, Callable[[], Reply]]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        pages: Mapping[str, Callable[[], Reply]],
+        streams: Mapping[str, Callable[[], Iterator[str]]],
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.pages = pages
+        self.pages, self.streams = pages, streams
         self.own_names = frozenset({address[0].lower(), socket.gethostname().lower()})
         self._connections: dict[socket.socket, None] = {}  # oldest first
         self._lock = threading.Lock()
@@ -142,7 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
                 (421, "text/plain", "This page answers to the address or the local name of its machine alone.\n")
             )
             return
-        page = self.server.pages.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        if path in self.server.streams:
+            self._stream(self.server.streams[path]())
+            return
+        page = self.server.pages.get(path)
         self._send((404, "text/plain", "not found\n") if page is None else page())
 
     def do_HEAD(self) -> None:  # the base class's name for it
@@ -150,21 +166,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def _send(self, reply: Reply) -> None:
-        status, kind, text = reply
-        body = text.encode("utf-8", "backslashreplace")
+        status, kind, content = reply
+        body = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+        is_plain = isinstance(content, str) and "charset" not in kind
+        self._head(status, f"{kind}; charset=utf-8" if is_plain else kind, {"Content-Length": str(len(body))})
+        if self.command != "HEAD":
+            self.wfile.write(body)  # within what the request left of its time
+
+    def _stream(self, parts: Iterator[str]) -> None:
+        """Send part after part until the client leaves or the stream ends."""
+        self._head(200, "text/event-stream", {})
+        if self.command == "HEAD":
+            return
+        for part in parts:
+            self.connection.settimeout(_REQUEST_S)
+            self.wfile.write(part.encode("utf-8", "backslashreplace"))
+
+    def _head(self, status: int, kind: str, more: Mapping[str, str]) -> None:
         self.send_response(status)
         for name, value in {
-            "Content-Type": kind if "charset" in kind else f"{kind}; charset=utf-8",
-            "Content-Length": str(len(body)),
+            "Content-Type": kind,
+            **more,
             "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            "Content-Security-Policy": _POLICY,
             "Cross-Origin-Resource-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
         }.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)  # within what the request left of its time
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
         """Log nothing."""

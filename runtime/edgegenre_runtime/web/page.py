@@ -29,9 +29,10 @@ _SCRIPTS = {
     "analysis.js", "app.js", "audio_file.js", "capture.js", "device.js", "engine.js", "frames.js", "listener.js",
     "microphone.js", "resources.js", "spectrogram.js", "view.js", "wav.js", "worker.js",
 }  # fmt: skip
-_INSTALLED = {"edgegenre.wasm", "edgegenre_plain.wasm", "icon-192.png", "icon-512.png", "manifest.webmanifest"}
+_LOOKS = {"icon-192.png", "icon-512.png", "manifest.webmanifest"}
+_MODULES = {"edgegenre.wasm", "edgegenre_plain.wasm"}
 
-DEVICE_FILES = tuple(sorted(_SHAPE | _SCRIPTS - {"capture.js", "worker.js", "listener.js"}))
+DEVICE_FILES = tuple(sorted(_SHAPE | _LOOKS | _SCRIPTS - {"capture.js", "worker.js", "listener.js"}))
 """What a device serves that shows its own answers: nothing that computes."""
 
 
@@ -63,7 +64,7 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     if header.input_shape != (spec.n_mels, spec.frames_per_window, 1) or header.output_shape[1] != len(bundle.labels):
         raise BundleError(f"bundle {bundle.root}: {_ENGINE} is not of its front-end and labels: export it again")
     about = {"uncertain_below": uncertain_below(bundle.manifest), "top_db": spec.top_db, "spec": spec.name}
-    files = {name: page_file(name) for name in sorted(_SHAPE | _SCRIPTS | _INSTALLED)}
+    files = {name: page_file(name) for name in sorted(_SHAPE | _LOOKS | _SCRIPTS | _MODULES)}
     files |= {"mel.blob": table_blob(bundle.tables), _ENGINE: net, "bundle.json": page_facts(bundle.labels, **about)}
     files[_SERVICE_WORKER] = _service_worker(files)
     return files | {"single.html": single_file(files)}

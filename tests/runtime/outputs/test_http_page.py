@@ -1,5 +1,6 @@
 """The status page, its metrics and JSON."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -20,6 +21,9 @@ from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.outputs.http_page import StatusPage, parse_address
+from edgegenre_runtime.web.page import page_file
+
+LABELS = ("jazz", 'ro"<ck>')
 
 
 def get(url):
@@ -31,21 +35,15 @@ def get(url):
 def page():
     latency = Latency()
     latency.add(1.0, 2.0, 3.0, 4.0)
-    page = StatusPage(":0", "mic <1>", latency)
+    page = StatusPage(":0", "mic <1>", latency, LABELS)
     yield page
     page.close()
 
 
 def test_status_page_metrics_and_json(page):
-    assert "no answer yet" in get(page.url)[1]
     page.event(Event("live", "listening"))
     page.result(answer(dropped=5))
     page.result(answer(dropped=6, skipped=1))
-    kind, html = get(page.url)
-    assert kind == "text/html; charset=utf-8"
-    assert "<h1>jazz</h1>" in html
-    assert "ro&quot;&lt;ck&gt;" in html
-    assert "mic &lt;1&gt;: live" in html
     kind, metrics = get(page.url + "metrics")
     assert kind.startswith("text/plain; version=0.0.4")
     for line in (
@@ -58,6 +56,73 @@ def test_status_page_metrics_and_json(page):
     assert (status["live"], status["results"], status["result"]["label"]) == (True, 2, "jazz")
     page.event(Event("lost", "gone"))
     assert "edgegenre_live 0" in get(page.url + "metrics")[1]
+
+
+def test_the_page_with_its_files_and_the_device_that_it_shows(page):
+    kinds = {"": "text/html; charset=utf-8", "app.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
+             "style.css": "text/css; charset=utf-8", "bundle.json": "application/json"}  # fmt: skip
+    for path, kind in kinds.items():
+        assert get(page.url + path)[0] == kind
+    assert json.loads(get(page.url + "bundle.json")[1]) == {
+        "format": 1, "labels": list(LABELS), "device": {"name": "mic <1>"}
+    }  # fmt: skip
+    with urllib.request.urlopen(page.url + "icon-192.png", timeout=5) as reply:
+        assert reply.read() == page_file("icon-192.png")
+        assert "script-src 'self'" in reply.headers["Content-Security-Policy"]
+    for name in ("net.eg", "edgegenre.wasm", "worker.js", "sw.js"):  # a device's page computes nothing
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(page.url + name)
+
+
+def events_of(reply, count):
+    """Return the next named events of a stream: (name, record)."""
+    found = []
+    while len(found) < count:
+        line = reply.readline().decode().rstrip("\n")
+        if line.startswith("event: "):
+            found.append((line[7:], json.loads(reply.readline().decode()[6:])))
+    return found
+
+
+def test_a_client_of_the_stream_has_the_latest_answer_at_once_and_then_each(page):
+    page.event(Event("live", "listening"))
+    page.result(answer(dropped=5))
+    with urllib.request.urlopen(page.url + "events", timeout=5) as reply:
+        assert reply.headers["Content-Type"] == "text/event-stream"
+        (_, live), (_, counts), (name, result) = events_of(reply, 3)
+        assert (live["event"], counts["dropped_samples"], name, result["label"]) == ("live", 5, "result", "jazz")
+        second = answer("silence", dropped=2)
+        page.result(second)
+        (_, counts), (_, result), (name, window) = events_of(reply, 3)
+        assert (counts["dropped_samples"], result["label"], name) == (7, "silence", "window")
+        cells = np.frombuffer(base64.b64decode(window["cells"]), np.int8).reshape(window["n_mels"], window["width"])
+        assert np.array_equal(cells, second.cells)
+        page.event(Event("lost", "gone"))
+        assert events_of(reply, 1)[0][1]["event"] == "lost"
+
+
+def test_streams_end_with_the_page_and_hold_nothing_up(page):
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(page)), timeout=5))
+            client.sendall(b"GET /events HTTP/1.0\r\n\r\n")
+            client.recv(10)
+        began = time.monotonic()
+        for _ in range(200):  # nobody reads
+            page.result(answer())
+        assert time.monotonic() - began < 2
+        page.close()
+        wait_for_threads(0)
+
+
+def test_a_client_that_left_is_forgotten(page):
+    with urllib.request.urlopen(page.url + "events", timeout=5):
+        page.result(answer())
+    deadline = time.monotonic() + 10
+    while page._stream._clients:
+        page.result(answer())
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_page_is_for_this_machine_alone_and_takes_nothing_else(page):
@@ -86,7 +151,7 @@ def test_addresses():
 def test_a_port_in_use_is_one_line(page):
     port = page.url.rstrip("/").rpartition(":")[2]
     with pytest.raises(UsageError, match=r"address already in use.*another port"):
-        StatusPage(f":{port}", "mic", Latency())
+        StatusPage(f":{port}", "mic", Latency(), LABELS)
 
 
 def port_of(page):
@@ -229,11 +294,11 @@ def test_no_name_is_looked_up_at_the_start(monkeypatch):
 
     for name in ("getfqdn", "gethostbyaddr", "getnameinfo"):
         monkeypatch.setattr(f"socket.{name}", lookup)
-    StatusPage("127.0.0.1:0", "mic", Latency()).close()
+    StatusPage("127.0.0.1:0", "mic", Latency(), LABELS).close()
 
 
 def test_names_with_control_characters_are_harmless_on_the_page():
-    page = StatusPage(":0", "mic\x1b\x00<b>", Latency())
+    page = StatusPage(":0", "mic\x1b\x00<b>", Latency(), LABELS)
     page.event(Event("live", "a\x08b\udce9"))
     for path in ("", "status.json", "metrics"):
         text = get(page.url + path)[1]
@@ -246,7 +311,7 @@ def test_ipv6():
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     try:
-        page = StatusPage("[::1]:0", "mic", Latency())
+        page = StatusPage("[::1]:0", "mic", Latency(), LABELS)
     except UsageError as error:
         pytest.skip(str(error))
     assert "edgegenre_live" in get(page.url + "metrics")[1]

@@ -146,15 +146,21 @@ async function useBrowser(bundle) {
 
 function useDevice({ name }) {
   $("controls").hidden = true;
-  $("privacy").textContent = "Answers of the device; its audio stays there.";
+  $("privacy").textContent = "Answers of the device; its audio stays there. ";
+  for (const page of ["status.json", "metrics"]) {
+    const link = document.createElement("a");
+    Object.assign(link, { href: page, textContent: page });
+    $("privacy").append(link, " ");
+  }
   view.status(`Connecting to ${name}`);
   followDevice({
     onAnswer: (answer) => {
       announce({ answer });
       view.problem(null);
       view.status(`Live: ${name}`);
-      view.show(answer);
+      view.show({ ...answer, dropped_samples: 0 });
     },
+    onCounts: (counts) => { view.dropped = counts.dropped_samples; },
     onEvent: (event) => {
       announce({ event });
       view.problem(["lost", "zeros", "behind", "output"].includes(event.event) ? event.message : null);
