@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgegenre_runtime.network.bundle import Bundle, read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import default_bundle
-from edgegenre_runtime.network.golden import GOLDEN, golden_key, pack_golden, read_golden
+from edgegenre_runtime.network.golden import GOLDEN, embedding_key, golden_key, pack_golden, read_golden
 
 MODELS = ("model_int8.tflite",)
 ENGINE = "net.eg"
@@ -29,6 +29,7 @@ def ship(bundle: Bundle, out: Path) -> None:
     """Write the bundle of a device to ``out``."""
     arrays = read_golden(bundle)
     kept = [*_STAGES, *map(golden_key, (*MODELS, ENGINE)), golden_key(MODELS[0], reference_kernels=True)]
+    kept += map(embedding_key, (*MODELS, ENGINE))
     about = {key: value for key, value in bundle.manifest.items() if key not in _WRITTEN_HERE}
     about["model_reports"] = {name: about["model_reports"][name] for name in MODELS}
     about["metrics"] = [entry for entry in about["metrics"] if entry["artifact"] in MODELS]

@@ -71,7 +71,7 @@ def _classify(classifier: GenreClassifier, name: str, options: argparse.Namespac
     else:
         blocks = file_blocks(Path(name), classifier.rate_hz)
     counted = _Counted(blocks)
-    predictions = _with_progress(name, classifier.stream(counted))
+    predictions = _with_progress(name, classifier.stream(counted, embeddings=options.embeddings))
     if options.json:
         n_windows = 0
         for n_windows, prediction in enumerate(predictions, 1):  # noqa: B007  # used below

@@ -43,9 +43,9 @@ class Mode:
 
 
 _OPTIONS = {
-    Mode.FILES: {"json", *_NETWORK, *_RAW},
-    Mode.PIPE: {"json", *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
-    Mode.MICROPHONE: {"mic", "json", *_NETWORK, *_LIVE, "install_service"},
+    Mode.FILES: {"json", "embeddings", *_NETWORK, *_RAW},
+    Mode.PIPE: {"json", "embeddings", *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
+    Mode.MICROPHONE: {"mic", "json", "embeddings", *_NETWORK, *_LIVE, "install_service"},
     Mode.DOCTOR: {"doctor", *_NETWORK},
     Mode.LIST: {"list_mics"},
 }
@@ -75,6 +75,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("inputs", nargs="*", metavar="FILE", help="audio file, folder of audio files, or - for standard input")
     add("--bundle", type=Path, metavar="NAME", help="bundle by name (--doctor lists them), or its folder or .zip")
     add("--json", action="store_true", help="one JSON line per window instead of one text line per file")
+    add("--embeddings", action="store_true", help="with --json: the network's embedding of each window too")
     add("--rate", type=int, metavar="HZ", help="sample rate of raw PCM (default: 22050)")
     add("--channels", type=int, metavar="N", help="channels of raw PCM (default: 1)")
     add("--format", choices=sorted(RAW_FORMATS), help="sample format of raw PCM (default: s16le)")
@@ -124,6 +125,8 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
     for name in given:
         if name not in _OPTIONS[mode]:
             raise UsageError(_why_not(name, mode))
+    if options.embeddings and not options.json:
+        raise UsageError("--embeddings are numbers for programs: add --json")
     if options.mqtt_ca is not None and options.mqtt is None:
         raise UsageError("--mqtt-ca is for --mqtt mqtts://…, which was not given")
     if mode == Mode.FILES and PIPE not in options.inputs and (raw := [name for name in _RAW if name in given]):

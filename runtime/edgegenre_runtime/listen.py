@@ -80,7 +80,7 @@ def analyzer_of(classifier: GenreClassifier, options: argparse.Namespace) -> Ana
     """Return the analyzer with the times asked for; raises :class:`UsageError` where they are not allowed."""
     every_s = 1.0 if options.every is None else options.every
     smooth_s = DEFAULT_SMOOTH_S if options.smooth is None else options.smooth
-    return Analyzer(classifier, every_s, smooth_s)
+    return Analyzer(classifier, every_s, smooth_s, embeddings=options.embeddings)
 
 
 def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Callable[[Event], None]) -> Source:

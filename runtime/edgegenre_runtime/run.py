@@ -72,6 +72,8 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
     if options.install_service is not None:
         return _install_service(words, options)
     classifier = GenreClassifier.load(options.bundle, options.threads)
+    if options.embeddings:
+        classifier.require_embedding()
     if mode == Mode.DOCTOR:
         from edgegenre_runtime.system.doctor import examine
 

@@ -129,7 +129,9 @@ def test_waveform_models_answer_as_the_mel_path(exported: ExportResult, bundle: 
 
 def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
     interpreter = Interpreter(model_content=bundle.read("model_int8.tflite"))
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (given,), (made, embedding) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (embedding["name"], embedding["dtype"]) == ("embedding", np.int8)
+    assert embedding["shape"].max() == embedding["shape"].prod() > 1
     assert given["dtype"] == made["dtype"] == np.int8
     assert given["shape"].tolist() == [1, 128, 128, 1]
     assert given["quantization_parameters"]["scales"].tolist() == [SCALE_DB]
@@ -142,7 +144,7 @@ def test_tflite_is_int8_from_end_to_end(bundle: Bundle) -> None:
 
 def test_onnx_takes_the_same_bytes(bundle: Bundle) -> None:
     session = onnxruntime.InferenceSession(bundle.read("model_int8.onnx"))
-    (given,), (made,) = session.get_inputs(), session.get_outputs()
+    (given,), (made, _) = session.get_inputs(), session.get_outputs()
     assert (given.type, given.shape) == ("tensor(int8)", [1, 1, 128, 128])
     assert (made.type, made.shape) == ("tensor(int8)", [1, len(LABELS)])
     properties = session.get_modelmeta().custom_metadata_map

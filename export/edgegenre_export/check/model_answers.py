@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
 from edgegenre_runtime.network.interpreters import OnnxModel, TfliteModel
 
-__all__ = ["run_artifact", "run_onnx", "run_tflite", "run_waveform"]
+__all__ = ["run_artifact", "run_embeddings", "run_onnx", "run_tflite", "run_waveform"]
 
 
 def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: bool = False) -> npt.NDArray[Any]:
@@ -36,6 +36,12 @@ def run_tflite(model: bytes, inputs: npt.NDArray[Any], *, reference_kernels: boo
 def run_onnx(model: bytes, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Run an .onnx window by window with onnxruntime on the CPU; parameters and result as of :func:`run_tflite`."""
     return OnnxModel(model).run_all(inputs)
+
+
+def run_embeddings(name: str, model: bytes, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return an int8 model's raw embeddings int8 [N, D] of cells int8 [N, n_mels, frames]."""
+    runner = OnnxModel(model) if name.endswith(".onnx") else TfliteModel(model)
+    return np.stack([runner.run_both(window.reshape(runner.input.shape))[1].reshape(-1) for window in cells])
 
 
 def run_waveform(name: str, model: bytes, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:

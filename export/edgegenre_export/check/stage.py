@@ -14,18 +14,22 @@ from edgegenre_export.inputs.reference_tracks import ReferenceTracks, toy_pcm
 from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import ENGINE_FILE, body_of, is_waveform
 from edgegenre_export.steps import Progress, Steps
-from edgegenre_runtime.network.golden import golden_key
+from edgegenre_runtime.network.golden import embedding_key, golden_key
 from edgegenre_runtime.network.quantization import dequantize, softmax
 
 from .agreement import Agreement, compare
+from .embedding_check import EmbeddingRecord, check_embedding
 from .engine_answers import engine_answers
 from .int8_check import require_int8, require_int8x16, require_waveform
-from .model_answers import run_artifact, run_waveform
+from .model_answers import run_artifact, run_embeddings, run_waveform
 from .tflite_micro import MicroTarget, check_micro
 
 __all__ = ["CheckedArtifacts", "ReferenceAnswers", "check", "require_contracts"]
 
 _INT8 = "model_int8.tflite"
+_EMBEDDED_WINDOWS = 64
+"""Calibration windows whose embeddings are compared with the float network's."""
+
 _MIN_PROBABILITY = np.float32(1e-30)
 _Floats = npt.NDArray[np.float32]
 
@@ -72,6 +76,8 @@ class CheckedArtifacts:
         otherwise.
     micro
         Whether TFLite Micro runs the int8 TFLite model; None without one.
+    embedding
+        The embedding of the int8 TFLite model; None if it gives none.
     reference, rendered
         Answers to the job's reference tracks, and of waveform models to rendered music, as caches hold no PCM; None if
         the acceptance gate is off, or there is no waveform model.
@@ -83,6 +89,7 @@ class CheckedArtifacts:
     golden: Mapping[str, npt.NDArray[Any]]
     engine: bytes | None
     micro: MicroTarget | None
+    embedding: EmbeddingRecord | None
     reference: ReferenceAnswers | None
     rendered: ReferenceAnswers | None
 
@@ -93,24 +100,34 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
     Raises
     ------
     ExportError
-        If a model report is not what it should be, or TFLite Micro answers something else.
+        If a model report is not what it should be, an embedding is not the float network's, or TFLite Micro answers
+        something else.
     """
     models, quantized, top_db = artifacts.models, artifacts.quantized, job.tables.spec.top_db
     steps = Steps("check", 1 + len(models) + 2 * (_INT8 in models), progress)
     steps.begin("checking the model reports")
     require_contracts(models, top_db)
+    embedded = job.calibration.windows[:_EMBEDDED_WINDOWS]
     rendered = toy_pcm(job.tables) if job.reference is not None and any(map(is_waveform, models)) else None
-    outputs = {}
+    outputs, vectors = {}, {}
     for name, artifact in models.items():
         steps.begin(f"running {name}")
         outputs[name] = _run(name, artifact.content, _inputs(name, job, models, rendered), top_db)
+        if artifact.report.embedding() is not None:
+            vectors[name] = run_embeddings(name, artifact.content, np.concatenate((embedded, job.golden["cells"])))
     golden = {**job.golden, **_golden_outputs(outputs, models, job)}
+    if _INT8 in vectors:
+        golden[embedding_key(_INT8)] = vectors[_INT8][len(embedded) :]
     logits = {name: _in_floats(models[name], found) for name, found in outputs.items()}
     windowed = [name for name in models if not is_waveform(name)]
     agreement = {name: compare(quantized.logits, logits[name]["calibration"]) for name in windowed}
     waveform_agreement = {  # its softmax undoes the log
         name: compare(logits[body_of(name)]["golden"], np.log(np.maximum(logits[name]["golden"], _MIN_PROBABILITY)))
         for name in filter(is_waveform, models)
+    }
+    records = {
+        name: check_embedding(name, models[name], found[: len(embedded)], quantized, embedded, top_db)
+        for name, found in vectors.items()
     }
     engine, micro = None, None
     if _INT8 in models:
@@ -127,6 +144,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         golden=golden,
         engine=engine,
         micro=micro,
+        embedding=records.get(_INT8),
         reference=_reference_answers(job, artifacts, logits),
         rendered=None if rendered is None else _rendered_answers(rendered[1], logits),
     )
@@ -189,16 +207,17 @@ def _golden_outputs(
 def _check_engine(
     artifacts: Artifacts, golden: Mapping[str, npt.NDArray[Any]], steps: Steps
 ) -> tuple[bytes | None, dict[str, npt.NDArray[Any]]]:
-    """Return ``net.eg`` and its golden logits, or none of both where the bundle runs on LiteRT alone."""
+    """Return ``net.eg`` and its golden outputs, or none of both where the bundle runs on LiteRT alone."""
     blob = artifacts.engine
     if blob is None or blob.content is None:
         steps.note(f"no {ENGINE_FILE}: {'' if blob is None else blob.refusal}")
         return None, {}
-    logits = engine_answers(artifacts.models[_INT8].content, golden["cells"])
-    if not np.array_equal(logits, golden[golden_key(_INT8)]):
+    keys = (golden_key, embedding_key)
+    answers = engine_answers(artifacts.models[_INT8].content, golden["cells"])
+    if not all(np.array_equal(found, golden[key(_INT8)]) for key, found in zip(keys, answers, strict=False)):
         steps.note(f"no {ENGINE_FILE}: LiteRT answers the golden windows otherwise here (without XNNPACK?)")
         return None, {}
-    return blob.content, {golden_key(ENGINE_FILE): logits}
+    return blob.content, {key(ENGINE_FILE): found for key, found in zip(keys, answers, strict=False)}
 
 
 def _in_floats(artifact: Artifact, outputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, _Floats]:

@@ -25,16 +25,20 @@ from edgegenre_export.silence import converter
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db, cells_to_db
+from edgegenre_runtime.network.interpreters import EMBEDDING
 
 from .to_onnx import INPUT, OUTPUT
 
 __all__ = ["int8_onnx"]
 
+_DENSE = {"Gemm", "MatMul", "Conv"}
+_MOVERS = {"Add", "Concat", "DequantizeLinear", "Flatten", "QuantizeLinear", "Reshape", "Squeeze", "Unsqueeze"}
+
 
 def int8_onnx(
     float_model: bytes, windows: npt.NDArray[np.int8], spec: FrontendSpec, metadata: Mapping[str, str]
 ) -> bytes:
-    """Quantize a float ONNX model to int8 QDQ with int8 window cells in and int8 logits out.
+    """Quantize a float ONNX model to int8 QDQ with int8 window cells in, int8 logits and embedding out.
 
     Weights have one scale per channel; an activation's scale spans its
     :func:`~edgegenre_export.activation_range.activation_range` over the calibration windows. Scale and zero
@@ -91,7 +95,7 @@ def int8_onnx(
         "output_scale": repr(output_scale),
         "output_zero_point": str(output_zero_point),
     }
-    return pack_onnx(model, {**metadata, **contract})
+    return pack_onnx(model, {**metadata, **contract, **_add_embedding(model)})
 
 
 def _ranges(
@@ -151,3 +155,53 @@ def _strip_ends(model: onnx.ModelProto) -> tuple[float, int]:
     del graph.value_info[:]
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     return float(constants[last[0].input[1]]), int(constants[last[0].input[2]])
+
+
+def _add_embedding(model: onnx.ModelProto) -> dict[str, str]:
+    """Add the embedding to the outputs; returns what the metadata says of it, empty without one.
+
+    It is the int8 tensor before the dequantizer of what every dense layer before the logits takes, as in
+    :mod:`.embedding_output`.
+    """
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    found, pending = {}, [graph.output[0].name]
+    while pending:
+        node = makers.get(pending.pop())
+        if node is None:
+            return {}
+        if node.op_type in _MOVERS:
+            pending += [name for name in node.input if not _is_constant(name, makers, constants)]
+        elif node.op_type in _DENSE:
+            source = makers.get(node.input[0])
+            if source is None or source.op_type != "DequantizeLinear":
+                return {}
+            found[source.input[0]] = source
+        else:
+            return {}
+    if len(found) != 1:
+        return {}
+    ((name, source),) = found.items()
+    shape = _shape_of(model, name)
+    if len(shape) != 2 or name in {value.name for value in (*graph.input, *graph.output)}:
+        return {}
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, old in enumerate(names):
+                names[i] = EMBEDDING if old == name else old
+    graph.output.append(onnx.helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.INT8, shape))
+    scale, zero_point = (constants[i].flat[0] for i in source.input[1:3])
+    return {"embedding_scale": repr(float(scale)), "embedding_zero_point": str(int(zero_point))}
+
+
+def _is_constant(name: str, makers: dict[str, Any], constants: dict[str, Any]) -> bool:
+    """Return whether a value is a constant, or one that is only dequantized."""
+    node = makers.get(name)
+    return name in constants or (node is not None and node.op_type == "DequantizeLinear" and node.input[0] in constants)
+
+
+def _shape_of(model: onnx.ModelProto, name: str) -> list[int]:
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {value.name: value.type.tensor_type.shape for value in inferred.value_info}
+    return [int(size.dim_value) for size in shapes[name].dim] if name in shapes else []

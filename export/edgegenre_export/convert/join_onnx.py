@@ -29,7 +29,7 @@ def join_onnx(front: bytes, body: bytes) -> bytes:
     """
     head, tail = onnx.load_from_string(front), onnx.load_from_string(body)
     head = onnx.compose.add_prefix(head, "front_end/", rename_inputs=False, rename_outputs=False)
-    (window,), (logits,) = tail.graph.input, tail.graph.output
+    (window,), logits = tail.graph.input, tail.graph.output[0]
     first = next(node for node in tail.graph.node if window.name in node.input)
     last = next(node for node in tail.graph.node if logits.name in node.output)
     db = head.graph.output[0].name

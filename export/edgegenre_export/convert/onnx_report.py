@@ -12,6 +12,7 @@ import onnx
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.model_report import ModelReport, TensorRecord
 from edgegenre_runtime.inspect.multiply_adds import LayerKind, count_multiply_adds
+from edgegenre_runtime.network.interpreters import EMBEDDING
 
 __all__ = ["inspect_onnx"]
 
@@ -60,7 +61,8 @@ def _report(graph: Any, n_bytes: int) -> ModelReport:
         if name not in parameters
     ]
     records += [_value(value, "activation", scales) for value in graph.value_info if value.name in scales]
-    records += [_value(value, "output", scales) for value in graph.output]
+    for i, value in enumerate(graph.output):
+        records.append(_value(value, EMBEDDING if i and value.name == EMBEDDING else "output", scales))
     return ModelReport(
         format="onnx",
         ops=tuple(node.op_type for node in graph.node),

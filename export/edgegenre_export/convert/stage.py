@@ -15,6 +15,7 @@ from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
+from .embedding_output import with_embedding
 from .engine_blob import EngineBlob, engine_blob
 from .float_frontend import FloatFrontend
 from .int8_onnx import int8_onnx
@@ -63,20 +64,19 @@ def convert(job: ExportJob, quantized: QuantizedNetwork, progress: Progress) -> 
     shapes = {"model_audio.tflite": (1, M, T, 1), "model_audio.onnx": (1, 1, M, T)}
     fronts = {name: FloatFrontend(job.tables, shape) for name, shape in shapes.items() if name in names}
     steps = Steps("convert", 2 * len(names) - sum("float" in name for name in names), progress)
-    tflite, shift = _tflite_files(job, quantized, fronts.get("model_audio.tflite"), steps)
+    tflite, shift, engine = _tflite_files(job, quantized, fronts.get("model_audio.tflite"), steps)
     files = tflite | _onnx_files(job, quantized, shift, fronts.get("model_audio.onnx"), steps)
-    engine = engine_blob(files["model_int8.tflite"]) if "model_int8.tflite" in files else None
     return Artifacts(quantized, {name: Artifact(files[name], _report(name, files[name])) for name in names}, engine)
 
 
 def _tflite_files(
     job: ExportJob, quantized: QuantizedNetwork, front: nn.Module | None, steps: Steps
-) -> tuple[dict[str, bytes], npt.NDArray[np.float32]]:
-    """Return the .tflite files, and what the int8 one's logits were shifted by, float32 [C]."""
+) -> tuple[dict[str, bytes], npt.NDArray[np.float32], EngineBlob | None]:
+    """Return the .tflite files, what the int8 one's logits were shifted by, float32 [C], and it for the engine."""
     names, spec, windows = job.recipe.artifacts, job.tables.spec, job.calibration.windows
     rounded, labels = quantized.module, job.network.labels
     bits = {"model_int8.tflite": 8, "model_int8x16.tflite": 16}
-    files, shift = {}, np.zeros(len(labels), np.float32)
+    files, shift, engine = {}, np.zeros(len(labels), np.float32), None
     if "model_float.tflite" in names:
         steps.begin("making model_float.tflite")
         files["model_float.tflite"] = float_tflite(quantized.prepared.network.module, spec)
@@ -95,10 +95,12 @@ def _tflite_files(
         else:
             content = int8_tflite(model, windows, spec, activation_bits=bits[name])
         files[name] = short_names(content)
+        if bits[name] == 8:
+            files[name], engine = _with_embedding(files[name])
     if front is not None:
         steps.begin("making model_audio.tflite")
         files["model_audio.tflite"] = join_tflite(frontend, files["model_int8.tflite"], spec.sample_rate_hz, labels)
-    return files, shift
+    return files, shift, engine
 
 
 def _onnx_files(
@@ -129,6 +131,15 @@ def _onnx_files(
         steps.begin("making model_audio.onnx")
         files["model_audio.onnx"] = join_onnx(frontend, files["model_int8.onnx"])
     return files
+
+
+def _with_embedding(model: bytes) -> tuple[bytes, EngineBlob]:
+    """Give an int8 .tflite its embedding for a second output, unless the engine would refuse it for that alone."""
+    given = with_embedding(model)
+    wanted = engine_blob(given)
+    if wanted.content is None and given != model and (plain := engine_blob(model)).content is not None:
+        return model, plain
+    return given, wanted
 
 
 def _logit_bias(quantized: QuantizedNetwork) -> npt.NDArray[np.float32] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from edgegenre_export.model_files import pack_tflite, unpack_tflite
+from ai_edge_litert import schema_py_generated as schema
+
+from edgegenre_export.model_files import pack_tflite
 
 __all__ = ["short_names"]
 
@@ -16,7 +18,7 @@ def short_names(model: bytes) -> bytes:
 
     Inputs and outputs keep their names, which signatures and users know.
     """
-    tree = unpack_tflite(model)
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
     for graph in tree.subgraphs:
         public = {*map(int, graph.inputs), *map(int, graph.outputs)}
         for index, tensor in enumerate(graph.tensors):

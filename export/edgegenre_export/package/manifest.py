@@ -35,7 +35,7 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "calibration windows": checked.agreement,
         "golden PCM, against the mel path": checked.waveform_agreement,
     }
-    keys = {
+    keys: dict[str, Any] = {
         "recipe": job.recipe.name,
         "command": job.command,
         "model": dict(network.model),
@@ -53,6 +53,8 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
     threshold = network.meta.get("metrics", {}).get("valid", {}).get("uncertain_below")
     if threshold is not None:
         keys["uncertain_below"] = threshold
+    if checked.embedding is not None:
+        keys["embedding"] = {**dataclasses.asdict(checked.embedding), "command": job.command}
     if checked.micro is not None:
         keys["tflite_micro"] = checked.micro.to_dict()
     return keys

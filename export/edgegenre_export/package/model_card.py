@@ -9,6 +9,7 @@ from typing import Any
 from edgegenre.page import Block, Code, Items, Table, Text, Title, to_html, to_markdown
 from edgegenre_export.accept.stage import AcceptedArtifacts
 from edgegenre_export.accept.verdict import AcceptanceReport
+from edgegenre_export.check.embedding_check import EmbeddingRecord
 from edgegenre_export.convert.stage import Artifact
 from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_export.job import ExportJob
@@ -70,8 +71,9 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Text(f"Measured by `{command}`."),
         Title(2, "Accuracy of the trained network, tracks"),
         *_accuracy(network.meta.get("metrics", {}), report),
-        Title(2, "Embedding"),
-        *_embedding(network, models),
+        Title(2, "Use"),
+        *_use(network, models),
+        *_embedding(checked.embedding),
         Title(2, "Training"),
         Items([f"{key}: {_value(value)}" for key, value in sorted(network.meta.items()) if key not in _NOT_A_LINE]),
         Title(2, "Licence and limits"),
@@ -79,7 +81,27 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
     ]
 
 
-def _embedding(network: TrainedNetwork, models: Mapping[str, Artifact]) -> list[Block]:
+def _embedding(record: EmbeddingRecord | None) -> list[Block]:
+    if record is None:
+        return []
+    alike = (
+        ""
+        if record.mean_cosine is None
+        else (
+            f" Over {record.n_windows} calibration windows its cosine with the float network's is "
+            f"{record.mean_cosine:.4f} in the mean, {record.least_cosine:.4f} at least."
+        )
+    )
+    return [
+        Title(2, "Embedding"),
+        Text(
+            f"The second output of the int8 network, `embedding`: {record.dims} numbers a window, what the last dense "
+            f"layer takes, int8 with scale {record.scale:.9g} and zero point {record.zero_point}.{alike}"
+        ),
+    ]
+
+
+def _use(network: TrainedNetwork, models: Mapping[str, Artifact]) -> list[Block]:
     blocks: list[Block] = [
         Text("Run these in the bundle's folder. Numbers and names are those of this bundle's files.")
     ]

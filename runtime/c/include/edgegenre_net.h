@@ -1,4 +1,4 @@
-/* edgegenre's network engine in C99: int8 window in, int8 logits out.
+/* edgegenre's network engine in C99: int8 window in, int8 logits and embedding out.
  *
  * It runs net.eg, which `edgegenre codegen` makes of an int8 .tflite. No dependency but memcpy and memset, no heap, no
  * globals. The bits are those of LiteRT's XNNPACK kernels and of the NumPy reference
@@ -64,6 +64,13 @@ edgegenre_net_error edgegenre_net_shape(const edgegenre_net *net, int32_t *shape
 
 /* Real value of a logit: (logit - *zero_point) * *scale. */
 edgegenre_net_error edgegenre_net_output(const edgegenre_net *net, float *scale, int32_t *zero_point);
+
+/* The embedding of the latest run, the vector that the last dense layer took: a pointer into the arena that holds until
+ * the next run, and its length; NULL and 0 if the network gives none. */
+edgegenre_net_error edgegenre_net_embedding(const edgegenre_net *net, const int8_t **values, size_t *n_values);
+
+/* Real value of one of them: (value - *zero_point) * *scale. */
+edgegenre_net_error edgegenre_net_embedding_scale(const edgegenre_net *net, float *scale, int32_t *zero_point);
 
 /* One sentence for an error code; never NULL. */
 const char *edgegenre_net_strerror(edgegenre_net_error error);

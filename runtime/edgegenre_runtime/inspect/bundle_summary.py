@@ -29,7 +29,7 @@ def describe_tflite(model: bytes) -> str:
 
 def describe_model(model_report: ModelReport) -> str:
     """Return the tensors of a model, then what goes in, what comes out, its dtypes and whether it is pure int8."""
-    ends = [t for t in model_report.tensors if t.role in ("input", "output")]
+    ends = [t for t in model_report.tensors if t.role in ("input", "output", "embedding")]
     dtypes = collections.Counter(tensor.dtype for tensor in model_report.tensors)
     faults = model_report.faults
     return "\n".join(
@@ -80,6 +80,8 @@ def _summary(bundle: Bundle) -> str:
         f"recipe: {manifest.get('recipe', 'unknown')}, made by  {manifest.get('command', 'an unknown command')}",
     ]
     lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("model_reports", {}).items())]
+    vector = manifest.get("embedding")
+    lines.append("embedding: none" if vector is None else f"embedding: {vector['dims']} numbers a window, int8")
     micro = manifest.get("tflite_micro", {})
     if "refused" in micro:
         lines.append(f"TFLite Micro: no, {micro['refused']}")
@@ -93,4 +95,5 @@ def _summary(bundle: Bundle) -> str:
 
 def _model_line(name: str, summary: dict[str, Any]) -> str:
     cost = f"{summary['bytes'] / 1000:.0f} kB, {summary['macs'] / 1e6:.1f} MMAC"
-    return f"{name}: {summary['input']} → {summary['output']}, {cost}"
+    embedding = f", embedding {summary['embedding']}" if "embedding" in summary else ""
+    return f"{name}: {summary['input']} → {summary['output']}{embedding}, {cost}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.interpreters import EMBEDDING
 
 __all__ = ["ModelReport", "TensorRecord", "tensor_tables"]
 
@@ -82,13 +83,17 @@ class ModelReport:
             raise ExportError(f"the {self.format} model has {len(found)} {role}s; it must have one")
         return found[0]
 
+    def embedding(self) -> TensorRecord | None:
+        """Return the second output of an int8 network, the vector that its last dense layer takes; None without one."""
+        return next((tensor for tensor in self.tensors if tensor.role == EMBEDDING), None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the model report as JSON-ready keys and values."""
         return dataclasses.asdict(self)
 
     def to_summary(self) -> dict[str, Any]:
         """Return what a manifest says of the model: its size, work, operators, input and output, and no tables."""
-        return {
+        summary = {
             "format": self.format,
             "bytes": self.n_bytes,
             "macs": self.n_macs,
@@ -97,6 +102,8 @@ class ModelReport:
             "output": self.only("output").format_contract(),
             "is_integer": not self.faults,
         }
+        vector = self.embedding()
+        return summary if vector is None else {**summary, "embedding": vector.format_contract()}
 
     def format_ops(self) -> str:
         """Return the operators with their numbers, e.g. ``2 × CONV_2D, 1 × MEAN``."""

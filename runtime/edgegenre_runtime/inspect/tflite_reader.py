@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler.graph import Graph, Operator, read_graph
+from edgegenre_runtime.network.interpreters import EMBEDDING
 
 from .model_report import ModelReport, TensorRecord
 from .multiply_adds import count_multiply_adds
@@ -48,7 +49,7 @@ def _role(graph: Graph, index: int) -> str:
     if index in graph.inputs:
         return "input"
     if index in graph.outputs:
-        return "output"
+        return EMBEDDING if index in graph.outputs[1:] and graph.tensors[index].name == EMBEDDING else "output"
     return "activation" if graph.tensors[index].data is None else "constant"
 
 

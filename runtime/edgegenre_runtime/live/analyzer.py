@@ -55,6 +55,8 @@ class LiveResult:
         Time from the arrival of the last sample to the start of the processing, in the front-end and in the network.
     cells
         The network's input, int8 [n_mels, frames_per_window].
+    embedding
+        Of this window alone, float32 [D]; None unless asked for, and for silence and noise.
     """
 
     label: str
@@ -72,6 +74,7 @@ class LiveResult:
     mel_ms: float
     network_ms: float
     cells: npt.NDArray[np.int8]
+    embedding: npt.NDArray[np.float32] | None = None
 
 
 class Analyzer:
@@ -88,6 +91,8 @@ class Analyzer:
         Seconds from one answer to the next, 0.1 to 3600; rounded to whole frames of the front-end.
     smooth_s
         Time constant of the smoothing in seconds, 0 (none) to 3600.
+    embeddings
+        Whether the results hold the windows' embeddings.
 
     Raises
     ------
@@ -95,12 +100,19 @@ class Analyzer:
         If one of these is outside what is allowed.
     """
 
-    def __init__(self, classifier: GenreClassifier, every_s: float = 1.0, smooth_s: float = DEFAULT_SMOOTH_S) -> None:
+    def __init__(
+        self,
+        classifier: GenreClassifier,
+        every_s: float = 1.0,
+        smooth_s: float = DEFAULT_SMOOTH_S,
+        *,
+        embeddings: bool = False,
+    ) -> None:
         if not _MIN_EVERY_S <= every_s <= _MAX_EVERY_S:
             raise UsageError(f"--every {every_s:g} s was given; allowed are {_MIN_EVERY_S:g} to {_MAX_EVERY_S:g}")
         if not 0 <= smooth_s <= _MAX_SMOOTH_S:
             raise UsageError(f"--smooth {smooth_s:g} s was given; allowed are 0 to {_MAX_SMOOTH_S:g}")
-        self._classifier, self._spec = classifier, classifier.tables.spec
+        self._classifier, self._spec, self._embeddings = classifier, classifier.tables.spec, embeddings
         self._uncertain_below = uncertain_below(classifier.bundle.manifest)
         hop = max(round(every_s * self._spec.sample_rate_hz / self._spec.hop_samples), 1)
         self.every_s = hop * self._spec.hop_samples / self._spec.sample_rate_hz
@@ -190,7 +202,7 @@ class Analyzer:
     def _result_of(self, item: StreamWindow, block: AudioBlock, capture_ms: float) -> LiveResult:
         began = time.perf_counter()
         end_s = self._origin_s + item.end_s
-        label, probabilities = self._label_of(item.window, end_s, is_repeated=item.is_repeated)
+        label, probabilities, embedding = self._label_of(item.window, end_s, is_repeated=item.is_repeated)
         result = LiveResult(
             label=label,
             probabilities=probabilities,
@@ -207,25 +219,32 @@ class Analyzer:
             mel_ms=item.mel_ms,
             network_ms=(time.perf_counter() - began) * 1e3,
             cells=item.window.cells,
+            embedding=embedding,
         )
         self._dropped = self._skipped = 0
         return result
 
-    def _label_of(self, window: Window, end_s: float, *, is_repeated: bool) -> tuple[str, dict[str, float]]:
-        """Return the label, and the smoothed probabilities where there is music."""
+    def _label_of(
+        self, window: Window, end_s: float, *, is_repeated: bool
+    ) -> tuple[str, dict[str, float], npt.NDArray[np.float32] | None]:
+        """Return the label, and where there is music the smoothed probabilities, and the embedding if asked for."""
         if window.is_silence or self.gate.is_quiet:
             self._reset_smoothing()
-            return SILENCE, {}
+            return SILENCE, {}, None
         if is_steady_noise(window, self._spec):
             self._reset_smoothing()
-            return NOISE, {}
+            return NOISE, {}, None
         if is_repeated:  # holds all that came before it, more of which is no mean of it
             self._reset_smoothing()
-        probabilities = self._classifier.probabilities(window.cells)
+        embedding = None
+        if self._embeddings:
+            probabilities, embedding = self._classifier.answer(window.cells)
+        else:
+            probabilities = self._classifier.probabilities(window.cells)
         mean = self._smoother.push(probabilities, end_s)
         confidence = self._confidence.push(probabilities, end_s).max()
         label = self._classifier.labels[int(mean.argmax())] if confidence >= self._uncertain_below else UNCERTAIN
-        return label, dict(zip(self._classifier.labels, mean.tolist(), strict=True))
+        return label, dict(zip(self._classifier.labels, mean.tolist(), strict=True)), embedding
 
     def _reset_smoothing(self) -> None:
         self._smoother.reset()

@@ -42,7 +42,9 @@ class Backend(Protocol):
         The interpreter's distribution, and how it computes where that is known, e.g. ``ai-edge-litert, XNNPACK``.
     input_shape, output_shape
         Of the tensors; the input's without its batch and channel axes.
-    input_quantization, output_quantization
+    embedding_dims
+        Length of the embedding, the vector that the last dense layer takes; 0 if the network has none.
+    input_quantization, output_quantization, embedding_quantization
         Scale and zero point.
     """
 
@@ -51,9 +53,14 @@ class Backend(Protocol):
     output_shape: tuple[int, ...]
     input_quantization: tuple[float, int]
     output_quantization: tuple[float, int]
+    embedding_dims: int
+    embedding_quantization: tuple[float, int]
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
+
+    def run_both(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+        """Return logits int8 [n_classes] and the embedding int8 [D], which the network must have."""
 
 
 class _ModelBackend:
@@ -68,11 +75,19 @@ class _ModelBackend:
         self.output_shape = target.shape
         self.input_quantization = (source.scale, source.zero_point)
         self.output_quantization = (target.scale, target.zero_point)
+        beside = model.embedding
+        self.embedding_dims = 0 if beside is None else int(np.prod(beside.shape))
+        self.embedding_quantization = (0.0, 0) if beside is None else (beside.scale, beside.zero_point)
 
     def run(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
         result: npt.NDArray[np.int8] = self._model.run(cells.reshape(self._model.input.shape))[0]
         return result
+
+    def run_both(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+        """Return logits int8 [n_classes] and the embedding int8 [D], which the network must have."""
+        logits, embedding = self._model.run_both(cells.reshape(self._model.input.shape))
+        return logits[0], embedding.reshape(-1)
 
 
 def load_backend(bundle: Bundle, threads: int) -> Backend:

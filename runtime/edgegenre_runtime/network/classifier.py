@@ -43,6 +43,8 @@ class Prediction:
         Time spent in the front-end and in the network, in ms.
     is_repeated
         Whether the audio was shorter than a window and was repeated to fill it.
+    embedding
+        float32 [D], what the network's last dense layer took; None unless asked for, and for silence.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Prediction:
     mel_ms: float
     network_ms: float
     is_repeated: bool = False
+    embedding: npt.NDArray[np.float32] | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,40 +144,101 @@ class GenreClassifier:
         """Run the network on one window's cells; returns float32 [n_classes]."""
         return softmax(dequantize(self.outputs(cells), *self.backend.output_quantization))
 
+    def answer(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run the network on one window's cells; returns probabilities float32 [n_classes] and embedding float32 [D].
+
+        Raises
+        ------
+        BundleError
+            If the network gives no embedding.
+        """
+        self.require_embedding()
+        logits, embedding = self.backend.run_both(cells)
+        probabilities = softmax(dequantize(logits, *self.backend.output_quantization))
+        return probabilities, dequantize(embedding, *self.backend.embedding_quantization)
+
+    def require_embedding(self) -> None:
+        """Raise :class:`BundleError` if the network gives no embedding."""
+        if not self.backend.embedding_dims:
+            raise BundleError(
+                f"bundle {self.bundle.root} gives no embedding: it is older than embeddings, or its network does not "
+                "end in a dense layer over one vector; export it anew with  edgegenre export --int8"
+            )
+
+    def embed(
+        self, source: Path | str | npt.NDArray[np.int16] | Iterable[npt.NDArray[np.int16]]
+    ) -> npt.NDArray[np.float32]:
+        """Return the embedding of every window that is not silence; their mean over axis 0 is the track's.
+
+        Parameters
+        ----------
+        source
+            An audio file; or int16 mono PCM at :attr:`rate_hz`, as one array or as blocks of a stream.
+
+        Returns
+        -------
+        ndarray
+            float32 [n_windows, D].
+
+        Raises
+        ------
+        BundleError
+            If the network gives no embedding.
+        AudioError
+            If the file cannot be read, or the source is too short.
+        """
+        self.require_embedding()
+        is_file = isinstance(source, (Path, str))
+        blocks: Iterable[npt.NDArray[np.int16]]
+        if isinstance(source, (Path, str)):
+            blocks = file_blocks(Path(source), self.rate_hz)
+        else:
+            blocks = [source] if isinstance(source, np.ndarray) else source
+        windows = self.summarize(self.stream(blocks, embeddings=True), str(source) if is_file else "clip").windows
+        found = [window.embedding for window in windows if window.embedding is not None]
+        return np.stack(found) if found else np.zeros((0, self.backend.embedding_dims), np.float32)
+
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""
         return self._classify(StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0))
 
-    def _classify(self, item: StreamWindow, dropped_samples: int = 0) -> Prediction:
+    def _classify(self, item: StreamWindow, *, embeddings: bool = False) -> Prediction:
         if item.window.spec_hash != self.tables.spec_hash:
             raise SpecError("this window was made by another front-end than the one the bundle was trained with")
         began = time.perf_counter()
         probabilities: dict[str, float] = {}
+        embedding = None
         if not item.window.is_silence:
-            probabilities = dict(zip(self.labels, self.probabilities(item.window.cells).tolist(), strict=True))
+            if embeddings:
+                found, embedding = self.answer(item.window.cells)
+            else:
+                found = self.probabilities(item.window.cells)
+            probabilities = dict(zip(self.labels, found.tolist(), strict=True))
         return Prediction(
             label=_best(probabilities),
             probabilities=probabilities,
             start_s=item.start_s,
             end_s=item.end_s,
-            dropped_samples=dropped_samples,
+            dropped_samples=0,
             mel_ms=item.mel_ms,
             network_ms=(time.perf_counter() - began) * 1e3,
             is_repeated=item.is_repeated,
+            embedding=embedding,
         )
 
-    def stream(self, blocks: Iterable[npt.NDArray[np.int16]]) -> Iterator[Prediction]:
+    def stream(self, blocks: Iterable[npt.NDArray[np.int16]], *, embeddings: bool = False) -> Iterator[Prediction]:
         """Classify int16 mono PCM at the spec's rate, block by block; memory stays flat.
 
-        A stream shorter than a window is repeated to fill one; shorter than a frame gives nothing.
+        A stream shorter than a window is repeated to fill one; shorter than a frame gives nothing. With ``embeddings``
+        every prediction holds its window's.
         """
         windows = WindowStream(self.tables)
         for block in blocks:
             for item in windows.push(block):
-                yield self._classify(item)
+                yield self._classify(item, embeddings=embeddings)
         last = windows.finish()
         if last is not None:
-            yield self._classify(last)
+            yield self._classify(last, embeddings=embeddings)
 
     def predict_clip(self, clip: Clip) -> FilePrediction:
         """Classify a clip; raises :class:`SpecError` for another sample rate, :class:`AudioError` if too short."""

@@ -26,6 +26,7 @@ _SIGNATURES: dict[str, tuple[type, list[type]]] = {
     "state_bytes": (_Size, []),
     "init": (ctypes.c_int, [_Pointer, _Pointer, _Size, _Pointer, _Size]),
     "run": (ctypes.c_int, [_Pointer, _Pointer, _Size, _Pointer, _Size]),
+    "embedding": (ctypes.c_int, [_Pointer, _Pointer, _Pointer]),
     "strerror": (ctypes.c_char_p, [ctypes.c_int]),
     "path": (ctypes.c_char_p, [_Pointer]),
 }
@@ -76,6 +77,7 @@ class Engine:
         self._check(library.edgegenre_net_init(self._state.ctypes.data, *pointers))
         self.input_shape, self.output_shape = header.input_shape[:2], header.output_shape
         self.input_quantization, self.output_quantization = header.input_quantization, header.output_quantization
+        self.embedding_dims, self.embedding_quantization = header.embedding_dims, header.embedding_quantization
         path: bytes = library.edgegenre_net_path(self._state.ctypes.data)
         self.name = f"edgegenre engine, {path.decode()}"
         self._n_cells = int(np.prod(header.input_shape))
@@ -94,3 +96,14 @@ class Engine:
         self._check(self._run(self._pointers[0], cells.ctypes.data, cells.size, *self._pointers[1:]))
         logits: npt.NDArray[np.int8] = self._logits.copy()
         return logits
+
+    def run_both(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+        """Return logits int8 [n_classes] and the embedding int8 [D], which the network must have."""
+        logits = self.run(cells)
+        values, n_values = ctypes.POINTER(ctypes.c_int8)(), ctypes.c_size_t()
+        found = self._lib.edgegenre_net_embedding(
+            self._state.ctypes.data, ctypes.addressof(values), ctypes.addressof(n_values)
+        )
+        self._check(found)
+        embedding: npt.NDArray[np.int8] = np.ctypeslib.as_array(values, (n_values.value,)).copy()
+        return logits, embedding

@@ -1,7 +1,8 @@
 """``golden.npz``: pieces of PCM with what every stage must make of them. Writer above, reader below.
 
 ``pcm`` int16 [G, window_samples], ``frames_q9`` int16 and ``cells`` int8 [G, n_mels, frames], ``is_silence`` bool [G],
-and for each model file its raw output [G, C] under :func:`golden_key`.
+and for each model file its raw output [G, C] under :func:`golden_key` and, of an int8 network that gives one, its
+embedding int8 [G, D] under :func:`embedding_key`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edgegenre_runtime.frontend import FrontendSpec
 
 from .bundle import Bundle
 
-__all__ = ["GOLDEN", "golden_key", "pack_golden", "read_golden"]
+__all__ = ["GOLDEN", "embedding_key", "golden_key", "pack_golden", "read_golden"]
 
 GOLDEN = "golden.npz"
 
@@ -29,6 +30,11 @@ _Arrays = dict[str, npt.NDArray[Any]]
 def golden_key(name: str, *, reference_kernels: bool = False) -> str:
     """Return the array that holds a model file's output, by TFLite's plain reference kernels if asked for."""
     return "output_" + name.replace(".", "_") + ("_reference" if reference_kernels else "")
+
+
+def embedding_key(name: str) -> str:
+    """Return the array that holds a model file's embedding."""
+    return "embedding_" + name.replace(".", "_")
 
 
 def pack_golden(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

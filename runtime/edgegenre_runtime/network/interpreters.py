@@ -1,7 +1,7 @@
 """The interpreters: ai-edge-litert, tflite-runtime and onnxruntime, which this file alone imports.
 
 Every model of one input and one output that an interpreter runs anywhere in the project runs through
-:class:`TfliteModel` or :class:`OnnxModel`.
+:class:`TfliteModel` or :class:`OnnxModel`. An int8 network may have a second output, its :data:`EMBEDDING`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,22 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["INTERPRETERS", "OnnxModel", "Port", "TfliteModel", "has_interpreter", "quiet_stderr", "require_installed"]
+__all__ = [
+    "EMBEDDING",
+    "INTERPRETERS",
+    "OnnxModel",
+    "Port",
+    "TfliteModel",
+    "has_interpreter",
+    "quiet_stderr",
+    "require_installed",
+]
 
 INTERPRETERS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "onnxruntime": "onnxruntime"}
 """Module by the name of its distribution, best first."""
+
+EMBEDDING = "embedding"
+"""Name of the second output of an int8 network: the vector that its last dense layer takes."""
 
 _INSTALL = {"ai-edge-litert": "edgegenre[litert]"}
 
@@ -67,6 +79,8 @@ class TfliteModel:
     ----------
     input, output
         What the model takes and gives.
+    embedding
+        What it gives beside; None if it has no :data:`EMBEDDING`.
     ops
         Its operators in the order they run; ``DELEGATE`` stands for those that XNNPACK has taken over.
 
@@ -99,9 +113,12 @@ class TfliteModel:
             if n_samples is not None and is_open:
                 self._interpreter.resize_tensor_input(source["index"], [*source["shape"][:-1], n_samples])
             self._interpreter.allocate_tensors()
-        source, target = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+        source, (target, *more) = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()
         self._input, self._output = source["index"], target["index"]
         self.input, self.output = _tflite_port(source), _tflite_port(target)
+        beside = next((detail for detail in more if detail["name"] == EMBEDDING), None)
+        self._embedding = None if beside is None else beside["index"]
+        self.embedding = None if beside is None else _tflite_port(beside)
         self.ops = tuple(op["op_name"] for op in self._interpreter._get_ops_details())
 
     def run(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -110,6 +127,10 @@ class TfliteModel:
         self.invoke()
         result: npt.NDArray[Any] = self._interpreter.get_tensor(self._output)
         return result
+
+    def run_both(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Run once; returns copies of output and embedding, which the model must have."""
+        return self.run(values), self._interpreter.get_tensor(self._embedding)
 
     def invoke(self) -> None:
         """Run once more on the input that is there."""
@@ -139,6 +160,8 @@ class OnnxModel:
     ----------
     input, output
         What the model takes and gives; the scales are those of its metadata, where the export has written them.
+    embedding
+        As in :class:`TfliteModel`.
 
     Raises
     ------
@@ -158,16 +181,24 @@ class OnnxModel:
         options.log_severity_level = 3
         options.add_session_config_entry("session.x64quantprecision", "1")  # no 16-bit saturation without VNNI
         self._session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        self._input = source.name
+        source, (target, *more) = self._session.get_inputs()[0], self._session.get_outputs()
+        self._input, self._output = source.name, target.name
         about = self._session.get_modelmeta().custom_metadata_map
         self.input = _onnx_port(source, about.get("input_scale_db"), about.get("input_zero_point"))
         self.output = _onnx_port(target, about.get("output_scale"), about.get("output_zero_point"))
+        beside = next((value for value in more if value.name == EMBEDDING), None)
+        numbers = about.get("embedding_scale"), about.get("embedding_zero_point")
+        self.embedding = None if beside is None else _onnx_port(beside, *numbers)
 
     def run(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Run once: the input, of :attr:`input`'s shape and dtype, to the output."""
-        result: npt.NDArray[Any] = self._session.run(None, {self._input: values})[0]
+        result: npt.NDArray[Any] = self._session.run([self._output], {self._input: values})[0]
         return result
+
+    def run_both(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Run once; returns output and embedding, which the model must have."""
+        output, embedding = self._session.run([self._output, EMBEDDING], {self._input: values})
+        return output, embedding
 
     def run_all(self, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Run over inputs [N, ...], one at a time; returns the outputs [N, ...] without their batch axis."""

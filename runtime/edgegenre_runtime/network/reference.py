@@ -20,12 +20,11 @@ from .arithmetic import (
     new_scale_table,
     output_scales,
     requantize,
-    sum_constants,
 )
 from .compiler import read_network
 from .compiler.graph import Graph, Operator, Tensor
 
-__all__ = ["REFERENCE_OPERATORS", "Reference", "run_reference"]
+__all__ = ["REFERENCE_OPERATORS", "Reference", "run_reference", "run_reference_outputs"]
 
 Cells = npt.NDArray[np.int8]
 
@@ -50,7 +49,12 @@ def run_reference(graph: Graph, cells: Cells) -> Cells:
     ValueError
         If an operator is not known here.
     """
-    tensors, (first,), (last,) = graph.tensors, graph.inputs, graph.outputs
+    return run_reference_outputs(graph, cells)[0]
+
+
+def run_reference_outputs(graph: Graph, cells: Cells) -> tuple[Cells, ...]:
+    """Run a network on one window as :func:`run_reference` does; returns every output, flat: logits, embedding."""
+    tensors, (first,) = graph.tensors, graph.inputs
     values: dict[int, Cells] = {first: cells.reshape(tensors[first].shape)}
     for operator in graph.operators:
         if operator.name not in REFERENCE_OPERATORS:
@@ -58,7 +62,7 @@ def run_reference(graph: Graph, cells: Cells) -> Cells:
         run, target = REFERENCE_OPERATORS[operator.name], operator.outputs[0]
         taken = [values.get(i) for i in operator.inputs]
         values[target] = run(operator, [tensors[i] for i in operator.inputs], tensors[target], taken)
-    return values[last].reshape(-1)
+    return tuple(values[index].reshape(-1) for index in graph.outputs)
 
 
 class Reference:
@@ -82,6 +86,14 @@ class Reference:
         self.input_shape, self.output_shape = source.shape[1:3], target.shape
         self.input_quantization = (float(source.scale), source.zero_point)
         self.output_quantization = (float(target.scale), target.zero_point)
+        beside = self._graph.tensors[self._graph.outputs[1]] if len(self._graph.outputs) == 2 else None
+        self.embedding_dims = 0 if beside is None else int(np.prod(beside.shape))
+        self.embedding_quantization = (0.0, 0) if beside is None else (float(beside.scale), beside.zero_point)
+
+    def run_both(self, cells: Cells) -> tuple[Cells, Cells]:
+        """Return logits int8 [n_classes] and the embedding int8 [D], which the network must have."""
+        logits, embedding = run_reference_outputs(self._graph, cells)
+        return logits, embedding
 
     def run(self, cells: Cells) -> Cells:
         """Return logits int8 [n_classes] for cells int8 [n_mels, frames]."""
@@ -174,8 +186,7 @@ def _average_pool(operator: Operator, inputs: list[Tensor], output: Tensor, valu
 def _mean(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     axes = tuple(int(axis) for axis in np.ravel(inputs[1].constant))
     n_cells = values[0].size // (values[0].size // int(np.prod([values[0].shape[axis] for axis in axes])))
-    rule = mean_constants if operator.name == "MEAN" else sum_constants
-    constants = rule((inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point), n_cells)
+    constants = mean_constants((inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point), n_cells)
     return mean_steps(values[0].astype(np.int64).sum(axis=axes), *constants).reshape(output.shape)
 
 
@@ -229,7 +240,6 @@ REFERENCE_OPERATORS: Mapping[str, Callable[..., Cells]] = {
     "RELU6": _relu,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
-    "SUM": _mean,
     "TRANSPOSE": _transpose,
 }
 """What runs each operator: a function of the operator, its input tensors, its output tensor and the inputs' values."""

@@ -1,7 +1,8 @@
 """``edgegenre verify``: whether a bundle does on this machine what it did where it was exported.
 
 Hashes, then the golden vectors: PCM through every implementation of the front-end that is here, bit for bit; the golden
-windows through ``net.eg`` in the C engine and ``model_int8.tflite`` in the NumPy reference, bit for bit; and, where an
+windows through ``net.eg`` in the C engine and ``model_int8.tflite`` in the NumPy reference, logits and embedding bit
+for bit; and, where an
 interpreter is installed, through every ``.tflite``, whose integer outputs may differ by one step between kernel sets.
 """
 
@@ -24,7 +25,7 @@ from .backends import Backend
 from .bundle import Bundle, read_bundle
 from .engine import Engine
 from .engine import load as load_engine
-from .golden import golden_key, read_golden
+from .golden import embedding_key, golden_key, read_golden
 from .interpreters import TfliteModel, has_interpreter
 from .reference import Reference
 
@@ -63,6 +64,8 @@ def verify(path: Path) -> Iterator[Check]:
         key = golden_key(name)
         if name.endswith(".tflite") and key in golden and has_interpreter():
             yield _network(bundle, name, golden, golden[key])
+            if embedding_key(name) in golden:
+                yield _embedding(bundle, name, golden["cells"], golden[embedding_key(name)])
 
 
 def format_checks(checks: list[Check]) -> str:
@@ -113,13 +116,22 @@ def _engine(bundle: Bundle, golden: _Arrays) -> Iterator[Check]:
     for what, load in backends.items():
         try:
             backend = load()
-            outputs = np.stack([backend.run(cells) for cells in golden["cells"]])
+            outputs = _answers(backend, golden["cells"])
         except (BundleError, ExportError, ValueError) as error:
             yield Check(what, False, f"cannot be run: {str(error).splitlines()[0]}")
             continue
-        is_comparable = outputs.shape == golden[key].shape
-        n_different = int((outputs != golden[key]).any(axis=1).sum()) if is_comparable else len(outputs)
+        vectors = golden.get(embedding_key("net.eg"), np.zeros((len(golden[key]), 0), np.int8))
+        expected = np.concatenate((golden[key], vectors), axis=1)
+        is_comparable = outputs.shape == expected.shape
+        n_different = int((outputs != expected).any(axis=1).sum()) if is_comparable else len(outputs)
         yield _exact(what, n_different, len(outputs), "windows")
+
+
+def _answers(backend: Backend, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return logits and, if there is one, embedding of each window side by side, int8 [N, C + D]."""
+    if not backend.embedding_dims:
+        return np.stack([backend.run(cells) for cells in windows])
+    return np.stack([np.concatenate(backend.run_both(cells)) for cells in windows])
 
 
 def _exact(what: str, n_different: int, n: int, items: str) -> Check:
@@ -151,6 +163,19 @@ def _network(bundle: Bundle, name: str, golden: _Arrays, expected: npt.NDArray[A
         limit = _WAVEFORM_PROBABILITY if is_waveform else _FLOAT_LOGITS
         found = f"largest difference {difference:.2g}"
     return Check(name, bool(difference <= limit and same_top), found + ("" if same_top else ", another answer"))
+
+
+def _embedding(bundle: Bundle, name: str, windows: npt.NDArray[np.int8], expected: npt.NDArray[Any]) -> Check:
+    what = f"{name}, embedding"
+    try:
+        model = TfliteModel(bundle.read(name))
+        outputs = np.stack([model.run_both(cells.reshape(model.input.shape))[1].reshape(-1) for cells in windows])
+    except (BundleError, TypeError, ValueError, RuntimeError) as error:
+        return Check(what, False, f"cannot be run: {(str(error) or type(error).__name__).splitlines()[0]}")
+    if outputs.shape != expected.shape:
+        return Check(what, False, f"gives {list(outputs.shape)}, not {list(expected.shape)}")
+    difference = int(np.abs(outputs.astype(np.int64) - expected).max())
+    return Check(what, difference <= _INT_STEPS, f"largest difference {difference} steps")
 
 
 def _run(content: bytes, golden: _Arrays, bundle: Bundle) -> npt.NDArray[Any]:

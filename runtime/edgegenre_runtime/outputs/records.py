@@ -45,12 +45,21 @@ def _answer(result: LiveResult | Prediction) -> dict[str, Any]:
 
 
 def prediction_record(prediction: Prediction, source: str) -> dict[str, Any]:
-    """Return the JSON object of one window of a file."""
-    return _record("result", time.time(), source) | _answer(prediction)
+    """Return the JSON object of one window of a file, with its embedding if it has one."""
+    return _record("result", time.time(), source) | _answer(prediction) | _embedding(prediction)
 
 
-def result_record(result: LiveResult, source: str) -> dict[str, Any]:
-    """Return an answer's JSON object while listening: that of a file's window, and what only a live source has."""
+def _embedding(result: LiveResult | Prediction) -> dict[str, Any]:
+    if result.embedding is None:
+        return {}
+    return {"embedding": [round(value, 5) for value in result.embedding.tolist()]}
+
+
+def result_record(result: LiveResult, source: str, *, embedding: bool = False) -> dict[str, Any]:
+    """Return an answer's JSON object while listening: that of a file's window, and what only a live source has.
+
+    The embedding is for standard output: logs, brokers and pages would be filled with it.
+    """
     return {
         **_record("result", result.unix_s, source),
         **_answer(result),
@@ -59,6 +68,7 @@ def result_record(result: LiveResult, source: str) -> dict[str, Any]:
         "captured_samples": result.captured_samples,
         "skipped_windows": result.skipped_windows,
         "capture_ms": round(result.capture_ms, 3),
+        **(_embedding(result) if embedding else {}),
     }
 
 

@@ -38,7 +38,7 @@ class JsonLines:
     def result(self, result: LiveResult) -> None:
         """Write an answer."""
         with end_when_reader_leaves(self._stream):
-            self._lines.write(json_line(result_record(result, self._source)))
+            self._lines.write(json_line(result_record(result, self._source, embedding=True)))
 
     def event(self, event: Event) -> None:
         """Write an event."""

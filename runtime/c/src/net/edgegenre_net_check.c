@@ -120,8 +120,7 @@ static int copy_fits(const net_plan *p, const net_step *s, const net_buffer *out
 {
     int64_t n_cells = (int64_t)p->head->input[0] * p->head->input[1] * p->head->input[2];
     int64_t low = s->number[3], high = s->number[3];
-    if (!within(s->number[4], 0, out->channels - 1) || out->channels % (s->number[4] + 1) != 0) return 0;
-    const int32_t sizes[3] = {out->height, out->width, out->channels / (s->number[4] + 1)};
+    const int32_t sizes[3] = {out->height, out->width, out->channels};
     if (s->a != CALLER) {
         const net_buffer *in = &p->buffers[s->a];
         if (in->left || in->right || in->rows != in->height) return 0;
@@ -201,6 +200,11 @@ static int plan_fits(const net_plan *p)
     if (!order_fits(p)) return 0;
     for (int32_t i = 0; i < h->n_steps; i++)
         if (!step_fits(p, &p->steps[i])) return 0;
+    if (!within(h->embedding, 0, h->n_buffers)) return 0;
+    if (h->embedding > 0) {
+        out = &p->buffers[h->embedding - 1];
+        if (out->height != 1 || out->width != 1) return 0;
+    }
     out = &p->buffers[h->output];
     return out->height == 1 && out->width == 1 && within(h->n_classes, 1, out->channels);
 }

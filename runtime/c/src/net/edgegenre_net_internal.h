@@ -26,7 +26,9 @@ enum { HEADER_WORDS = 32, CALLER = -1, BARRIER = 1, READ_SLACK = 32 };
 
 typedef struct {
     int32_t magic[2], version, n_bytes, crc, n_buffers, n_steps, arena_bytes;
-    int32_t input[3], input_scale, input_zero, n_classes, output_scale, output_zero, output, cell, unused[6], sha256[8];
+    int32_t input[3], input_scale, input_zero, n_classes, output_scale, output_zero, output, cell;
+    int32_t embedding, embedding_scale, embedding_zero; /* its buffer + 1, 0 for none */
+    int32_t unused[3], sha256[8];
 } net_header;
 
 typedef struct {

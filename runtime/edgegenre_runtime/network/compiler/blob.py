@@ -14,6 +14,7 @@ word    header (32 words)
 13 - 15 output: classes, scale, zero point
 16      the buffer of the output
 17      channels and inputs of a cell of weights: 8 * 256 + 4
+18 - 20 embedding: its buffer + 1, 0 for none; scale, zero point
 24 - 31 SHA-256 of the .tflite
 ======  ========================================================================================
 
@@ -55,7 +56,9 @@ class BlobHeader:
         Sizes of the block and of the memory that a run takes.
     input_shape, output_shape
         Rows, columns and channels; classes.
-    input_quantization, output_quantization
+    embedding_dims
+        Length of the embedding, 0 for none.
+    input_quantization, output_quantization, embedding_quantization
         Scale and zero point.
     model_sha256
         Of the ``.tflite`` that it was compiled from, hexadecimal.
@@ -67,6 +70,8 @@ class BlobHeader:
     output_shape: tuple[int, ...]
     input_quantization: tuple[float, int]
     output_quantization: tuple[float, int]
+    embedding_dims: int
+    embedding_quantization: tuple[float, int]
     model_sha256: str
 
 
@@ -100,6 +105,9 @@ def program_blob(program: Program, model: bytes) -> bytes:
         program.output,
         LANES * 256 + CELL_INPUTS,
     )
+    if program.embedding is not None:
+        vector = program.buffers[program.embedding]
+        header[18:21] = program.embedding + 1, _float_word(vector.scale), vector.zero_point
     header[24:32] = np.frombuffer(hashlib.sha256(model).digest(), "<i4")
     tables = [header, *(as_words(row) for row in (*buffers, *steps))]
     content = bytearray(np.concatenate(tables).astype("<i4").tobytes() + constants.content)
@@ -169,7 +177,10 @@ def read_header(blob: bytes) -> BlobHeader:
         )
     if zlib.crc32(blob[_CRC_FROM:]) != int(words[4]) % 2**32:
         raise BundleError("net.eg is damaged: its checksum does not match")
-    scales = words.view(np.float32)
+    scales, embedding = words.view(np.float32), int(words[18]) - 1
+    at = _HEADER_WORDS + _BUFFER_WORDS * embedding
+    if embedding >= int(words[5]) or at + _BUFFER_WORDS > len(words):
+        raise BundleError("net.eg has no buffer for its embedding")
     return BlobHeader(
         n_bytes=len(blob),
         arena_bytes=int(words[7]),
@@ -177,5 +188,7 @@ def read_header(blob: bytes) -> BlobHeader:
         output_shape=(1, int(words[13])),
         input_quantization=(float(scales[11]), int(words[12])),
         output_quantization=(float(scales[14]), int(words[15])),
+        embedding_dims=int(words[at + _BUFFER_WORDS - 1]) if embedding >= 0 else 0,
+        embedding_quantization=(float(scales[19]), int(words[20])),
         model_sha256=words[24:32].astype("<i4").tobytes().hex(),
     )

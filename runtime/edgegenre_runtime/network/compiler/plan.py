@@ -72,7 +72,7 @@ class _Planner:
         self._produce(last, self._image(last).height - 1, done, kept, candidates)
         for buffer in list(kept):
             if (
-                buffer == self.program.output
+                buffer in self.program.results
                 or any(i > last for i in self.read_by[buffer])
                 or self.made_by[buffer] == last
             ):
@@ -92,6 +92,7 @@ class _Planner:
             image = self.program.buffers[source]
             is_plain = not (image.left or image.right or image.has_zero_row or target.left or target.right)
             is_over = max(self.read_by[source]) <= last and not target.has_zero_row
+            is_over &= source not in self.program.results
             if is_plain and is_over and self.made_by[source] < first and source != step.inputs[1 - position]:
                 return [position]
         return []
@@ -168,7 +169,7 @@ class _Planner:
         life: dict[int, list[int]] = {}
         for buffer, root in owner.items():
             times = [phase[self.made_by[buffer]], *(phase[i] for i in self.read_by[buffer])]
-            if buffer == self.program.output:
+            if buffer in self.program.results:
                 times.append(max(phase.values()))
             span = life.setdefault(root, [times[0], times[0]])
             span[0], span[1] = min(span[0], *times), max(span[1], *times)

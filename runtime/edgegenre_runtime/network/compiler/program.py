@@ -102,8 +102,8 @@ class Step:
     low, high
         Steps that the output is clipped to.
     numbers
-        ADD: factors, bias, shift. COPY: stride in cells of rows, columns, channels, the first cell, and how many times
-        more each channel is copied. CONCATENATE: the axis (rows, columns, channels).
+        ADD: factors, bias, shift. COPY: stride in cells of rows, columns, channels, and the first cell. CONCATENATE:
+        the axis (rows, columns, channels).
     is_barrier
         Whether the whole output is made before anything behind it.
     shares
@@ -138,6 +138,8 @@ class Program:
         Of the network's input: what stands in the caller's memory.
     output
         Buffer of one cell whose channels are the logits.
+    embedding
+        Buffer of one cell whose channels are the network's second output; None without one.
     arena_bytes
         Memory for all buffers, the planner's.
     """
@@ -148,7 +150,13 @@ class Program:
     input_scale: np.float32
     input_zero_point: int
     output: int
+    embedding: int | None = None
     arena_bytes: int = 0
+
+    @property
+    def results(self) -> frozenset[int]:
+        """The buffers that must be whole when the last step has run."""
+        return frozenset({self.output} if self.embedding is None else {self.output, self.embedding})
 
     def producers(self) -> dict[int, int]:
         """Return the step that makes each buffer."""
