@@ -64,7 +64,7 @@ class Artist(Network):
             x = nn.functional.pad(x, ((kernel - 1) // 2, kernel // 2))
             x = nn.functional.max_pool2d(torch.relu(norm(conv(x))), (1, pool))
             means.append(x.mean(dim=(2, 3)))
-            peaks.append(x.amax(dim=(2, 3)))
+            peaks.append(nn.functional.max_pool2d(x, tuple(x.shape[2:])).flatten(1))  # amax has no int8 operator
         logits: torch.Tensor = self.head(self.dropout(torch.cat([*means, *peaks], dim=1)))
         return logits
 

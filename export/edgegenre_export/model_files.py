@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["pack_onnx", "pack_tflite"]
+__all__ = ["pack_onnx", "pack_tflite", "unpack_tflite"]
 
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
@@ -32,6 +32,19 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]  # untyped base clas
         schema.BufferStart(builder)
         schema.BufferAddData(builder, data)
         return schema.BufferEnd(builder)
+
+
+def unpack_tflite(model: bytes) -> Any:
+    """Return a .tflite as a ``ModelT`` whose constants are in it.
+
+    ai-edge-quantizer writes 256 KiB of constants and more behind the flatbuffer, where the schema's own reader leaves
+    them.
+    """
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    for buffer in tree.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+    return tree
 
 
 def pack_tflite(model: Any) -> bytes:

@@ -129,7 +129,7 @@ class Maker:
         shape = self.shapes[index]
         made = [1 if i in axes else size for i, size in enumerate(shape) if keep or i not in axes]
         scale, zero = self.quantization(index)
-        target = self.tensor(made, scale * (0.5 if name == "MEAN" else 1), zero)
+        target = self.tensor(made, scale * {"MEAN": 0.5, "SUM": 4}.get(name, 1), zero)
         indices = self.tensor((len(axes),), None, 0, dtype=2, data=np.array(axes, np.int32))
         return self.operator(name, (index, indices), target, "ReducerOptions", keepDims=keep)
 

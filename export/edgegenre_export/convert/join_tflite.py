@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgegenre_export.model_files import pack_tflite
+from edgegenre_export.model_files import pack_tflite, unpack_tflite
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.mediapipe_metadata import METADATA_NAME, append_labels, audio_metadata
 
@@ -35,7 +35,7 @@ def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[st
     ExportError
         If the shapes do not fit.
     """
-    model, tail = schema.ModelT.InitFromPackedBuf(front, 0), schema.ModelT.InitFromPackedBuf(body, 0)
+    model, tail = unpack_tflite(front), unpack_tflite(body)
     graph, moved = model.subgraphs[0], tail.subgraphs[0]
     n_front = len(graph.tensors)
     waveform, db = int(graph.inputs[0]), int(graph.outputs[0])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ai_edge_litert import schema_py_generated as schema
-
-from edgegenre_export.model_files import pack_tflite
+from edgegenre_export.model_files import pack_tflite, unpack_tflite
 
 __all__ = ["short_names"]
 
@@ -18,7 +16,7 @@ def short_names(model: bytes) -> bytes:
 
     Inputs and outputs keep their names, which signatures and users know.
     """
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    tree = unpack_tflite(model)
     for graph in tree.subgraphs:
         public = {*map(int, graph.inputs), *map(int, graph.outputs)}
         for index, tensor in enumerate(graph.tensors):

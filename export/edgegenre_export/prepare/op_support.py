@@ -13,12 +13,15 @@ from edgegenre_runtime.frontend import FrontendSpec
 
 __all__ = ["require_supported", "unsupported_layers"]
 
+_FLOAT_ONLY = {torch.ops.aten.amax.default: "which no quantizer takes, use max_pool2d over the whole size"}
+"""Operators that convert, but stay float in an int8 model; and what to do."""
+
 
 def unsupported_layers(network: nn.Module, spec: FrontendSpec) -> list[str]:
     """Return a phrase for each layer that LiteRT has no lowering for: its path, type and operator.
 
     The network is traced on one window and decomposed as the converter does it; an operator then either has a
-    lowering or is known as a composite. Complex numbers have no TFLite type.
+    lowering or is known as a composite. Complex numbers have no TFLite type, and some operators no int8 kernel.
 
     Raises
     ------
@@ -50,7 +53,9 @@ def unsupported_layers(network: nn.Module, spec: FrontendSpec) -> list[str]:
             or lowerings.lookup(node.target) is not None
             or node.target in composites._composite_builders
         )
-        if is_complex or not is_known:
+        if node.target in _FLOAT_ONLY:
+            found[f"{_place(node, network)}: {node.target}, {_FLOAT_ONLY[node.target]}"] = None
+        elif is_complex or not is_known:
             found[f"{_place(node, network)}: {'complex numbers in ' if is_complex else ''}{node.target}"] = None
     return list(found)
 

@@ -7,9 +7,9 @@ These are XNNPACK's rules, LiteRT's default on x86-64, on every Pi and in browse
 convolution, dense        ``clip(rint(float32(sum) * scale), low - z, high - z) + z``, where ``sum`` is int32, the
                           bias plus the products of weight and ``q - zero_point``, and ``scale`` the float32 of
                           ``input * weight / output`` scales
-mean                      ``clip(rint(float32(sum of q) * scale + bias))``: ``scale`` is ``(input / output) * (1 / n)``
-                          of the scales, ``bias`` the output's zero point less ``n * zero_point * scale``, every
-                          operation rounded to float32 on its own
+mean, sum                 ``clip(rint(float32(sum of q) * scale + bias))``: ``scale`` is ``(input / output) * (1 / n)``
+                          of the scales, of a sum ``input / output``, ``bias`` the output's zero point less
+                          ``n * zero_point * scale``, every operation rounded to float32 on its own
 addition                  ``clip(((bias + a * A + b * B) >> shift) + z)`` with 21-bit factors A and B
 maximum                   the larger step; no arithmetic
 average pooling           the sum over the cells inside the image divided by their number, halves away from zero
@@ -36,6 +36,7 @@ __all__ = [
     "new_scale_table",
     "output_scales",
     "requantize",
+    "sum_constants",
 ]
 
 LOWEST, HIGHEST = -128, 127
@@ -57,7 +58,20 @@ def mean_constants(
     """Return scale and bias of a mean over ``n_cells`` from ``source`` to ``target`` (scale, zero point)."""
     ratio, share = np.float32(source[0] / target[0]), np.float32(np.float32(1) / np.float32(n_cells))
     scale = np.float32(ratio * share)
-    return scale, np.float32(np.float32(target[1]) - np.float32(np.float32(n_cells * source[1]) * scale))
+    return scale, _sum_bias(source[1], target[1], n_cells, scale)
+
+
+def sum_constants(
+    source: tuple[np.float32, int], target: tuple[np.float32, int], n_cells: int
+) -> tuple[np.float32, np.float32]:
+    """Return scale and bias of a sum over ``n_cells``, as :func:`mean_constants` does of a mean."""
+    scale = np.float32(source[0] / target[0])
+    return scale, _sum_bias(source[1], target[1], n_cells, scale)
+
+
+def _sum_bias(source_zero: int, target_zero: int, n_cells: int, scale: np.float32) -> np.float32:
+    bias: np.float32 = np.float32(target_zero) - np.float32(n_cells * source_zero) * scale
+    return bias
 
 
 def mean_steps(sums: npt.NDArray[np.integer], scale: np.float32, bias: np.float32) -> npt.NDArray[np.int8]:

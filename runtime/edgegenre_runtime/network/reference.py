@@ -20,6 +20,7 @@ from .arithmetic import (
     new_scale_table,
     output_scales,
     requantize,
+    sum_constants,
 )
 from .compiler import read_network
 from .compiler.graph import Graph, Operator, Tensor
@@ -186,7 +187,8 @@ def _average_pool(operator: Operator, inputs: list[Tensor], output: Tensor, valu
 def _mean(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
     axes = tuple(int(axis) for axis in np.ravel(inputs[1].constant))
     n_cells = values[0].size // (values[0].size // int(np.prod([values[0].shape[axis] for axis in axes])))
-    constants = mean_constants((inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point), n_cells)
+    rule = mean_constants if operator.name == "MEAN" else sum_constants
+    constants = rule((inputs[0].scale, inputs[0].zero_point), (output.scale, output.zero_point), n_cells)
     return mean_steps(values[0].astype(np.int64).sum(axis=axes), *constants).reshape(output.shape)
 
 
@@ -240,6 +242,7 @@ REFERENCE_OPERATORS: Mapping[str, Callable[..., Cells]] = {
     "RELU6": _relu,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
+    "SUM": _mean,
     "TRANSPOSE": _transpose,
 }
 """What runs each operator: a function of the operator, its input tensors, its output tensor and the inputs' values."""

@@ -103,6 +103,14 @@ def _pool_between_scales(made):
     return output
 
 
+def _padded_channels(made):
+    return made.conv(made.pad(made.input, ((0, 0), (0, 0), (0, 0), (0, 1))), 8, (1, 1))
+
+
+def _joined_between_scales(made):
+    return made.concatenate([made.conv(made.input, 8, (1, 1)), made.conv(made.input, 8, (1, 1))], 3)
+
+
 def _wrong_shape(made):
     output = made.conv(made.input, 8, (3, 3), padding=VALID)
     made.tensors[output].shape = np.array((1, 12, 12, 8), np.int32)
@@ -123,6 +131,8 @@ def _wrong_shape(made):
         (_wrong_shape, "CONV_2D whose output does not fit its input"),
         (lambda m: m.pad(m.input, ((0, 0), (1, 1), (1, 1), (0, 0))), "PAD before another operator"),
         (lambda m: m.conv(m.input, 8, (3, 3), padding=SAME, activation=4), "the fused activation 4"),
+        (_padded_channels, r"PAD of \[\[0, 0\], \[0, 0\], \[0, 0\], \[0, 1\]\] before CONV_2D"),
+        (_joined_between_scales, "CONCATENATION between two scales"),
         (lambda m: m.reduce("MEAN", m.conv(m.input, 8, (1, 1)), (3,), keep=True), "MEAN over channels"),
     ],
 )
@@ -142,6 +152,19 @@ def test_padding_is_folded_and_views_move_nothing():
     assert program.steps[1].padding == (1, 2)
     assert program.steps[0].inputs == (CALLER,)
     assert (program.buffers[0].left, program.buffers[0].has_zero_row) == (2, True)
+
+
+def test_a_1d_network_reads_the_input_turned_and_repeated():
+    made = maker((1, 16, 20, 1))
+    turned = made.reshape(made.transpose(made.input, (0, 3, 2, 1)), (1, 1, 20, 16))
+    knees = made.depthwise(turned, (1, 1), multiplier=2)
+    padded = made.pad(made.transpose(knees, (0, 3, 1, 2)), ((0, 0), (0, 0), (0, 0), (1, 2)))
+    image = made.conv(made.transpose(padded, (0, 2, 3, 1)), 8, (1, 4), padding=VALID)
+    program = lower(read_network(finished(made, image)))
+    assert [step.kind for step in program.steps] == [Kind.COPY, Kind.DEPTHWISE, Kind.CONV, Kind.MEAN, Kind.CONV]
+    assert program.steps[0].numbers == (320, 1, 20, 0, 1)
+    assert program.steps[2].padding == (0, 1)
+    assert (program.buffers[1].left, program.buffers[1].right) == (1, 2)
 
 
 def test_expand_depthwise_project_runs_row_by_row():

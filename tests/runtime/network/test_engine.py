@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from network_1d import random_network_1d
 from tflite_maker import Maker, random_network
 
 from edgegenre_runtime import GenreClassifier
@@ -100,16 +101,25 @@ def test_random_networks_answer_as_the_reference(library):
     assert all("must be gathered" in reason for reason in refused)  # an image transposed, then flattened
 
 
+def test_random_1d_networks_answer_as_the_reference(library):
+    for seed in range(N_NETWORKS):
+        model, shape = random_network_1d(seed)
+        graph, compiled = read_network(model), engine.Engine(compile_network(model))
+        for cells in windows(shape, seed, 3):
+            assert np.array_equal(compiled.run(cells), run_reference(graph, cells)), f"network {seed}"
+
+
 def test_the_reference_answers_as_xnnpack(shipped):
     graph, run = read_network(shipped), litert(shipped)
     for cells in windows((128, 128), 5, 12):
         assert np.array_equal(run_reference(graph, cells), run(cells))
 
 
-def test_random_networks_answer_as_xnnpack():
+@pytest.mark.parametrize("made_by", [random_network, random_network_1d])
+def test_random_networks_answer_as_xnnpack(made_by):
     n_compared = 0
     for seed in range(N_NETWORKS):
-        model, shape = random_network(seed)
+        model, shape = made_by(seed)
         try:
             run = litert(model)
         except RuntimeError:  # XNNPACK cannot reshape some of these graphs
@@ -120,21 +130,23 @@ def test_random_networks_answer_as_xnnpack():
     assert n_compared > N_NETWORKS * 0.8
 
 
-def test_means_near_a_half_are_rounded_as_xnnpack_rounds_them():
-    """Sums whose mean lies within a thousandth of a half: the order of float operations shows."""
+@pytest.mark.parametrize(("name", "largest", "scales"), [("MEAN", 20, (0.005, 0.05)), ("SUM", 4, (0.1, 0.4))])
+def test_means_near_a_half_are_rounded_as_xnnpack_rounds_them(name, largest, scales):
+    """Values within a thousandth of a half: the order of float operations shows."""
     n_near = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        shape = (1, *(int(n) for n in rng.integers(2, 20, 2)), 64)
+        shape = (1, *(int(n) for n in rng.integers(1, largest, 2)), 64)
         maker = Maker(shape, rng, rng.uniform(0.01, 0.1), int(rng.integers(-128, 100)))
-        mean = maker.reduce("MEAN", maker.input, (1, 2))
-        maker.tensors[mean].quantization.scale[0] = rng.uniform(0.005, 0.05)
+        mean = maker.reduce(name, maker.input, (1, 2))
+        maker.tensors[mean].quantization.scale[0] = rng.uniform(*scales)
         model = maker.finish(mean)
         (source, zero), (target, _) = maker.quantization(maker.input), maker.quantization(mean)
         run, graph = litert(model), read_network(model)
         for _ in range(40):
             cells = np.clip(rng.normal(zero, 60, shape), -128, 127).astype(np.int8)
-            real = (cells.astype(np.int64) - zero).mean(axis=(0, 1, 2)) * source / target
+            whole = cells.astype(np.int64) - zero
+            real = (whole.mean if name == "MEAN" else whole.sum)(axis=(0, 1, 2)) * source / target
             if np.abs(real - np.floor(real) - 0.5).min() > 1e-3:
                 continue
             n_near += 1

@@ -37,15 +37,27 @@ static void transpose_8x8(uint64_t *rows)
         }
 }
 
-/* Columns that lie together in the source become cells: mel bands as channels. */
-static void transpose_row(const int8_t *from, int8_t *to, const net_buffer *out, int32_t stride)
+/* Bytes 0 to 3 become two of each. */
+static uint64_t twice_each(uint64_t x)
+{
+    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+    x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+    return x | x << 8;
+}
+
+/* Columns that lie together in the source become cells: mel bands as channels, each once or twice. */
+static void transpose_row(const int8_t *from, int8_t *to, const net_buffer *out, int32_t stride, int32_t n_times)
 {
     uint64_t rows[8];
     for (int32_t x = 0; x < out->width; x += 8)
-        for (int32_t c = 0; c < out->depth; c += 8) {
+        for (int32_t c = 0; c < out->depth / n_times; c += 8) {
             for (int i = 0; i < 8; i++) memcpy(&rows[i], from + (c + i) * stride + x, 8);
             transpose_8x8(rows);
-            for (int i = 0; i < 8; i++) memcpy(to + (x + i) * out->depth + c, &rows[i], 8);
+            for (int i = 0; i < 8; i++) {
+                const uint64_t both[2] = {n_times == 1 ? rows[i] : twice_each(rows[i] & 0xFFFFFFFFu),
+                                          twice_each(rows[i] >> 32)};
+                memcpy(to + (x + i) * out->depth + c * n_times, both, (size_t)(8 * n_times));
+            }
         }
 }
 
@@ -54,19 +66,21 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
 {
     const int8_t *from = run->cells;
     int8_t *to = row_of(run, out, y);
+    const int32_t n_times = s->number[4] + 1, channels = out->channels / n_times;
     if (s->a != CALLER) from = run->net->arena + run->buffers[s->a].offset;
     from += s->number[3] + y * s->number[0];
     if (out->depth != out->channels) memset(to, out->zero, (size_t)(out->width * out->depth));
-    if (s->number[2] == 1 && out->channels == out->depth && s->number[1] == out->depth) {
+    if (s->number[2] == 1 && n_times == 1 && out->channels == out->depth && s->number[1] == out->depth) {
         memcpy(to, from, (size_t)(out->width * out->depth));
         return;
     }
-    if (s->number[1] == 1 && out->channels % 8 == 0 && out->width % 8 == 0) {
-        transpose_row(from, to, out, s->number[2]);
+    if (s->number[1] == 1 && n_times <= 2 && channels % 8 == 0 && out->channels == out->depth && out->width % 8 == 0) {
+        transpose_row(from, to, out, s->number[2], n_times);
         return;
     }
     for (int32_t x = 0; x < out->width; x++, to += out->depth, from += s->number[1])
-        for (int32_t c = 0; c < out->channels; c++) to[c] = from[c * s->number[2]];
+        for (int32_t c = 0; c < channels; c++)
+            for (int32_t i = 0; i < n_times; i++) to[c * n_times + i] = from[c * s->number[2]];
 }
 
 static void convolve_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)

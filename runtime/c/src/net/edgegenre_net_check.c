@@ -120,7 +120,8 @@ static int copy_fits(const net_plan *p, const net_step *s, const net_buffer *out
 {
     int64_t n_cells = (int64_t)p->head->input[0] * p->head->input[1] * p->head->input[2];
     int64_t low = s->number[3], high = s->number[3];
-    const int32_t sizes[3] = {out->height, out->width, out->channels};
+    if (!within(s->number[4], 0, out->channels - 1) || out->channels % (s->number[4] + 1) != 0) return 0;
+    const int32_t sizes[3] = {out->height, out->width, out->channels / (s->number[4] + 1)};
     if (s->a != CALLER) {
         const net_buffer *in = &p->buffers[s->a];
         if (in->left || in->right || in->rows != in->height) return 0;

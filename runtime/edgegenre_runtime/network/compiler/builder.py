@@ -23,15 +23,19 @@ _MAX_SIZE = 4096
 Edges = tuple[tuple[int, int], tuple[int, int]]
 NO_EDGES: Edges = ((0, 0), (0, 0))
 """Cells above and below, left and right, that PAD asks for and a convolution behind it makes."""
+_NONE = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
-    """A tensor: where each of its cells stands in a buffer, int64 of the tensor's shape; edges not yet made."""
+    """A tensor: where each of its cells stands in a buffer, int64 of the tensor's shape; edges not yet made.
+
+    ``edges`` are cells before and behind, one pair an axis; ``addresses`` are without them. Empty: none.
+    """
 
     buffer: int
     addresses: npt.NDArray[np.int64]
-    edges: Edges = NO_EDGES
+    edges: tuple[tuple[int, int], ...] = ()
 
 
 def refuse(what: str) -> ExportError:
@@ -78,30 +82,35 @@ class Builder:
         self.buffers.append(Buffer(*shape, depth, tensor.scale, tensor.zero_point))
         return len(self.buffers) - 1
 
-    def image(self, index: int, name: str, is_padded: bool = False) -> tuple[int, Edges]:
+    def image(self, index: int, name: str, is_padded: bool = False, more: int = 0) -> tuple[int, Edges]:
         """Return the buffer that holds a tensor as an image, and edges (above, below), (left, right) yet to be made."""
         view, tensor = self.views[index], self.tensor(index)
         if len(tensor.shape) > 4 or tensor.shape[:1] != (1,):
             raise refuse(f"{name} on the shape {list(tensor.shape)}")
-        return self.canonical(view, tensor, is_padded), view.edges
+        outer, rows, columns, channels = ((_NONE,) * 4 + view.edges)[-4:]
+        if outer != _NONE or channels != _NONE:
+            raise refuse(f"PAD of {[list(edge) for edge in view.edges]} before {name}")
+        return self.canonical(view, tensor, is_padded, more), (rows, columns)
 
-    def canonical(self, view: View, tensor: Tensor, is_padded: bool = False) -> int:
+    def canonical(self, view: View, tensor: Tensor, is_padded: bool = False, more: int = 0) -> int:
         """Return a buffer in which a view's cells lie as rows, columns, channels; copy them where they do not.
 
         ``is_padded``: its channels must be padded; few channels are not where a convolution alone reads them.
+        ``more``: each channel stands there so many times more, side by side.
         """
         cells = view.addresses
         cells = cells.reshape((1,) * (4 - cells.ndim) + cells.shape)[0]
         is_there = view.buffer != CALLER and np.array_equal(cells, self.buffers[view.buffer].addresses)
-        if is_there and (not is_padded or self.buffers[view.buffer].depth % LANES == 0):
+        if is_there and not more and (not is_padded or self.buffers[view.buffer].depth % LANES == 0):
             return view.buffer
         strides = _strides(cells)
         if strides is None:
             raise refuse(f"the tensor {tensor.name}, reshaped so that it must be gathered")
         height, width, channels = cells.shape
+        channels *= 1 + more
         depth = channels if channels < LANES and not is_padded else padded_depth(channels)
         target = self.buffer((height, width, channels), tensor, depth)
-        self.steps.append(Step(Kind.COPY, (view.buffer,), target, numbers=(*strides, int(cells.flat[0]))))
+        self.steps.append(Step(Kind.COPY, (view.buffer,), target, numbers=(*strides, int(cells.flat[0]), more)))
         return target
 
     def view(self, buffer: int, shape: tuple[int, ...]) -> View:

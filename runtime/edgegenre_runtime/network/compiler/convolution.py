@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ..arithmetic import output_scales
 from .builder import NO_EDGES, Builder, Edges, View, refuse, same_padding
 from .graph import Operator
-from .program import CALLER, Kind, Step, padded_depth
+from .program import CALLER, LANES, Kind, Step, padded_depth
 
 __all__ = ["lower_conv", "lower_dense", "lower_depthwise"]
 
@@ -35,16 +35,21 @@ def lower_conv(builder: Builder, operator: Operator) -> View:
 
 
 def _is_flat(builder: Builder, index: int) -> bool:
-    return max(builder.views[index].addresses.shape[:-1], default=1) == 1
+    view = builder.views[index]
+    return max(view.addresses.shape[:-1], default=1) == 1 and not view.edges
 
 
 def lower_depthwise(builder: Builder, operator: Operator) -> View:
-    """Lower DEPTHWISE_CONV_2D; with several outputs a channel it is a plain convolution."""
+    """Lower DEPTHWISE_CONV_2D; with several outputs of few channels it is a plain convolution."""
     kernel = builder.constant(operator, 1, "int8")
-    source, edges = builder.image(operator.inputs[0], operator.name)
-    n_in, n_out = builder.buffers[source].channels, kernel.shape[3]
+    n_in, n_out = builder.tensor(operator.inputs[0]).shape[-1], kernel.shape[3]
     if n_out % n_in:
         raise refuse(f"{operator.name} of {n_in} channels with weights of {list(kernel.shape)}")
+    if n_in >= LANES:  # several outputs a channel: of repeated ones, a plain convolution would be zeros but for a few
+        source, edges = builder.image(operator.inputs[0], operator.name, more=n_out // n_in - 1)
+        n_in = n_out
+    else:
+        source, edges = builder.image(operator.inputs[0], operator.name)
     if n_out == n_in and n_in > 1 and builder.buffers[source].depth == padded_depth(n_in):
         return _convolve(builder, operator, source, edges, kernel[0].astype(np.int8))
     weights = np.zeros((n_out, *kernel.shape[1:3], n_in), np.int8)

@@ -109,11 +109,21 @@ def read_graph(model: bytes) -> tuple[Graph, ...]:
     """
     root = root_table(model, b"TFL3")
     names = root.tables(1, _operator_name)
-    buffers = root.tables(4, lambda buffer: buffer.array(0, "u1"))
+    buffers = root.tables(4, lambda buffer: _content(buffer, model))
     graphs = root.tables(2, lambda graph: _graph(graph, names, buffers))
     if not graphs:
         raise ValueError("the file holds no subgraph")
     return graphs
+
+
+def _content(buffer: Table, model: bytes) -> npt.NDArray[Any] | None:
+    """Return a constant's bytes, which stand in the table or, of a larger model, behind the flatbuffer."""
+    offset, n_bytes = buffer.scalar(1, "Q"), buffer.scalar(2, "Q")
+    if offset <= 1:
+        return buffer.array(0, "u1")
+    if offset + n_bytes > len(model):
+        raise ValueError("a constant ends outside of the file")
+    return np.frombuffer(model, "u1", n_bytes, offset)
 
 
 def _operator_name(code: Table) -> str:

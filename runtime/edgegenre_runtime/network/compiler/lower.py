@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..arithmetic import activation_range, add_constants, mean_constants, new_scale_table
-from .builder import NO_EDGES, Builder, View, refuse, same_padding
+from ..arithmetic import activation_range, add_constants, mean_constants, new_scale_table, sum_constants
+from .builder import Builder, View, refuse, same_padding
 from .convolution import lower_conv, lower_dense, lower_depthwise
 from .graph import Graph, Operator
 from .program import CALLER, Kind, Program, Step
@@ -62,6 +62,8 @@ def _lower(builder: Builder, operator: Operator) -> None:
     known = _LOWERINGS.get(operator.name)
     if known is None:
         raise refuse(f"the operator {operator.name}")
+    if operator.name not in _TAKE_EDGES and any(builder.views[i].edges for i in operator.inputs if i in builder.views):
+        raise refuse("PAD before another operator than a convolution")
     if len(operator.outputs) != 1 or operator.inputs[0] not in builder.views:
         raise refuse(f"{operator.name} on a constant")
     options = operator.options
@@ -94,8 +96,8 @@ def _pool(builder: Builder, operator: Operator) -> View:
     builder.check_scale(operator, source, made)
     image, options = builder.buffers[source], operator.options
     size, stride = (options["height"], options["width"]), (options["stride_h"], options["stride_w"])
-    if edges != NO_EDGES:
-        raise refuse(f"{operator.name} behind PAD")
+    if size == stride == (1, 1) and (low, high) == (-128, 127):
+        return builder.view(source, made.shape)
     if options["padding"] == 0:  # SAME
         lengths = (image.height, image.width)
         edges = (same_padding(lengths[0], size[0], stride[0]), same_padding(lengths[1], size[1], stride[1]))
@@ -121,10 +123,10 @@ def _clip(builder: Builder, operator: Operator) -> View:
 
 
 def _reduce(builder: Builder, operator: Operator) -> View:
-    """MEAN and REDUCE_MAX over rows, columns or both, however the tensor's axes lie in the buffer."""
+    """MEAN, SUM and REDUCE_MAX over rows, columns or both, however the tensor's axes lie in the buffer."""
     made = builder.tensor(operator.outputs[0])
     view, tensor = builder.views[operator.inputs[0]], builder.tensor(operator.inputs[0])
-    if view.buffer == CALLER or view.edges != NO_EDGES:
+    if view.buffer == CALLER:
         view = builder.view(builder.canonical(view, tensor), tensor.shape)
     image, shape = builder.buffers[view.buffer], view.addresses.shape
     axes = sorted({int(axis) % len(shape) for axis in np.ravel(builder.constant(operator, 1, "int32"))})
@@ -140,9 +142,10 @@ def _reduce(builder: Builder, operator: Operator) -> View:
     ):
         raise refuse(f"{operator.name} over channels")
     target = builder.buffer((image.height // size[0], image.width // size[1], image.channels), made, image.depth)
-    if operator.name == "MEAN":
+    if operator.name in ("MEAN", "SUM"):
         source, goal = (tensor.scale, tensor.zero_point), (made.scale, made.zero_point)
-        scales = np.array(mean_constants(source, goal, groups.shape[1]), np.float32)
+        constants = (mean_constants if operator.name == "MEAN" else sum_constants)(source, goal, groups.shape[1])
+        scales = np.array(constants, np.float32)
         builder.steps.append(Step(Kind.MEAN, (view.buffer,), target, size, size, scales=scales))
     else:
         builder.check_scale(operator, view.buffer, made)
@@ -156,32 +159,22 @@ def _reduce(builder: Builder, operator: Operator) -> View:
 
 def _pad(builder: Builder, operator: Operator) -> View:
     made, edges = builder.tensor(operator.outputs[0]), builder.constant(operator, 1, "int32")
-    source, before = builder.image(operator.inputs[0], "PAD")
-    builder.check_scale(operator, source, made)
-    if edges.shape != (4, 2) or edges[[0, 3]].any() or before != NO_EDGES or (edges < 0).any():
+    view, source = builder.views[operator.inputs[0]], builder.tensor(operator.inputs[0])
+    if (source.scale, source.zero_point) != (made.scale, made.zero_point):
+        raise refuse("PAD between two scales")
+    if edges.shape != (view.addresses.ndim, 2) or (edges < 0).any():
         raise refuse(f"PAD of {edges.tolist()}")
-    behind = [other for other in builder.graph.operators if operator.outputs[0] in other.inputs]
-    if any(other.name not in ("CONV_2D", "DEPTHWISE_CONV_2D") for other in behind):
-        raise refuse("PAD before another operator than a convolution")
-    (top, bottom), (left, right) = edges[1].tolist(), edges[2].tolist()
-    return View(source, builder.buffers[source].addresses[None], ((top, bottom), (left, right)))
+    return View(view.buffer, view.addresses, tuple((int(before), int(behind)) for before, behind in edges))
 
 
 def _reshape(builder: Builder, operator: Operator) -> View:
-    view = _whole(builder, operator)
+    view = builder.views[operator.inputs[0]]
     return View(view.buffer, view.addresses.reshape(builder.tensor(operator.outputs[0]).shape))
 
 
 def _transpose(builder: Builder, operator: Operator) -> View:
-    view, order = _whole(builder, operator), builder.constant(operator, 1, "int32")
-    return View(view.buffer, view.addresses.transpose([int(axis) for axis in order]))
-
-
-def _whole(builder: Builder, operator: Operator) -> View:
-    view = builder.views[operator.inputs[0]]
-    if view.edges != NO_EDGES:
-        raise refuse(f"{operator.name} behind PAD")
-    return view
+    view, order = builder.views[operator.inputs[0]], builder.constant(operator, 1, "int32").tolist()
+    return View(view.buffer, view.addresses.transpose(order), tuple(view.edges[axis] for axis in order if view.edges))
 
 
 def _concatenate(builder: Builder, operator: Operator) -> View:
@@ -203,7 +196,9 @@ def _concatenate(builder: Builder, operator: Operator) -> View:
 
 
 def _new_scale(builder: Builder, operator: Operator) -> View:
-    made = builder.tensor(operator.outputs[0])
+    made, given = builder.tensor(operator.outputs[0]), builder.tensor(operator.inputs[0])
+    if (given.scale, given.zero_point) == (made.scale, made.zero_point):
+        return builder.views[operator.inputs[0]]
     source, _ = builder.image(operator.inputs[0], "QUANTIZE")
     image = builder.buffers[source]
     target = builder.buffer((image.height, image.width, image.channels), made, image.depth)
@@ -228,5 +223,7 @@ _LOWERINGS: Mapping[str, Callable[[Builder, Operator], View]] = {
     "RELU6": _clip,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
+    "SUM": _reduce,
     "TRANSPOSE": _transpose,
 }
+_TAKE_EDGES = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE"))

@@ -102,8 +102,8 @@ class Step:
     low, high
         Steps that the output is clipped to.
     numbers
-        ADD: factors, bias, shift. COPY: stride in cells of rows, columns, channels, and the first cell. CONCATENATE:
-        the axis (rows, columns, channels).
+        ADD: factors, bias, shift. COPY: stride in cells of rows, columns, channels, the first cell, and how many times
+        more each channel is copied. CONCATENATE: the axis (rows, columns, channels).
     is_barrier
         Whether the whole output is made before anything behind it.
     shares
