@@ -18,7 +18,7 @@ _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="New or empty f
 
 @app.command("c")
 def sources(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or .zip.")],
+    bundle: Annotated[str, typer.Argument(help="Bundle: folder, .zip or name; `default` is the shipped one.")],
     out: _Out,
     board: Annotated[
         str | None, typer.Option("--board", metavar="NAME", help="cortex-m4, cortex-m7 or cortex-m55: firmware for it.")
@@ -33,9 +33,10 @@ def sources(
     from edgegenre_export.package.board import board_files, find_board
     from edgegenre_export.package.c_sources import bundle_c_files, write_folder
     from edgegenre_runtime.network.bundle import read_bundle
+    from edgegenre_runtime.network.bundle_names import find_bundle
 
     chosen = None if board is None else find_board(board)
-    found = read_bundle(bundle)
+    found = read_bundle(find_bundle(bundle))
     files = bundle_c_files(found) if chosen is None else board_files(found, chosen)
     _report(write_folder(out, files), out)
 

@@ -142,7 +142,7 @@ size_t edgegenre_resample_capacity(const edgegenre_resample *r, size_t n_samples
     return most > SIZE_MAX ? SIZE_MAX : (size_t)most;
 }
 
-static float finite(float x)
+static float bounded(float x)
 {
     if (!(x - x == 0)) return 0;
     return x < -LARGEST ? -LARGEST : x > LARGEST ? LARGEST : x;
@@ -185,7 +185,7 @@ static void take(edgegenre_resample *r, const float *samples, size_t n_samples, 
         samples += skipped;
         n_samples -= skipped;
         size_t room = 2 * (size_t)r->taps - r->n_held, taken = n_samples < room ? n_samples : room;
-        for (size_t i = 0; i < taken; i++) r->held[r->n_held + i] = finite(samples[i]);
+        for (size_t i = 0; i < taken; i++) r->held[r->n_held + i] = bounded(samples[i]);
         samples += taken;
         n_samples -= taken;
         r->n_held += (uint32_t)taken;
@@ -208,7 +208,7 @@ edgegenre_resample_error edgegenre_resample_push(edgegenre_resample *r, const fl
     r->n_in += n_samples;
     if (r->taps == 0)
         while (*n_pcm < n_samples) {
-            pcm[*n_pcm] = to_int16(finite(samples[*n_pcm]));
+            pcm[*n_pcm] = to_int16(bounded(samples[*n_pcm]));
             ++*n_pcm;
         }
     else

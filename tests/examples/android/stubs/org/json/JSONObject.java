@@ -1,0 +1,7 @@
+package org.json;
+
+public class JSONObject {
+    public JSONObject(String text) {}
+    public JSONArray getJSONArray(String name) { throw new UnsupportedOperationException(); }
+    public double getDouble(String name) { throw new UnsupportedOperationException(); }
+}
