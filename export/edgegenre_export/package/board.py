@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.network.bundle import Bundle
-from edgegenre_runtime.network.compiler import read_header
+from edgegenre_runtime.network.compiler import compile_network, read_header
 from edgegenre_runtime.network.golden import golden_key, read_golden
 
 from .c_sources import bundle_c_files, c_folder
 
 __all__ = ["BOARDS", "Board", "board_files", "find_board", "network_header"]
 
-_ENGINE = "net.eg"
+_ENGINE, _MODEL = "net.eg", "model_int8.tflite"
 _EXAMPLES = ("main.c", "startup.c", "board.ld")
 _PER_LINE = 16
 
@@ -129,7 +129,7 @@ def board_files(bundle: Bundle, board: Board) -> dict[str, bytes]:
     }
     examples = {name: (c_folder() / "examples" / "board" / name).read_bytes() for name in _EXAMPLES}
     made = {
-        "network.h": network_header(bundle.read(_ENGINE), bundle.labels),
+        "network.h": network_header(compile_network(bundle.read(_MODEL), is_interleaved=False), bundle.labels),
         "golden.h": _golden_header(bundle),
         "Makefile": _makefile(board),
     }

@@ -10,6 +10,7 @@ from edgegenre_export.convert.to_tflite import frontend_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
+from edgegenre_runtime.network.compiler.blob import _small_chunks
 from edgegenre_runtime.network.compiler.lower import lower
 from edgegenre_runtime.network.compiler.plan import plan
 from edgegenre_runtime.network.compiler.program import CALLER, Kind
@@ -165,6 +166,23 @@ def test_a_1d_network_reads_the_input_turned_and_repeated():
     assert program.steps[0].numbers == (320, 1, 20, 0, 1)
     assert program.steps[2].padding == (0, 1)
     assert (program.buffers[1].left, program.buffers[1].right) == (1, 2)
+
+
+def test_products_are_added_in_int16_only_where_any_input_fits():
+    weights = np.clip(np.random.default_rng(0).normal(0, 40, (16, 2, 4, 32)), -127, 127).astype(np.int8)
+    bits = _small_chunks(weights)
+    assert bits.shape == (2, 2, 2)
+    seen = set()
+    for block, row, chunk, quarter, half in np.ndindex(2, 2, 2, 4, 2):
+        outputs, inputs = slice(8 * block + 4 * half, 8 * block + 4 * half + 4), 16 * chunk + 4 * quarter
+        part = weights[outputs, row, :, inputs : inputs + 4].astype(np.int64)
+        worst = np.where(part < 0, part * -128, part * 127).sum(axis=1).max()
+        worst = max(worst, -np.where(part > 0, part * -128, part * 127).sum(axis=1).min())
+        is_small = bool(bits[block, row, chunk] >> (2 * quarter + half) & 1)
+        assert not is_small or worst <= 32767
+        assert is_small or worst > 32000
+        seen.add(is_small)
+    assert seen == {True, False}
 
 
 def test_expand_depthwise_project_runs_row_by_row():

@@ -105,8 +105,11 @@ def test_random_1d_networks_answer_as_the_reference(library):
     for seed in range(N_NETWORKS):
         model, shape = random_network_1d(seed)
         graph, compiled = read_network(model), engine.Engine(compile_network(model))
+        plain = engine.Engine(compile_network(model, is_interleaved=False))
         for cells in windows(shape, seed, 3):
-            assert np.array_equal(compiled.run(cells), run_reference(graph, cells)), f"network {seed}"
+            expected = run_reference(graph, cells)
+            assert np.array_equal(compiled.run(cells), expected), f"network {seed}"
+            assert np.array_equal(plain.run(cells), expected), f"network {seed}"
 
 
 def test_the_reference_answers_as_xnnpack(shipped):
@@ -170,7 +173,7 @@ def with_checksum(blob):
         (lambda b: b[:100], "cut short"),
         (lambda b: b"", "not a compiled network"),
         (lambda b: b"EGMELTAB" + b[8:], "not a compiled network"),
-        (lambda b: b[:8] + (2).to_bytes(4, "little") + b[12:], "of version 2"),
+        (lambda b: b[:8] + (3).to_bytes(4, "little") + b[12:], "of version 3"),
         (lambda b: b[:-1] + bytes([b[-1] ^ 1]), "checksum"),
     ],
 )

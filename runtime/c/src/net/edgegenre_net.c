@@ -24,48 +24,12 @@ static const int8_t *constant(const net_run *run, int32_t offset)
 
 static const int32_t *numbers(const net_run *run, int32_t offset) { return run->net->words + offset / 4; }
 
-/* Eight rows of eight bytes become columns: halves, quarters and eighths change places. */
-static void transpose_8x8(uint64_t *rows)
-{
-    static const uint64_t MASK[3] = {0x00000000FFFFFFFFu, 0x0000FFFF0000FFFFu, 0x00FF00FF00FF00FFu};
-    for (int step = 4, k = 0; step > 0; step /= 2, k++)
-        for (int i = 0; i < 8; i++) {
-            if (i & step) continue;
-            uint64_t swapped = ((rows[i] >> (8 * step)) ^ rows[i + step]) & MASK[k];
-            rows[i + step] ^= swapped;
-            rows[i] ^= swapped << (8 * step);
-        }
-}
-
-/* Bytes 0 to 3 become two of each. */
-static uint64_t twice_each(uint64_t x)
-{
-    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
-    x = (x | x << 8) & 0x00FF00FF00FF00FFu;
-    return x | x << 8;
-}
-
-/* Columns that lie together in the source become cells: mel bands as channels, each once or twice. */
-static void transpose_row(const int8_t *from, int8_t *to, const net_buffer *out, int32_t stride, int32_t n_times)
-{
-    uint64_t rows[8];
-    for (int32_t x = 0; x < out->width; x += 8)
-        for (int32_t c = 0; c < out->depth / n_times; c += 8) {
-            for (int i = 0; i < 8; i++) memcpy(&rows[i], from + (c + i) * stride + x, 8);
-            transpose_8x8(rows);
-            for (int i = 0; i < 8; i++) {
-                const uint64_t both[2] = {n_times == 1 ? rows[i] : twice_each(rows[i] & 0xFFFFFFFFu),
-                                          twice_each(rows[i] >> 32)};
-                memcpy(to + (x + i) * out->depth + c * n_times, both, (size_t)(8 * n_times));
-            }
-        }
-}
-
 /* Rows, columns and channels from anywhere to a row; padded channels get the zero point. */
 static void copy_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)
 {
     const int8_t *from = run->cells;
     int8_t *to = row_of(run, out, y);
+    const net_kernels *kernels = run->net->kernels;
     const int32_t n_times = s->number[4] + 1, channels = out->channels / n_times;
     if (s->a != CALLER) from = run->net->arena + run->buffers[s->a].offset;
     from += s->number[3] + y * s->number[0];
@@ -75,7 +39,7 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
         return;
     }
     if (s->number[1] == 1 && n_times <= 2 && channels % 8 == 0 && out->channels == out->depth && out->width % 8 == 0) {
-        transpose_row(from, to, out, s->number[2], n_times);
+        kernels->turn(from, s->number[2], to, out, n_times); /* mel bands as channels */
         return;
     }
     for (int32_t x = 0; x < out->width; x++, to += out->depth, from += s->number[1])
@@ -92,9 +56,16 @@ static void convolve_row(const net_run *run, const net_step *s, const net_buffer
         const int8_t *zeros = run->net->arena + in->offset + in->rows * net_row_bytes(in) + in->left * in->depth;
         rows[i] = (r < 0 || r >= in->height ? zeros : row_of(run, in, r)) - s->left * in->depth;
     }
+    const int32_t inputs = s->kernel_columns * in->depth;
     net_row row = {rows, row_of(run, out, y), constant(run, s->weights), numbers(run, s->bias),
                    numbers(run, s->scales), out->width, out->depth, s->stride_columns * in->depth, s->kernel_rows,
-                   s->kernel_columns, s->kernel_columns * in->depth, s->low, s->high, out->zero};
+                   s->kernel_columns, inputs, 1, 1, inputs, in->depth, NULL, s->low, s->high, out->zero};
+    if (s->flags & INTERLEAVED) {
+        row.chunks = in->depth / CHUNK;
+        row.taps = s->kernel_columns;
+        row.run = CHUNK;
+        row.is_small = (const uint8_t *)constant(run, s->number[0]);
+    }
     const net_kernels *kernels = run->net->kernels;
     (s->kind == CONV ? kernels->conv : kernels->depthwise)(&row);
 }
@@ -133,30 +104,34 @@ static void max_row(const net_run *run, const net_step *s, const net_buffer *out
         for (int32_t i = 0; i < out->width * D; i++) to[i] = net_clip(to[i], s->low, s->high);
 }
 
-/* Sums of eight channels, or fewer, of a window. */
-static void sum_window(const net_run *run, const net_buffer *in, const int32_t *box, int32_t c, int32_t n, int32_t *sums)
+enum { MANY = 32 };
+
+/* Sums of n channels of a window, at most MANY. */
+static inline void sum_window(const net_run *run, const net_buffer *in, const int32_t *box, int32_t c, int32_t n, int32_t *sums)
 {
-    for (int32_t i = 0; i < n; i++) sums[i] = 0;
+    int32_t total[MANY] = {0};
     for (int32_t r = box[0]; r < box[1]; r++) {
-        const int8_t *from = row_of(run, in, r) + c;
-        for (int32_t k = box[2]; k < box[3]; k++)
-            for (int32_t i = 0; i < n; i++) sums[i] += from[k * in->depth + i];
+        const int8_t *from = row_of(run, in, r) + c + box[2] * in->depth;
+        for (int32_t k = box[2]; k < box[3]; k++, from += in->depth)
+            for (int32_t i = 0; i < n; i++) total[i] += from[i];
     }
+    memcpy(sums, total, sizeof total);
 }
 
 /* AVERAGE: TFLite's own rule, halves away from zero. */
 static void average_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)
 {
     const net_buffer *in = &run->buffers[s->a];
-    int32_t box[4], sums[LANES];
+    int32_t box[4], sums[MANY];
     window(y * s->stride_rows - s->top, s->kernel_rows, in->height, &box[0], &box[1]);
     for (int32_t x = 0; x < out->width; x++) {
         int8_t *to = row_of(run, out, y) + x * out->depth;
         window(x * s->stride_columns - s->left, s->kernel_columns, in->width, &box[2], &box[3]);
         int32_t n = (box[1] - box[0]) * (box[3] - box[2]);
-        for (int32_t c = 0; c < out->depth; c += LANES) {
-            int32_t many = out->depth - c < LANES ? out->depth - c : LANES;
-            sum_window(run, in, box, c, many, sums);
+        for (int32_t c = 0; c < out->depth; c += MANY) {
+            int32_t many = out->depth - c < MANY ? out->depth - c : MANY;
+            if (many == MANY) sum_window(run, in, box, c, MANY, sums); /* a constant, which compilers make vectors of */
+            else sum_window(run, in, box, c, many, sums);
             for (int32_t i = 0; i < many; i++)
                 if (s->kind == MEAN)
                     to[c + i] = net_mean(sums[i], numbers(run, s->scales));

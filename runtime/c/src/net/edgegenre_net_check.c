@@ -87,6 +87,11 @@ static int convolution_fits(const net_plan *p, const net_step *s, const net_buff
         if (in->depth != out->depth) return 0;
         n_weights = (int64_t)s->kernel_rows * s->kernel_columns * out->depth;
     }
+    if (s->flags & INTERLEAVED) {
+        const int64_t n_chunks = (int64_t)out->depth / LANES * s->kernel_rows * (in->depth / CHUNK);
+        if (s->kind != CONV || in->depth % CHUNK != 0 || s->stride_columns != 1) return 0;
+        if (!within(s->kernel_columns, 3, 4) || !constant_fits(p, s->number[0], n_chunks)) return 0;
+    }
     return constant_fits(p, s->weights, n_weights) && constant_fits(p, s->bias, 4 * (int64_t)out->depth) &&
            scales_fit(p, s->scales, out->depth);
 }
@@ -219,7 +224,7 @@ edgegenre_net_error edgegenre_net_check(const void *blob, size_t blob_bytes)
     if (blob_bytes < 8) return EDGEGENRE_NET_E_TRUNCATED;
     if (memcmp(bytes, "EGNETBLB", 8) != 0) return EDGEGENRE_NET_E_MAGIC;
     if (blob_bytes < sizeof(net_header)) return EDGEGENRE_NET_E_TRUNCATED;
-    if (p.head->version != EDGEGENRE_NET_BLOB_VERSION) return EDGEGENRE_NET_E_VERSION;
+    if (!within(p.head->version, 1, EDGEGENRE_NET_BLOB_VERSION)) return EDGEGENRE_NET_E_VERSION;
     if (p.head->n_bytes < 0 || (size_t)p.head->n_bytes != blob_bytes) return EDGEGENRE_NET_E_TRUNCATED;
     if (crc32(bytes + CRC_FROM, blob_bytes - CRC_FROM) != (uint32_t)p.head->crc) return EDGEGENRE_NET_E_HASH;
     if (!within(p.head->n_buffers, 1, EDGEGENRE_NET_MAX_STEPS) || !within(p.head->n_steps, 1, EDGEGENRE_NET_MAX_STEPS))

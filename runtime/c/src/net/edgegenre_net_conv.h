@@ -18,10 +18,39 @@ KERNEL void FN(column)(FN(sums) *s, const FN(inputs) *v, const int n, const int 
     }
 }
 
+#if !defined(OWN_TAPS)
+/* The products of a chunk of sixteen inputs and `taps` taps, from p on, for n cells. */
+KERNEL void FN(taps)(FN(sums) *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
+                     const int8_t *weights, int32_t next, int is_small)
+{
+    (void)is_small;
+    UNROLL
+    for (int t = 0; t < taps; t++, p += row->next_tap, weights += 4 * CELL_BYTES) {
+        FN(inputs) v[CELLS];
+        UNROLL
+        for (int i = 0; i < n; i++) v[i] = FN(load)(p + i * row->step);
+        FN(column)(s, v, n, blocks, 0, 1, weights, next);
+        FN(column)(s, v, n, blocks, 2, 1, weights + 2 * CELL_BYTES, next);
+    }
+}
+#endif
+
+/* All products of a kernel whose taps are interleaved; taps is a constant. */
+KERNEL void FN(conv_taps)(FN(sums) *s, const net_row *row, int32_t x, const int n, const int blocks, int32_t channel,
+                          const int8_t *weights, int32_t next, const int taps)
+{
+    const uint8_t *is_small = row->is_small + channel / LANES * row->kernel_rows * row->chunks;
+    for (int32_t r = 0; r < row->kernel_rows; r++) {
+        const int8_t *p = row->rows[r] + x * row->step;
+        for (int32_t chunk = 0; chunk < row->chunks; chunk++, p += CHUNK, weights += taps * 4 * CELL_BYTES)
+            FN(taps)(s, row, p, n, blocks, taps, weights, next, *is_small++);
+    }
+}
+
 /* n output cells from column x on, `blocks` times eight channels; inputs is a constant for short kernel rows. */
 KERNEL void FN(conv_cells)(const net_row *row, int32_t x, const int n, const int blocks, int32_t channel,
-                           const int8_t *weights, int32_t next, const int32_t inputs, const FN(sums) *first,
-                           const FN(rule) *rules)
+                           const int8_t *weights, int32_t next, const int32_t inputs, const int taps,
+                           const FN(sums) *first, const FN(rule) *rules)
 {
     FN(sums) s[BLOCKS * CELLS];
     UNROLL
@@ -29,7 +58,8 @@ KERNEL void FN(conv_cells)(const net_row *row, int32_t x, const int n, const int
         UNROLL
         for (int i = 0; i < n; i++) s[b * CELLS + i] = first[b];
     }
-    for (int32_t r = 0; r < row->kernel_rows; r++) {
+    if (taps > 1) FN(conv_taps)(s, row, x, n, blocks, channel, weights, next, taps);
+    for (int32_t r = 0; taps == 1 && r < row->kernel_rows; r++) {
         const int8_t *p = row->rows[r] + x * row->step;
         int32_t left = inputs;
         FN(inputs) v[CELLS];
@@ -56,32 +86,42 @@ KERNEL void FN(conv_cells)(const net_row *row, int32_t x, const int n, const int
 }
 
 KERNEL void FN(conv_block)(const net_row *row, const int blocks, int32_t channel, const int8_t *weights, int32_t next,
-                           const int32_t inputs)
+                           const int32_t inputs, const int taps)
 {
     const int32_t n_cells = row->kernel_rows * ((inputs + CELL_INPUTS - 1) / CELL_INPUTS);
     FN(sums) first[BLOCKS];
     FN(rule) rules[BLOCKS];
+    const FN(sums) *from = first;
+    const FN(rule) *by = rules;
     int32_t x = 0;
     UNROLL
     for (int b = 0; b < blocks; b++) {
         first[b] = FN(start)(row->bias + channel + b * LANES, weights + b * next, n_cells);
         rules[b] = FN(rule_of)(row, channel + b * LANES);
     }
+#if !defined(KEEPS_RULES)
+    FROM_MEMORY(from);
+    FROM_MEMORY(by);
+#endif
     for (; x + CELLS <= row->n; x += CELLS)
-        FN(conv_cells)(row, x, CELLS, blocks, channel, weights, next, inputs, first, rules);
-    for (; x < row->n; x++) FN(conv_cells)(row, x, 1, blocks, channel, weights, next, inputs, first, rules);
+        FN(conv_cells)(row, x, CELLS, blocks, channel, weights, next, inputs, taps, from, by);
+    for (; x < row->n; x++) FN(conv_cells)(row, x, 1, blocks, channel, weights, next, inputs, taps, from, by);
 }
 
 KERNEL void FN(conv_by)(net_row *row, const int blocks, int32_t channel, const int8_t *weights, int32_t next)
 {
-    if (row->kernel_rows == 1 && row->inputs == 8) {
+    if (row->taps == 4) {
+        FN(conv_block)(row, blocks, channel, weights, next, row->inputs, 4);
+    } else if (row->taps == 3) {
+        FN(conv_block)(row, blocks, channel, weights, next, row->inputs, 3);
+    } else if (row->kernel_rows == 1 && row->inputs == 8) {
         row->kernel_rows = 1; /* a constant for what is inlined */
-        FN(conv_block)(row, blocks, channel, weights, next, 8);
+        FN(conv_block)(row, blocks, channel, weights, next, 8, 1);
     } else if (row->kernel_rows == 1 && row->inputs == 16) {
         row->kernel_rows = 1;
-        FN(conv_block)(row, blocks, channel, weights, next, 16);
+        FN(conv_block)(row, blocks, channel, weights, next, 16, 1);
     } else {
-        FN(conv_block)(row, blocks, channel, weights, next, row->inputs);
+        FN(conv_block)(row, blocks, channel, weights, next, row->inputs, 1);
     }
 }
 
@@ -97,6 +137,8 @@ FRAME void FN(conv)(const net_row *given)
     for (; channel < row.depth; channel += LANES, weights += bytes) FN(conv_by)(&row, 1, channel, weights, bytes);
 }
 
+#undef OWN_TAPS
+#undef KEEPS_RULES
 #undef CELLS
 #undef BLOCKS
 #undef FN

@@ -22,7 +22,8 @@ typedef char edgegenre_net_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];
 enum { COPY, CONV, DEPTHWISE, ADD, MAX, AVERAGE, MEAN, CONCATENATE, TABLE, N_KINDS };
 
 enum { LANES = 8, CELL_INPUTS = 4, CELL_BYTES = LANES * CELL_INPUTS };
-enum { HEADER_WORDS = 32, CALLER = -1, BARRIER = 1, READ_SLACK = 32 };
+enum { HEADER_WORDS = 32, CALLER = -1, BARRIER = 1, INTERLEAVED = 2, READ_SLACK = 32 };
+enum { CHUNK = 16 }; /* inputs of a chunk, within which interleaved weights have their taps */
 
 typedef struct {
     int32_t magic[2], version, n_bytes, crc, n_buffers, n_steps, arena_bytes;
@@ -54,6 +55,10 @@ typedef struct {
     int32_t step;            /* bytes from one window to the next */
     int32_t kernel_rows, kernel_columns;
     int32_t inputs;          /* bytes of a kernel row */
+    int32_t chunks, taps;    /* a kernel row is read chunk by chunk and, in each, tap by tap: 1 and 1 if not interleaved */
+    int32_t run, next_tap;   /* bytes read at a time, bytes from one tap to the next */
+    const uint8_t *is_small; /* of interleaved taps, [depth / 8][rows][chunks]: which quarters of four inputs and halves
+                              * of eight outputs, bit 2 * quarter + half, have products that add up in int16 */
     int32_t low, high, zero;
 } net_row;
 
@@ -63,6 +68,8 @@ typedef struct {
     void (*depthwise)(const net_row *row);
     /* out[i] = clip((bias + a[i] * factor_a + b[i] * factor_b) >> shift) + zero; number: factors, bias, shift */
     void (*add)(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *step, int32_t zero);
+    /* out[x][c] = rows[c / n_times][x], rows stride bytes apart; n_times is 1 or 2, width and rows are multiples of eight */
+    void (*turn)(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times);
 } net_kernels;
 
 const net_kernels *edgegenre_net_choose(void);

@@ -14,6 +14,12 @@
 #define UNROLL
 #endif
 
+#if defined(__GNUC__)
+#define FROM_MEMORY(pointer) __asm volatile("" : "+r"(pointer) : : "memory") /* read when needed, not kept in registers */
+#else
+#define FROM_MEMORY(pointer)
+#endif
+
 #if defined(EDGEGENRE_NET_PORTABLE)
 /* nothing but plain C */
 #elif defined(__x86_64__) && defined(__GNUC__)
@@ -46,7 +52,7 @@
 #include "edgegenre_net_lanes_scalar.h"
 
 #if !defined(HAS_NEON) && !defined(HAS_HELIUM) && !defined(HAS_DSP) && !defined(HAS_WASM)
-static const net_kernels SCALAR_KERNELS = {"portable", scalar_conv, scalar_depthwise, scalar_add};
+static const net_kernels SCALAR_KERNELS = {"portable", scalar_conv, scalar_depthwise, scalar_add, scalar_turn};
 #endif
 
 #if defined(HAS_AVX2)
@@ -60,13 +66,14 @@ static const net_kernels SCALAR_KERNELS = {"portable", scalar_conv, scalar_depth
 #include "edgegenre_net_conv.h"
 #define CELLS 8
 #define BLOCKS 2
+#define OWN_TAPS
 #define FN(name) vnni_##name
 #define KERNEL VNNI
 #define FRAME __attribute__((target("avx2,avx512f,avx512vl,avx512bw,avx512vnni"))) static
 #include "edgegenre_net_conv.h"
 
-static const net_kernels AVX2_KERNELS = {"avx2", avx2_conv, avx2_depthwise, avx2_add};
-static const net_kernels VNNI_KERNELS = {"avx512vnni", vnni_conv, vnni_depthwise, avx2_add};
+static const net_kernels AVX2_KERNELS = {"avx2", avx2_conv, avx2_depthwise, avx2_add, avx2_turn};
+static const net_kernels VNNI_KERNELS = {"avx512vnni", vnni_conv, vnni_depthwise, avx2_add, avx2_turn};
 
 const net_kernels *edgegenre_net_choose(void)
 {
@@ -84,6 +91,7 @@ const net_kernels *edgegenre_net_choose(void)
 #include "edgegenre_net_lanes_neon.h"
 #if defined(__aarch64__)
 #define CELLS 4
+#define OWN_TAPS
 #else
 #define CELLS 2 /* of sixteen vectors, eight are sums */
 #endif
@@ -92,16 +100,18 @@ const net_kernels *edgegenre_net_choose(void)
 #define KERNEL NEON
 #define FRAME static
 #include "edgegenre_net_conv.h"
-static const net_kernels NEON_KERNELS = {"neon", neon_conv, neon_depthwise, neon_add};
+static const net_kernels NEON_KERNELS = {"neon", neon_conv, neon_depthwise, neon_add, neon_turn};
 
 #if defined(EDGEGENRE_NET_DOT)
 #define CELLS 8
 #define BLOCKS 1
+#define OWN_TAPS
+#define KEEPS_RULES /* there are registers for them */
 #define FN(name) dot_##name
 #define KERNEL DOT
 #define FRAME DOT_TARGET static
 #include "edgegenre_net_conv.h"
-static const net_kernels DOT_KERNELS = {"neondot", dot_conv, neon_depthwise, neon_add};
+static const net_kernels DOT_KERNELS = {"neondot", dot_conv, neon_depthwise, neon_add, neon_turn};
 #endif
 
 const net_kernels *edgegenre_net_choose(void)
@@ -125,7 +135,7 @@ const net_kernels *edgegenre_net_choose(void)
 #define FRAME static
 #include "edgegenre_net_conv.h"
 
-static const net_kernels WASM_KERNELS = {"simd128", wasm_conv, wasm_depthwise, wasm_add};
+static const net_kernels WASM_KERNELS = {"simd128", wasm_conv, wasm_depthwise, wasm_add, scalar_turn};
 
 const net_kernels *edgegenre_net_choose(void) { return &WASM_KERNELS; }
 
@@ -133,7 +143,7 @@ const net_kernels *edgegenre_net_choose(void) { return &WASM_KERNELS; }
 
 #include "edgegenre_net_lanes_helium.h"
 
-static const net_kernels HELIUM_KERNELS = {"helium", helium_conv, helium_depthwise, helium_add};
+static const net_kernels HELIUM_KERNELS = {"helium", helium_conv, helium_depthwise, helium_add, scalar_turn};
 
 const net_kernels *edgegenre_net_choose(void) { return &HELIUM_KERNELS; }
 
@@ -141,7 +151,7 @@ const net_kernels *edgegenre_net_choose(void) { return &HELIUM_KERNELS; }
 
 #include "edgegenre_net_lanes_dsp.h"
 
-static const net_kernels DSP_KERNELS = {"dsp", dsp_conv, dsp_depthwise, scalar_add};
+static const net_kernels DSP_KERNELS = {"dsp", dsp_conv, dsp_depthwise, scalar_add, scalar_turn};
 
 const net_kernels *edgegenre_net_choose(void) { return &DSP_KERNELS; }
 

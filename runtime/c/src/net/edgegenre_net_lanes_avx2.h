@@ -132,6 +132,32 @@ VNNI void vnni_dot_pair(__m256i *s, const vnni_inputs *v, const int q, __m256i w
     vnni_dot(s, v, q + 1, w1);
 }
 
+/* A chunk of interleaved taps: each four inputs are spread once for all the taps and both blocks that take them. */
+VNNI void vnni_taps(__m256i *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
+                    const int8_t *weights, int32_t next, int is_small)
+{
+    (void)is_small;
+    UNROLL
+    for (int q = 0; q < 4; q++) {
+        __m256i u[8 + 3];
+        UNROLL
+        for (int i = 0; i < n + taps - 1; i++) {
+            int32_t four;
+            memcpy(&four, p + i * row->step + 4 * q, sizeof four);
+            u[i] = _mm256_xor_si256(_mm256_set1_epi32(four), _mm256_set1_epi8((char)128));
+        }
+        UNROLL
+        for (int t = 0; t < taps; t++) {
+            UNROLL
+            for (int b = 0; b < blocks; b++) {
+                const __m256i w = avx2_load256(weights + b * next + (4 * t + q) * CELL_BYTES);
+                UNROLL
+                for (int i = 0; i < n; i++) s[8 * b + i] = _mm256_dpbusd_epi32(s[8 * b + i], u[i + t], w);
+            }
+        }
+    }
+}
+
 typedef avx2_rule vnni_rule;
 
 VNNI avx2_rule vnni_rule_of(const net_row *row, int32_t channel) { return avx2_rule_of(row, channel); }
@@ -241,6 +267,7 @@ __attribute__((target("avx2"))) static void avx2_depthwise_any(const net_row *ro
     }
 
 #define DEPTHWISE(lanes, TARGET)                                                                                       \
+    DEPTHWISE_OF(lanes, TARGET, 1, 1)                                                                                  \
     DEPTHWISE_OF(lanes, TARGET, 3, 3)                                                                                  \
     DEPTHWISE_OF(lanes, TARGET, 5, 5)                                                                                  \
     DEPTHWISE_OF(lanes, TARGET, 1, 3)                                                                                  \
@@ -252,12 +279,13 @@ __attribute__((target("avx2"))) static void avx2_depthwise_any(const net_row *ro
         const int32_t size = row.kernel_rows * 16 + row.kernel_columns;                                                \
         const int is_paired = row.step == 8 && row.n % 2 == 0; /* two cells of eight channels side by side */          \
         if (row.depth > 8 || is_paired) {                                                                              \
-            if (size == 0x33) lanes##_depthwise_3x3(&row);                                                             \
+            if (size == 0x11) lanes##_depthwise_1x1(&row);                                                             \
+            else if (size == 0x33) lanes##_depthwise_3x3(&row);                                                        \
             else if (size == 0x55) lanes##_depthwise_5x5(&row);                                                        \
             else if (size == 0x13) lanes##_depthwise_1x3(&row);                                                        \
             else if (size == 0x15) lanes##_depthwise_1x5(&row);                                                        \
             else if (size == 0x19) lanes##_depthwise_1x9(&row);                                                        \
-            if (size == 0x33 || size == 0x55 || size == 0x13 || size == 0x15 || size == 0x19) return;                  \
+            if (size == 0x33 || size == 0x55 || size == 0x11 || size == 0x13 || size == 0x15 || size == 0x19) return;  \
         }                                                                                                              \
         for (int32_t c = 0; c < row.depth; c += 8) avx2_depthwise_any(&row, c);                                        \
     }
@@ -288,4 +316,30 @@ __attribute__((target("avx2"))) static void avx2_add(const int8_t *a, const int8
         _mm_storeu_si128((__m128i_u *)(out + i), _mm_min_epi8(_mm_max_epi8(bytes, low), high));
     }
     scalar_add(a + i, b + i, out + i, n - i, s, zero);
+}
+
+static inline void avx2_turn_8x8(const int8_t *rows, int32_t stride, int8_t *cells, int32_t depth, const int32_t n_times)
+{
+    __m128i r[8], a[4], b[4];
+    for (int i = 0; i < 8; i++) r[i] = _mm_loadl_epi64((const __m128i_u *)(rows + i * stride));
+    for (int i = 0; i < 4; i++) a[i] = _mm_unpacklo_epi8(r[i], r[i + 4]);
+    for (int i = 0; i < 2; i++) b[i] = _mm_unpacklo_epi8(a[i], a[i + 2]), b[i + 2] = _mm_unpackhi_epi8(a[i], a[i + 2]);
+    for (int i = 0; i < 4; i++, cells += 2 * depth) {
+        const __m128i one = b[i / 2 * 2], other = b[i / 2 * 2 + 1];
+        const __m128i two = i % 2 ? _mm_unpackhi_epi8(one, other) : _mm_unpacklo_epi8(one, other);
+        if (n_times == 1) {
+            _mm_storel_epi64((__m128i_u *)cells, two);
+            _mm_storeh_pi((__m64 *)(void *)(cells + depth), _mm_castsi128_ps(two));
+        } else {
+            _mm_storeu_si128((__m128i_u *)cells, _mm_unpacklo_epi8(two, two));
+            _mm_storeu_si128((__m128i_u *)(cells + depth), _mm_unpackhi_epi8(two, two));
+        }
+    }
+}
+
+static void avx2_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+{
+    for (int32_t c = 0; c < out->depth / n_times; c += 8)
+        for (int32_t x = 0; x < out->width; x += 8)
+            avx2_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);
 }

@@ -54,33 +54,52 @@ DSP int8_t dsp_requantize(int32_t sum, int32_t scale_bits, int32_t zero, int32_t
 #define dsp_requantize net_requantize
 #endif
 
+/* Four inputs of two cells with two channels: eight instructions multiply, eight widen. */
+DSP void dsp_column(int32_t *sums, const int8_t *p, const int8_t *q, const int n, const int8_t *weights)
+{
+    const int32_t u = dsp_word(p), s = dsp_word(weights), t = dsp_word(weights + CELL_INPUTS);
+    const int32_t v = n > 1 ? dsp_word(q) : 0;
+    int32_t s2 = dsp_even(s), t2 = dsp_even(t), u2 = dsp_even(u);
+    sums[0] = dsp_both(u2, s2, sums[0]);
+    sums[1] = dsp_both(u2, t2, sums[1]);
+    if (n > 1) u2 = dsp_even(v), sums[2] = dsp_both(u2, s2, sums[2]), sums[3] = dsp_both(u2, t2, sums[3]);
+    s2 = dsp_odd(s), t2 = dsp_odd(t), u2 = dsp_odd(u);
+    sums[0] = dsp_both(u2, s2, sums[0]);
+    sums[1] = dsp_both(u2, t2, sums[1]);
+    if (n > 1) u2 = dsp_odd(v), sums[2] = dsp_both(u2, s2, sums[2]), sums[3] = dsp_both(u2, t2, sums[3]);
+}
+
+/* Inputs that lie together; returns the weights behind theirs. */
+DSP const int8_t *dsp_run(int32_t *sums, const int8_t *p, int32_t step, int32_t run, const int n, const int8_t *weights)
+{
+    const int8_t *q = p + step, *end = p + run;
+    for (; end - p >= 4 * CELL_INPUTS; p += 4 * CELL_INPUTS, q += 4 * CELL_INPUTS, weights += 4 * CELL_BYTES) {
+        UNROLL
+        for (int k = 0; k < 4; k++)
+            dsp_column(sums, p + k * CELL_INPUTS, q + k * CELL_INPUTS, n, weights + k * CELL_BYTES);
+    }
+    for (; p < end; p += CELL_INPUTS, q += CELL_INPUTS, weights += CELL_BYTES) dsp_column(sums, p, q, n, weights);
+    return weights;
+}
+
 /* Two cells of two channels: n is 1 or 2, a constant once this is inlined. */
 DSP void dsp_conv_tile(const net_row *row, int32_t x, const int n, int32_t channel, const int8_t *weights)
 {
-    int32_t a = row->bias[channel], b = row->bias[channel + 1], c = a, d = b;
+    int32_t sums[4] = {row->bias[channel], row->bias[channel + 1], row->bias[channel], row->bias[channel + 1]};
     int8_t *out = row->out + x * row->depth + channel;
-    for (int32_t r = 0; r < row->kernel_rows; r++) {
-        const int8_t *p = row->rows[r] + x * row->step, *q = p + row->step, *end = p + row->inputs;
-        for (; p < end; p += CELL_INPUTS, q += CELL_INPUTS, weights += CELL_BYTES) {
-            const int32_t u = dsp_word(p), s = dsp_word(weights), t = dsp_word(weights + CELL_INPUTS);
-            const int32_t v = n > 1 ? dsp_word(q) : 0;
-            int32_t s2 = dsp_even(s), t2 = dsp_even(t), u2 = dsp_even(u);
-            a = dsp_both(u2, s2, a);
-            b = dsp_both(u2, t2, b);
-            if (n > 1) u2 = dsp_even(v), c = dsp_both(u2, s2, c), d = dsp_both(u2, t2, d);
-            s2 = dsp_odd(s), t2 = dsp_odd(t), u2 = dsp_odd(u);
-            a = dsp_both(u2, s2, a);
-            b = dsp_both(u2, t2, b);
-            if (n > 1) u2 = dsp_odd(v), c = dsp_both(u2, s2, c), d = dsp_both(u2, t2, d);
-        }
+    if (row->taps > 1) {
+        FOR_EACH_RUN(row) weights = dsp_run(sums, RUN_OF(row, x), row->step, CHUNK, n, weights);
+    } else {
+        for (int32_t r = 0; r < row->kernel_rows; r++)
+            weights = dsp_run(sums, row->rows[r] + x * row->step, row->step, row->inputs, n, weights);
     }
     const int32_t e = row->scales[channel], f = row->scales[channel + 1];
-    out[0] = dsp_requantize(a, e, row->zero, row->low, row->high);
-    out[1] = dsp_requantize(b, f, row->zero, row->low, row->high);
+    out[0] = dsp_requantize(sums[0], e, row->zero, row->low, row->high);
+    out[1] = dsp_requantize(sums[1], f, row->zero, row->low, row->high);
     if (n == 1) return;
     out += row->depth;
-    out[0] = dsp_requantize(c, e, row->zero, row->low, row->high);
-    out[1] = dsp_requantize(d, f, row->zero, row->low, row->high);
+    out[0] = dsp_requantize(sums[2], e, row->zero, row->low, row->high);
+    out[1] = dsp_requantize(sums[3], f, row->zero, row->low, row->high);
 }
 
 static void dsp_conv(const net_row *given)

@@ -13,48 +13,66 @@ HELIUM int32x4_t helium_steps(int32x4_t sums, float32x4_t scale, const net_row *
     return vaddq_n_s32(vcvtnq_s32_f32(vminnmq_f32(vmaxnmq_f32(x, least), most)), row->zero);
 }
 
-/* n is 1 or 2, a constant once this is inlined. */
-HELIUM void helium_conv_tile(const net_row *row, int32_t x, const int n, int32_t channel, const int8_t *weights)
+/* Inputs that lie together, of two cells, with two channels; returns the weights behind theirs. Sums of an instruction
+ * take every second register: there are enough for four. */
+HELIUM const int8_t *helium_run(int32_t *sums, const int8_t *p, int32_t step, int32_t left, const int8_t *weights)
 {
     const uint32x4_t every_cell = {0, CELL_BYTES, 2 * CELL_BYTES, 3 * CELL_BYTES};
-    const float32x4_t scale = vreinterpretq_f32_s32(vldrwq_s32(row->scales + channel));
-    const int32x4_t bias = vldrwq_s32(row->bias + channel);
-    int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
-    for (int32_t r = 0; r < row->kernel_rows; r++) {
-        const int8_t *p = row->rows[r] + x * row->step, *q = p + row->step;
-        for (int32_t left = row->inputs; left > 0; left -= 16, p += 16, q += 16) {
-            const int32_t n_cells = (left + CELL_INPUTS - 1) / CELL_INPUTS;
-            const mve_pred16_t bytes = vctp8q((uint32_t)left), cells = vctp32q((uint32_t)n_cells);
-            const int8x16_t u = vldrbq_z_s8(p, bytes), v = n > 1 ? vldrbq_z_s8(q, bytes) : u;
-            int8x16_t w;
-#define HELIUM_CHANNEL(k, s, t)                                                                                   \
-    w = vreinterpretq_s8_s32(                                                                                     \
-        vldrwq_gather_offset_z_s32((const int32_t *)(const void *)(weights + 4 * k), every_cell, cells));         \
-    s = vmladavaq_s8(s, u, w);                                                                                    \
-    if (n > 1) t = vmladavaq_s8(t, v, w);
-            HELIUM_CHANNEL(0, a, e)
-            HELIUM_CHANNEL(1, b, f)
-            HELIUM_CHANNEL(2, c, g)
-            HELIUM_CHANNEL(3, d, h)
-#undef HELIUM_CHANNEL
-            weights += (n_cells < 4 ? n_cells : 4) * CELL_BYTES;
-        }
+    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    const int8_t *q = p + step;
+    for (; left >= 16; left -= 16, p += 16, q += 16, weights += 4 * CELL_BYTES) {
+        const int8x16_t u = vldrbq_s8(p), v = vldrbq_s8(q);
+        int8x16_t w = vreinterpretq_s8_s32(vldrwq_gather_offset_s32((const int32_t *)(const void *)weights, every_cell));
+        a = vmladavaq_s8(a, u, w);
+        c = vmladavaq_s8(c, v, w);
+        w = vreinterpretq_s8_s32(vldrwq_gather_offset_s32((const int32_t *)(const void *)(weights + 4), every_cell));
+        b = vmladavaq_s8(b, u, w);
+        d = vmladavaq_s8(d, v, w);
     }
-    const int32x4_t first = {a, b, c, d}, second = {e, f, g, h};
-    int8_t *out = row->out + x * row->depth + channel;
-    vstrbq_s32(out, helium_steps(vaddq_s32(bias, first), scale, row));
-    if (n > 1) vstrbq_s32(out + row->depth, helium_steps(vaddq_s32(bias, second), scale, row));
+    if (left > 0) {
+        const int32_t n_cells = (left + CELL_INPUTS - 1) / CELL_INPUTS;
+        const mve_pred16_t bytes = vctp8q((uint32_t)left), cells = vctp32q((uint32_t)n_cells);
+        const int8x16_t u = vldrbq_z_s8(p, bytes), v = vldrbq_z_s8(q, bytes);
+        const int32_t *from = (const int32_t *)(const void *)weights;
+        int8x16_t w = vreinterpretq_s8_s32(vldrwq_gather_offset_z_s32(from, every_cell, cells));
+        a = vmladavaq_s8(a, u, w);
+        c = vmladavaq_s8(c, v, w);
+        w = vreinterpretq_s8_s32(vldrwq_gather_offset_z_s32(from + 1, every_cell, cells));
+        b = vmladavaq_s8(b, u, w);
+        d = vmladavaq_s8(d, v, w);
+        weights += n_cells * CELL_BYTES;
+    }
+    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    return weights;
+}
+
+/* Two channels of two cells, the second of which is the first again where there is only one: step is 0. */
+HELIUM void helium_conv_tile(const net_row *row, int32_t x, int32_t step, int32_t channel, const int8_t *weights)
+{
+    const int32_t *k = row->scales + channel, *bias = row->bias + channel;
+    const uint32_t next = step ? (uint32_t)row->depth : 0;
+    const uint32x4_t places = {0, 1, next, next + 1};
+    const int32x4_t scale = {k[0], k[1], k[0], k[1]};
+    int32_t sums[4] = {bias[0], bias[1], bias[0], bias[1]};
+    if (row->taps > 1) {
+        FOR_EACH_RUN(row) weights = helium_run(sums, RUN_OF(row, x), step, CHUNK, weights);
+    } else {
+        for (int32_t r = 0; r < row->kernel_rows; r++)
+            weights = helium_run(sums, row->rows[r] + x * row->step, step, row->inputs, weights);
+    }
+    vstrbq_scatter_offset_s32(row->out + x * row->depth + channel, places,
+                              helium_steps(vldrwq_s32(sums), vreinterpretq_f32_s32(scale), row));
 }
 
 static void helium_conv(const net_row *given)
 {
     const net_row row = *given;
     const int32_t block = row.kernel_rows * ((row.inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
-    for (int32_t channel = 0; channel < row.depth; channel += 4) {
+    for (int32_t channel = 0; channel < row.depth; channel += 2) {
         const int8_t *weights = row.weights + channel / LANES * block + channel % LANES * CELL_INPUTS;
         int32_t x = 0;
-        for (; x + 2 <= row.n; x += 2) helium_conv_tile(&row, x, 2, channel, weights);
-        if (x < row.n) helium_conv_tile(&row, x, 1, channel, weights);
+        for (; x + 2 <= row.n; x += 2) helium_conv_tile(&row, x, row.step, channel, weights);
+        if (x < row.n) helium_conv_tile(&row, x, 0, channel, weights);
     }
 }
 

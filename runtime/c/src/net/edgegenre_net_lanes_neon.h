@@ -89,6 +89,76 @@ NEON void neon_dot_pair(neon_sums *s, const int8x16_t *v, const int q, neon_cell
     s->part[3] = vpadalq_s16(s->part[3], neon_mla_high(neon_mul_high(x, w0.high), y, w1.high));
 }
 
+#if defined(__aarch64__)
+/* Four inputs from p in every lane, and p one cell further. gcc does not find this addressing mode by itself. */
+#define NEON_SPREAD(vector, p, step) \
+    __asm("ld1r {%0.4s}, [%1], %2" : "=w"(vector), "+r"(p) : "r"(step), "m"(*(const int8_t(*)[4])(p)))
+
+/* By name: of the low half of a vector that lives on, gcc makes a copy. */
+NEON int16x8_t neon_mul(int8x16_t u, int8x16_t w, const int is_high)
+{
+    int16x8_t p;
+    if (is_high) __asm("smull2 %0.8h, %1.16b, %2.16b" : "=w"(p) : "w"(u), "w"(w));
+    else __asm("smull %0.8h, %1.8b, %2.8b" : "=w"(p) : "w"(u), "w"(w));
+    return p;
+}
+NEON int16x8_t neon_mla(int16x8_t p, int8x16_t u, int8x16_t w, const int is_high)
+{
+    if (is_high) __asm("smlal2 %0.8h, %1.16b, %2.16b" : "+w"(p) : "w"(u), "w"(w));
+    else __asm("smlal %0.8h, %1.8b, %2.8b" : "+w"(p) : "w"(u), "w"(w));
+    return p;
+}
+
+/* The products of three or four taps with a quarter of their cells, added up in int16 as far as the weights allow. */
+NEON int32x4_t neon_chain(int32x4_t sum, const int8x16_t *u, const int8x16_t *w, const int is_high, const int taps,
+                          const int is_small)
+{
+    int16x8_t p = neon_mla(neon_mul(u[0], w[0], is_high), u[1], w[1], is_high);
+    if (is_small) {
+        p = neon_mla(p, u[2], w[2], is_high);
+        return vpadalq_s16(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
+    }
+    sum = vpadalq_s16(sum, p);
+    p = neon_mul(u[2], w[2], is_high);
+    return vpadalq_s16(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
+}
+
+NEON void neon_half(neon_sums *s, const int8x16_t *u, int8x16_t *w, const int n, const int taps, const int half,
+                    const int is_small)
+{
+    __asm volatile("" : "+w"(w[0])); /* or gcc hoists what both kinds of chains begin with, and spills it */
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        s[i].part[2 * half] = neon_chain(s[i].part[2 * half], u + i, w, 0, taps, is_small);
+        s[i].part[2 * half + 1] = neon_chain(s[i].part[2 * half + 1], u + i, w, 1, taps, is_small);
+    }
+}
+
+/* A chunk of interleaved taps: four inputs are spread once for all the taps that take them. */
+NEON void neon_taps(neon_sums *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
+                    const int8_t *weights, int32_t next, int is_small)
+{
+    const int64_t step = row->step;
+    (void)blocks;
+    (void)next;
+    UNROLL
+    for (int q = 0; q < 4; q++) {
+        const int8_t *at = p + 4 * q;
+        int8x16_t u[4 + 3];
+        UNROLL
+        for (int i = 0; i < n + taps - 1; i++) NEON_SPREAD(u[i], at, step);
+        UNROLL
+        for (int half = 0; half < 2; half++) {
+            int8x16_t w[4];
+            UNROLL
+            for (int t = 0; t < taps; t++) w[t] = vld1q_s8(weights + (4 * t + q) * CELL_BYTES + 16 * half);
+            if (is_small >> (2 * q + half) & 1) neon_half(s, u, w, n, taps, half, 1);
+            else neon_half(s, u, w, n, taps, half, 0);
+        }
+    }
+}
+#endif
+
 typedef struct { float32x4_t low, high; int16x8_t zero; int8x16_t least, most; } neon_rule;
 
 NEON neon_rule neon_rule_of(const net_row *row, int32_t channel)
@@ -168,6 +238,27 @@ DOT void dot_dot_pair(dot_sums *s, const int8x16_t *v, const int q, neon_cell w0
     dot_dot(s, v, q + 1, w1);
 }
 
+/* A chunk of interleaved taps: inputs are loaded once for all the taps that take them. */
+DOT void dot_taps(dot_sums *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
+                  const int8_t *weights, int32_t next, int is_small)
+{
+    int8x16_t v[8 + 3];
+    (void)blocks;
+    (void)next;
+    (void)is_small;
+    UNROLL
+    for (int i = 0; i < n + taps - 1; i++) v[i] = vld1q_s8(p + i * row->step);
+    UNROLL
+    for (int t = 0; t < taps; t++) {
+        UNROLL
+        for (int q = 0; q < 4; q++) {
+            const neon_cell w = neon_load_cell(weights + (4 * t + q) * CELL_BYTES);
+            UNROLL
+            for (int i = 0; i < n; i++) dot_dot(&s[i], &v[i + t], q, w);
+        }
+    }
+}
+
 DOT neon_rule dot_rule_of(const net_row *row, int32_t channel) { return neon_rule_of(row, channel); }
 
 DOT void dot_store(int8_t *out, int32_t depth, const dot_sums *s, const int n, const neon_rule *rule)
@@ -225,12 +316,12 @@ NEON void neon_depthwise_block(const net_row *row, int32_t c, const int R, const
     int8_t *out = row->out + c;
     UNROLL
     for (int i = 0; i < R; i++) p[i] = row->rows[i] + c;
-    if (n_taps == 9) {
+    if (n_taps <= 9) {
         UNROLL
-        for (int t = 0; t < 9; t++) W[t] = neon_weights(w + t * D, mode);
+        for (int t = 0; t < n_taps; t++) W[t] = neon_weights(w + t * D, mode);
     }
 #define TAP(t) vld1q_s8(p[(t) / C] + (t) % C * D)
-#define WEIGHT(t) (n_taps == 9 ? W[(t) % 9] : neon_weights(w + (t) * D, mode))
+#define WEIGHT(t) (n_taps <= 9 ? W[(t) % 9] : neon_weights(w + (t) * D, mode))
     for (int32_t x = 0; x < row->n; x += cells, out += cells * D) {
         neon_wide a = first;
         UNROLL
@@ -282,6 +373,7 @@ static void neon_depthwise_any(const net_row *row, int32_t c)
         if (c < row->depth) neon_depthwise_block(row, c, R, C, NEON_EIGHT);                                            \
     }
 
+DEPTHWISE_OF(1, 1)
 DEPTHWISE_OF(3, 3)
 DEPTHWISE_OF(5, 5)
 DEPTHWISE_OF(1, 3)
@@ -292,7 +384,8 @@ static void neon_depthwise(const net_row *given)
 {
     const net_row row = *given;
     const int32_t size = row.kernel_rows * 16 + row.kernel_columns;
-    if (size == 0x33) neon_depthwise_3x3(&row);
+    if (size == 0x11) neon_depthwise_1x1(&row);
+    else if (size == 0x33) neon_depthwise_3x3(&row);
     else if (size == 0x55) neon_depthwise_5x5(&row);
     else if (size == 0x13) neon_depthwise_1x3(&row);
     else if (size == 0x15) neon_depthwise_1x5(&row);
@@ -317,4 +410,37 @@ static void neon_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, c
         vst1_s8(out + i, vmin_s8(vmax_s8(vqmovn_s16(vqaddq_s16(neon_narrow(u, v), z)), low), high));
     }
     scalar_add(a + i, b + i, out + i, n - i, s, zero);
+}
+
+#if defined(__aarch64__)
+#define neon_zip_low(a, b) vzip1q_s8(a, b)
+#define neon_zip_high(a, b) vzip2q_s8(a, b)
+#else
+#define neon_zip_low(a, b) vzipq_s8(a, b).val[0]
+#define neon_zip_high(a, b) vzipq_s8(a, b).val[1]
+#endif
+
+NEON void neon_turn_8x8(const int8_t *rows, int32_t stride, int8_t *cells, int32_t depth, const int32_t n_times)
+{
+    int8x16_t r[8], a[4], b[4];
+    for (int i = 0; i < 8; i++) r[i] = vcombine_s8(vld1_s8(rows + i * stride), vcreate_s8(0));
+    for (int i = 0; i < 4; i++) a[i] = neon_zip_low(r[i], r[i + 4]);
+    for (int i = 0; i < 2; i++) b[i] = neon_zip_low(a[i], a[i + 2]), b[i + 2] = neon_zip_high(a[i], a[i + 2]);
+    for (int i = 0; i < 4; i++, cells += 2 * depth) {
+        const int8x16_t two = i % 2 ? neon_zip_high(b[i / 2 * 2], b[i / 2 * 2 + 1]) : neon_zip_low(b[i / 2 * 2], b[i / 2 * 2 + 1]);
+        if (n_times == 1) {
+            vst1_s8(cells, vget_low_s8(two));
+            vst1_s8(cells + depth, vget_high_s8(two));
+        } else {
+            vst1q_s8(cells, neon_zip_low(two, two));
+            vst1q_s8(cells + depth, neon_zip_high(two, two));
+        }
+    }
+}
+
+static void neon_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+{
+    for (int32_t c = 0; c < out->depth / n_times; c += 8)
+        for (int32_t x = 0; x < out->width; x += 8)
+            neon_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);
 }

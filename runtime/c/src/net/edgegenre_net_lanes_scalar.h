@@ -7,6 +7,13 @@
 #define SCALAR static
 #endif
 
+/* The inputs of a kernel, in the order of the weights: RUN_OF cell x are row->run bytes. */
+#define FOR_EACH_RUN(row)                                  \
+    for (int32_t r = 0; r < (row)->kernel_rows; r++)       \
+        for (int32_t chunk = 0; chunk < (row)->chunks; chunk++) \
+            for (int32_t tap = 0; tap < (row)->taps; tap++)
+#define RUN_OF(row, x) ((row)->rows[r] + (x) * (row)->step + chunk * CHUNK + tap * (row)->next_tap)
+
 /* Four channels of one cell: each input is read once, a cell of weights is [8][4]. */
 SCALAR void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights)
 {
@@ -14,8 +21,8 @@ SCALAR void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const 
     uint32_t c = (uint32_t)row->bias[channel + 2], d = (uint32_t)row->bias[channel + 3];
     const int32_t *scales = row->scales + channel;
     int8_t *out = row->out + x * row->depth + channel;
-    for (int32_t r = 0; r < row->kernel_rows; r++) {
-        const int8_t *p = row->rows[r] + x * row->step, *end = p + row->inputs;
+    FOR_EACH_RUN(row) {
+        const int8_t *p = RUN_OF(row, x), *end = p + row->run;
         for (; p < end; p += CELL_INPUTS, weights += CELL_BYTES) {
             const int8_t *w = weights;
             const int32_t p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
@@ -62,4 +69,39 @@ SCALAR void scalar_add(const int8_t *a, const int8_t *b, int8_t *out, int32_t n,
     const int32_t *k = s->number;
     for (int32_t i = 0; i < n; i++)
         out[i] = net_clip(((k[2] + a[i] * k[0] + b[i] * k[1]) >> k[3]) + zero, s->low, s->high);
+}
+
+/* Bytes 0 to 3 become two of each. */
+SCALAR uint64_t scalar_twice(uint64_t x)
+{
+    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+    x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+    return x | x << 8;
+}
+
+/* Halves, quarters and eighths of the rows change places. */
+SCALAR void scalar_turn_8x8(const int8_t *from, int32_t stride, int8_t *cells, int32_t depth, const int32_t n_times)
+{
+    static const uint64_t MASK[3] = {0x00000000FFFFFFFFu, 0x0000FFFF0000FFFFu, 0x00FF00FF00FF00FFu};
+    uint64_t rows[8];
+    for (int i = 0; i < 8; i++) memcpy(&rows[i], from + i * stride, 8);
+    for (int step = 4, k = 0; step > 0; step /= 2, k++)
+        for (int i = 0; i < 8; i++) {
+            if (i & step) continue;
+            uint64_t swapped = ((rows[i] >> (8 * step)) ^ rows[i + step]) & MASK[k];
+            rows[i + step] ^= swapped;
+            rows[i] ^= swapped << (8 * step);
+        }
+    for (int i = 0; i < 8; i++) {
+        const uint64_t both[2] = {scalar_twice(rows[i] & 0xFFFFFFFFu), scalar_twice(rows[i] >> 32)};
+        if (n_times == 1) memcpy(cells + i * depth, &rows[i], 8);
+        else memcpy(cells + i * depth, both, 16);
+    }
+}
+
+SCALAR void scalar_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+{
+    for (int32_t c = 0; c < out->depth / n_times; c += 8)
+        for (int32_t x = 0; x < out->width; x += 8)
+            scalar_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);
 }

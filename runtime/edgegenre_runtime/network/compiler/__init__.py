@@ -31,13 +31,15 @@ def read_network(model: bytes) -> Graph:
     return graphs[0]
 
 
-def compile_network(model: bytes) -> bytes:
+def compile_network(model: bytes, is_interleaved: bool = True) -> bytes:
     """Compile an int8 ``.tflite`` to ``net.eg``.
 
     Parameters
     ----------
     model
         The file's bytes.
+    is_interleaved
+        See :func:`.blob.program_blob`.
 
     Returns
     -------
@@ -51,6 +53,6 @@ def compile_network(model: bytes) -> bytes:
     """
     graph = read_network(model)
     try:
-        return program_blob(plan(lower(graph)), model)
+        return program_blob(plan(lower(graph)), model, is_interleaved)
     except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:
         raise ExportError(f"this .tflite contradicts itself and cannot be compiled: {error}") from error

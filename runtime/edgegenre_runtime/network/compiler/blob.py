@@ -21,7 +21,10 @@ word    header (32 words)
 Then 10 words a buffer (offset, height, width, depth, rows, left, right, zero row, zero point, channels), 24 words a
 step (see :func:`_step_words`) and the constants, each at a multiple of 16 bytes. A convolution's weights stand in cells
 of 8 outputs by 4 inputs, ``[out / 8][kernel row][inputs / 4][8][4]``, where the inputs of a kernel row are its columns
-times the channels: one dot product an output channel, on every processor.
+times the channels: one dot product an output channel, on every processor. Where neighboring windows of three or four
+columns share their inputs (flag 2), the columns of sixteen channels stand together: ``[out / 8][kernel row]
+[channels / 16][column][4][8][4]``, so that a kernel loads an input once; a table says which of these products add up
+in int16.
 """
 
 from __future__ import annotations
@@ -38,12 +41,16 @@ from .program import CALLER, LANES, Kind, Program, Step, as_words
 
 __all__ = ["BLOB_VERSION", "BlobHeader", "program_blob", "read_header"]
 
-BLOB_VERSION = 1
+BLOB_VERSION = 2
+_READ_VERSIONS = (1, 2)
 MAGIC = b"EGNETBLB"
 CELL_INPUTS = 4
 _HEADER_WORDS, _BUFFER_WORDS, _STEP_WORDS = 32, 10, 24
 _CRC_FROM = 20
-_BARRIER = 1
+_BARRIER, _INTERLEAVED = 1, 2
+_CHUNK, _TAPS = 16, (3, 4)
+_LARGEST_SUM = 255
+"""Of the sizes of weights whose products with any int8 add up in int16."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class BlobHeader:
     model_sha256: str
 
 
-def program_blob(program: Program, model: bytes) -> bytes:
+def program_blob(program: Program, model: bytes, is_interleaved: bool = True) -> bytes:
     """Write a planned program.
 
     Parameters
@@ -84,10 +91,12 @@ def program_blob(program: Program, model: bytes) -> bytes:
         From :func:`.plan.plan`.
     model
         The ``.tflite`` that it was compiled from, for its SHA-256.
+    is_interleaved
+        Whether taps are interleaved where that pays; microcontrollers have too few registers for it.
     """
     first = 4 * (_HEADER_WORDS + _BUFFER_WORDS * len(program.buffers) + _STEP_WORDS * len(program.steps))
     constants = _Constants(first)
-    steps = [_step_words(step, constants) for step in program.steps]
+    steps = [_step_words(step, constants, is_interleaved and _is_shared(program, step)) for step in program.steps]
     buffers = [
         [b.offset, b.height, b.width, b.depth, b.rows, b.left, b.right, b.has_zero_row, b.zero_point, b.channels]
         for b in program.buffers
@@ -131,16 +140,47 @@ class _Constants:
         return offset
 
 
-def _step_words(step: Step, constants: _Constants) -> list[int]:
+def _step_words(step: Step, constants: _Constants, is_interleaved: bool) -> list[int]:
     """Return kind, inputs, output, flags, kernel, stride, padding, constants, limits and the kind's own numbers."""
-    weights = step.weights
+    weights, numbers, flags = step.weights, step.numbers, _BARRIER * step.is_barrier
     if weights is not None and step.kind is Kind.CONV:
-        weights = _cells(weights)
+        if is_interleaved:
+            flags |= _INTERLEAVED
+            numbers = (constants.put(_small_chunks(weights), "u1"),)
+            weights = _interleaved(weights)
+        else:
+            weights = _cells(weights)
     a, b = (*step.inputs, CALLER)[:2]
-    words = [int(step.kind), a, b, step.output, _BARRIER * step.is_barrier, *step.kernel, *step.stride, *step.padding]
+    words = [int(step.kind), a, b, step.output, flags, *step.kernel, *step.stride, *step.padding]
     words += [constants.put(weights, "i1"), constants.put(step.bias, "<i4"), constants.put(step.scales, "<f4")]
-    words += [step.low, step.high, *step.numbers]
+    words += [step.low, step.high, *numbers]
     return words + [0] * (_STEP_WORDS - len(words))
+
+
+def _is_shared(program: Program, step: Step) -> bool:
+    """Whether neighboring output cells share inputs, so that kernels gain by taking the taps of a chunk together."""
+    depth = 0 if step.inputs[0] == CALLER else program.buffers[step.inputs[0]].depth
+    return step.kind is Kind.CONV and step.kernel[1] in _TAPS and step.stride[1] == 1 and depth % _CHUNK == 0
+
+
+def _interleaved(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return weights [out, rows, columns, in] as [out / 8, rows, in / 16, columns, 4, 8, 4]."""
+    n_out, rows, columns, n_in = weights.shape
+    parts = weights.reshape(n_out // LANES, LANES, rows, columns, n_in // _CHUNK, _CHUNK // CELL_INPUTS, CELL_INPUTS)
+    cells: npt.NDArray[np.int8] = parts.transpose(0, 2, 4, 3, 5, 1, 6)
+    return cells
+
+
+def _small_chunks(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+    """Return where the products of all taps add up in int16, uint8 [out / 8, rows, in / 16].
+
+    Bit ``2 * quarter + half`` stands for a quarter of the inputs and a half of the outputs.
+    """
+    n_out, rows, _, n_in = weights.shape
+    sums = np.abs(weights.astype(np.int64)).sum(axis=2)
+    largest = sums.reshape(n_out // LANES, 2, LANES // 2, rows, n_in // _CHUNK, 4, _CHUNK // 4).max(axis=(2, 6))
+    bits = (largest <= _LARGEST_SUM).transpose(0, 2, 3, 4, 1).reshape(n_out // LANES, rows, n_in // _CHUNK, 8)
+    return np.packbits(bits, axis=-1, bitorder="little")[..., 0]
 
 
 def _cells(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -171,9 +211,9 @@ def read_header(blob: bytes) -> BlobHeader:
     words = np.frombuffer(blob[: len(blob) // 4 * 4], "<i4")
     if len(words) < _HEADER_WORDS or int(words[3]) != len(blob):
         raise BundleError("net.eg is cut short")
-    if int(words[2]) != BLOB_VERSION:
+    if int(words[2]) not in _READ_VERSIONS:
         raise BundleError(
-            f"net.eg is of version {words[2]}, this package reads {BLOB_VERSION}: export the bundle again"
+            f"net.eg is of version {words[2]}, this package reads {_READ_VERSIONS}: export the bundle again"
         )
     if zlib.crc32(blob[_CRC_FROM:]) != int(words[4]) % 2**32:
         raise BundleError("net.eg is damaged: its checksum does not match")
