@@ -17,6 +17,7 @@ from edgegenre.models.artist import Artist, is_artist, start_from_artist
 from edgegenre.models.compact import Compact
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
 from edgegenre.models.input_scale import fold_input_scale
+from edgegenre.models.temporal import Temporal, start_temporal
 from edgegenre.weight_files import checked_sha256, find_weights
 from edgegenre_runtime.errors import CheckpointError
 from edgegenre_runtime.file_formats import read_npz
@@ -97,6 +98,11 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
         head = tuple(key for key in state if key not in loaded)
     elif isinstance(network, Artist) and is_artist(loaded):
         loaded = start_from_artist(loaded)
+    elif isinstance(network, Temporal) and is_artist(loaded):
+        loaded = {
+            **{key: state[key] for key in state if key.startswith(("knees.", "means."))},
+            **start_temporal(loaded),
+        }
     counters = {key for key in state if key.endswith("num_batches_tracked")}  # files of old torch lack these
     missing = sorted(set(state) - set(loaded) - set(head) - counters)
     unknown = sorted(set(loaded) - set(state))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import augment, data, evaluate, explain, models, protocol, soft_labels, train, tune, verify
+from . import augment, data, evaluate, explain, fit_head, models, protocol, soft_labels, train, tune, verify
 
 __all__ = ["register"]
 
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
     app.add_typer(data.app, name="data")
     app.command("train")(train.train)
+    app.command("fit-head")(fit_head.fit_head)
     app.command("soft-labels")(soft_labels.soft_labels)
     app.command("tune")(tune.tune)
     app.command("augment")(augment.augment)

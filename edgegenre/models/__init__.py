@@ -62,6 +62,12 @@ def _resnet18(config: ModelConfig) -> Network:
     return ResNet18(config)
 
 
+def _temporal(config: ModelConfig) -> Network:
+    from .temporal import Temporal
+
+    return Temporal(config)
+
+
 def _vgg11(config: ModelConfig) -> Network:
     from .vgg import vgg11
 
@@ -81,6 +87,7 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "efficientnet_lite0": _efficientnet_lite0,
     "mn04": _mn04,
     "resnet18": _resnet18,
+    "temporal": _temporal,
     "vgg11": _vgg11,
     "vgg16": _vgg16,
 }

@@ -25,7 +25,7 @@ from torch import nn
 from .config import ModelConfig
 from .network import Network
 
-__all__ = ["PEAK_DB", "Artist", "is_artist", "start_from_artist"]
+__all__ = ["ARTIST_LAYERS", "PEAK_DB", "Artist", "artist_input", "is_artist", "start_from_artist"]
 
 PEAK_DB = 26.0
 """Level of a window's loudest cell, dB of librosa's power mel at full scale 1."""
@@ -36,7 +36,8 @@ _BIN_HZ = 22050 / 1024
 _RAYLEIGH = math.sqrt(math.pi) / 2
 _INPUT_MEAN, _INPUT_DEVIATION = 0.22620339, 0.25794547
 _EPS = 1e-3
-_LAYERS = ((128, 4, 4), (128, 4, 4), (128, 4, 4), (128, 2, 2), (256, 1, 1))  # channels, kernel, max-pool
+ARTIST_LAYERS = ((128, 4, 4), (128, 4, 4), (128, 4, 4), (128, 2, 2), (256, 1, 1))
+"""Channels, kernel and max-pool of each layer."""
 
 
 class Artist(Network):
@@ -46,21 +47,18 @@ class Artist(Network):
         super().__init__()
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         n_in = _N_MELS
-        for n_out, kernel, _ in _LAYERS:
+        for n_out, kernel, _ in ARTIST_LAYERS:
             self.convs.append(nn.Conv2d(n_in, n_out, (1, kernel)))
             self.norms.append(nn.BatchNorm2d(n_out, eps=_EPS))
             n_in = n_out
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(2 * sum(n_out for n_out, _, _ in _LAYERS), config.n_classes)
+        self.head = nn.Linear(2 * sum(n_out for n_out, _, _ in ARTIST_LAYERS), config.n_classes)
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 1, 128, T] in dB above the floor to logits float32 [B, n_classes]."""
-        power = 10.0 ** ((db_above_floor + (PEAK_DB - _TOP_DB)) / 10)
-        magnitude = _RAYLEIGH / _BIN_HZ * torch.sqrt(power * (_BIN_HZ / 4))
-        x = (torch.log10(1 + 10 * magnitude) - _INPUT_MEAN) / _INPUT_DEVIATION
-        x = x.transpose(1, 2)
+        x = artist_input(db_above_floor).transpose(1, 2)
         means, peaks = [], []
-        for (_, kernel, pool), conv, norm in zip(_LAYERS, self.convs, self.norms, strict=True):
+        for (_, kernel, pool), conv, norm in zip(ARTIST_LAYERS, self.convs, self.norms, strict=True):
             x = nn.functional.pad(x, ((kernel - 1) // 2, kernel // 2))
             x = nn.functional.max_pool2d(torch.relu(norm(conv(x))), (1, pool))
             means.append(x.mean(dim=(2, 3)))
@@ -76,9 +74,16 @@ class Artist(Network):
         return [*layers, ("head", self.head)]
 
 
+def artist_input(db_above_floor: torch.Tensor) -> torch.Tensor:
+    """Return the published network's input, of any shape, for dB above the window's floor."""
+    power = 10.0 ** ((db_above_floor + (PEAK_DB - _TOP_DB)) / 10)
+    magnitude = _RAYLEIGH / _BIN_HZ * torch.sqrt(power * (_BIN_HZ / 4))
+    return (torch.log10(1 + 10 * magnitude) - _INPUT_MEAN) / _INPUT_DEVIATION
+
+
 def is_artist(given: Mapping[str, torch.Tensor]) -> bool:
     """Return whether tensors are the published artist network's, by their keys."""
-    return set(given) == {f"{kind}{i}" for kind in "wbn" for i in range(1, len(_LAYERS) + 1)}
+    return set(given) == {f"{kind}{i}" for kind in "wbn" for i in range(1, len(ARTIST_LAYERS) + 1)}
 
 
 def start_from_artist(given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -87,7 +92,7 @@ def start_from_artist(given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
     ``w`` is [out, in, kernel], ``n`` holds gamma, beta, mean and variance of the batch norm, [4, out].
     """
     made: dict[str, torch.Tensor] = {}
-    for i in range(len(_LAYERS)):
+    for i in range(len(ARTIST_LAYERS)):
         weight, bias, norm = (given[f"{kind}{i + 1}"] for kind in "wbn")
         made |= {f"convs.{i}.weight": weight[:, :, None, :], f"convs.{i}.bias": bias}
         made |= dict(

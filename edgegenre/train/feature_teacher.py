@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from edgegenre_runtime.frontend import Tables
 from .frozen_features import Equalizer, frozen_features
 from .soft_labels import SoftLabels
 
-__all__ = ["Answers", "ask", "out_of_fold", "regress"]
+__all__ = ["Answers", "ask", "fit_regression", "out_of_fold", "regress"]
 
 _FOLDS = 5
 
@@ -58,7 +59,7 @@ def ask(
         Model, file of its weights, and how far the tracks are equalized for it (0: not at all); their features are
         joined.
     inverse_penalty
-        See :func:`regress`.
+        See :func:`fit_regression`.
     command
         What the user typed, for the record.
     progress
@@ -91,30 +92,29 @@ def ask(
     return Answers(soft, float(hits[train].mean()), float(hits[valid].mean()))
 
 
-def regress(train: Features, y: npt.NDArray[np.int64], asked: Features, inverse_penalty: float) -> Probabilities:
-    """Fit a multinomial regression and return its probabilities for other tracks.
+def fit_regression(train: Features, y: npt.NDArray[np.int64], inverse_penalty: float) -> Any:
+    """Return scikit-learn's pipeline of a scaler and a multinomial regression, fitted.
 
     Parameters
     ----------
-    train, asked
-        float32 [n, D] and [m, D]; each feature is standardized by ``train``.
+    train
+        float32 [n, D].
     y
         int64 [n], every class 0 … C - 1 at least once; classes weigh the same.
     inverse_penalty
         scikit-learn's ``C``: 0.001 for a thousand features of a few hundred tracks.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [m, C].
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     regression = LogisticRegression(C=inverse_penalty, max_iter=300, class_weight="balanced")
-    fitted = make_pipeline(StandardScaler(), regression).fit(train, y)
-    return np.asarray(fitted.predict_proba(asked), np.float32)
+    return make_pipeline(StandardScaler(), regression).fit(train, y)
+
+
+def regress(train: Features, y: npt.NDArray[np.int64], asked: Features, inverse_penalty: float) -> Probabilities:
+    """Return the probabilities float32 [m, C] of tracks [m, D] by :func:`fit_regression`."""
+    return np.asarray(fit_regression(train, y, inverse_penalty).predict_proba(asked), np.float32)
 
 
 def out_of_fold(

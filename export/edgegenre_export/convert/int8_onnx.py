@@ -85,7 +85,8 @@ def int8_onnx(
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"TensorQuantOverrides": {**ranges, **pinned}},
+            # a transposition of the input is an int8 operator too
+            extra_options={"TensorQuantOverrides": {**ranges, **pinned}, "ForceQuantizeNoInputCheck": True},
         )
         model = onnx.load(path)
     output_scale, output_zero_point = _strip_ends(model)

@@ -2,10 +2,10 @@
 
 An activation has one scale for all channels, and a channel whose values are small gets few steps. The layer in front
 can scale it up by a factor that the next layer's weights take back, and the network stays what it was
-(Nagel et al., *Data-Free Quantization*, 2019; Meller et al., *Same, Same But Different*, 2019). ReLUs and shortcuts in
-between pass the factor on: tensors that are added to each other share it. A depthwise layer has a weight scale for each
-channel, so that it takes back any factor for nothing; where a layer sums channels, small weights lose what small
-activations gain, and half of the way (in dB) is gone.
+(Nagel et al., *Data-Free Quantization*, 2019; Meller et al., *Same, Same But Different*, 2019). ReLUs, max-pools, zero
+padding and shortcuts in between pass the factor on: tensors that are added to each other share it. A depthwise layer
+has a weight scale for each channel, so that it takes back any factor for nothing; where a layer sums channels, small
+weights lose what small activations gain, and half of the way (in dB) is gone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = ["equalize"]
 
 _MIN_FACTOR = 0.05
 _WINDOWS = 32
+_PASSING = nn.ReLU | nn.Identity | nn.MaxPool2d | nn.ZeroPad2d
 _ADDS = (operator.add, operator.iadd, torch.add)
 
 
@@ -108,7 +109,7 @@ def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, 
         producers = [_once(node, modules, called) for node in nodes if not _passes_factors(node, modules)]
         behind = {user for node in nodes for user in node.users if user not in nodes}
         consumers = [_once(node, modules, called) for node in behind]
-        if not consumers or len({shapes.get(node) for node in nodes}) != 1:
+        if not consumers or len({shapes[node][1] if node in shapes else 0 for node in nodes}) != 1:
             continue
         norms = [layer for layer in producers if isinstance(layer, nn.BatchNorm2d) and layer.affine]
         convs = [layer for layer in consumers if isinstance(layer, nn.Conv2d) and _is_plain(layer)]
@@ -121,7 +122,7 @@ def _tied(modules: dict[str, nn.Module], graph: fx.Graph, shapes: dict[fx.Node, 
 def _passes_factors(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     """Whether the output has the factors of the input."""
     if node.op == "call_module":
-        return isinstance(modules[str(node.target)], nn.ReLU | nn.Identity)
+        return isinstance(modules[str(node.target)], _PASSING)
     return node.op == "call_function" and (node.target in _ADDS and len(node.all_input_nodes) == 2)
 
 

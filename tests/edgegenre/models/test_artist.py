@@ -5,23 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from published_artist import write_published
 
 from edgegenre.models import ModelConfig, build
 from edgegenre.models.artist import PEAK_DB
 from edgegenre.pretrained import load_weights
 from edgegenre_runtime.errors import CheckpointError
-
-
-def _published(path: Path) -> Path:
-    rng, arrays = np.random.default_rng(0), {}
-    n_in = 128
-    for i, (n_out, kernel) in enumerate(((128, 4), (128, 4), (128, 4), (128, 2), (256, 1)), 1):
-        arrays[f"w{i}"] = rng.normal(0, 0.1, (n_out, n_in, kernel)).astype(np.float32)
-        arrays[f"b{i}"] = rng.normal(0, 0.1, n_out).astype(np.float32)
-        arrays[f"n{i}"] = rng.uniform(0.5, 1.5, (4, n_out)).astype(np.float32)
-        n_in = n_out
-    np.savez(path, **arrays)
-    return path
 
 
 def _as_published(arrays: dict[str, np.ndarray], window_db: np.ndarray) -> np.ndarray:
@@ -43,7 +32,7 @@ def _as_published(arrays: dict[str, np.ndarray], window_db: np.ndarray) -> np.nd
 
 
 def test_the_head_sees_what_the_published_network_makes(tmp_path: Path) -> None:
-    path = _published(tmp_path / "artist.npz")
+    path = write_published(tmp_path / "artist.npz")
     network = build(ModelConfig("artist", 10, 0.0))
     loaded = load_weights(network, path)
     assert loaded.fresh == ("head.bias", "head.weight")
@@ -61,7 +50,7 @@ def test_a_file_that_is_not_the_network_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", w1=np.zeros(3, np.float32))
     with pytest.raises(CheckpointError, match="another network"):
         load_weights(network, tmp_path / "other.npz")
-    (tmp_path / "cut.npz").write_bytes(_published(tmp_path / "artist.npz").read_bytes()[:1000])
+    (tmp_path / "cut.npz").write_bytes(write_published(tmp_path / "artist.npz").read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged"):
         load_weights(network, tmp_path / "cut.npz")
     np.savez(tmp_path / "pickled.npz", w1=np.array([{}], dtype=object))

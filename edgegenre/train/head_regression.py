@@ -1,0 +1,109 @@
+"""A head by regression: the body stays as published, and a strongly regularized regression on its features answers.
+
+With a few hundred tracks, what a pretrained body hears of music that is not in the data set is soon lost by
+fine-tuning it; a penalized head on top keeps it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgegenre.checkpoint import Checkpoint
+from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.evaluate.scoring import TrackScores, score_tracks, torch_predictor
+from edgegenre.models import ModelConfig, Network
+from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.frontend import Tables
+
+from .feature_teacher import fit_regression
+from .frozen_features import frozen_features
+
+__all__ = ["FittedHead", "fit_head"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class FittedHead:
+    """A checkpoint whose head was fitted, the number of tracks it was fitted on, and the scores on validation tracks.
+
+    ``valid`` is None where the validation tracks were among them.
+    """
+
+    checkpoint: Checkpoint
+    n_tracks: int
+    valid: TrackScores | None
+
+
+def fit_head(
+    network: Network,
+    config: ModelConfig,
+    cache: FeatureCache,
+    tables: Tables,
+    parts: Sequence[str],
+    inverse_penalty: float,
+    about: dict[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedHead:
+    """Fit the head of a network to the tracks of some parts of a data set.
+
+    A track is the mean over its windows of what the head sees; the fitted head then answers window by window.
+
+    Parameters
+    ----------
+    network, config
+        With the weights of its body; its head, one dense layer, is replaced.
+    cache, tables
+        Log-mel frames with a split, and their front-end.
+    parts
+        ``("train",)``, or more of ``"train"``, ``"valid"`` and ``"test"``.
+    inverse_penalty
+        See :func:`.feature_teacher.fit_regression`.
+    about
+        JSON-ready facts for the checkpoint's ``meta``.
+    progress
+        Called with the tracks done and the tracks in all.
+
+    Raises
+    ------
+    DataError
+        If a class has no track in the parts.
+    UsageError
+        If the head is no dense layer.
+    """
+    head = network.stages()[-1][1]
+    if not isinstance(head, nn.Linear):
+        raise UsageError(f"the head of {config.name} is no dense layer, which a regression could replace")
+    tracks = np.concatenate([cache.tracks_of(part) for part in parts])
+    counts = np.bincount(cache.y[tracks], minlength=len(cache.labels))
+    if not counts.all():
+        empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
+        raise DataError(f"fitting needs tracks of every class; none in {', '.join(parts)} for: {', '.join(empty)}")
+    features = frozen_features(network, cache, tables, progress=progress)[tracks]
+    network.set_regression(*_regression(features, cache.y[tracks], inverse_penalty))
+    valid = None
+    if "valid" not in parts:
+        predict = torch_predictor(network, tables.spec.top_db)
+        valid = score_tracks(predict, cache, cache.tracks_of("valid"), tables)
+    state = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+    meta = {**about, "inverse_penalty": inverse_penalty, "fitted_on": list(parts), "n_tracks": len(tracks)}
+    if valid is not None:
+        meta["valid"] = valid.summary()
+    checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, state, meta)
+    return FittedHead(checkpoint, len(tracks), valid)
+
+
+def _regression(
+    features: npt.NDArray[np.float32], y: npt.NDArray[np.int64], inverse_penalty: float
+) -> list[torch.Tensor]:
+    """Return mean and deviation float32 [D] of the features, weight float32 [C, D] and bias float32 [C]."""
+    scaler, regression = (step for _, step in fit_regression(features, y, inverse_penalty).steps)
+    weight, bias = regression.coef_, regression.intercept_
+    if len(weight) == 1:  # two classes: scikit-learn has one row, against 0
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return [torch.from_numpy(array).float() for array in (scaler.mean_, scaler.scale_, weight, bias)]

@@ -1,0 +1,88 @@
+"""A head by regression: it answers as scikit-learn's, forgets nothing of the body, and says what it cannot be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny import TABLES, tiny_cache
+
+from edgegenre.checkpoint import load_checkpoint, to_module
+from edgegenre.cli import main
+from edgegenre.data.feature_cache import save_cache
+from edgegenre.models import ModelConfig, build
+from edgegenre.train.feature_teacher import fit_regression
+from edgegenre.train.frozen_features import frozen_features
+from edgegenre.train.head_regression import fit_head
+from edgegenre_runtime.errors import DataError
+
+CONFIG = ModelConfig("cnn", 3, 0.0)
+
+
+def fitted(cache, parts=("train",), n_classes=3):
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIG, n_classes=n_classes)
+    network = build(config).eval()
+    return network, fit_head(network, config, cache, TABLES, parts, 1.0, {"command": "by hand"})
+
+
+def test_the_head_is_the_regression():
+    cache = tiny_cache()
+    network, result = fitted(cache)
+    features, train = frozen_features(network, cache, TABLES), cache.tracks_of("train")
+    regression = fit_regression(features[train], cache.y[train], 1.0)
+    head = network.stages()[-1][1]
+    logits = features @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, regression.predict_proba(features), atol=1e-4)
+    assert result.valid.track_accuracy == 1.0
+    assert result.checkpoint.meta["fitted_on"] == ["train"]
+    assert result.n_tracks == len(train) == result.checkpoint.meta["n_tracks"]
+
+
+def test_two_classes_have_two_logits():
+    cache = tiny_cache()
+    two = dataclasses.replace(cache, labels=("a", "b"), y=np.minimum(cache.y, 1))
+    network, result = fitted(two, n_classes=2)
+    features, train = frozen_features(network, two, TABLES), two.tracks_of("train")
+    head = network.stages()[-1][1]
+    logits = features @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+    wanted = fit_regression(features[train], two.y[train], 1.0).predict_proba(features)
+    np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), wanted[:, 1], atol=1e-4)
+    assert result.valid.probabilities.shape == (6, 2)
+
+
+def test_all_parts_leave_nothing_to_validate_on():
+    _, result = fitted(tiny_cache(), ("train", "valid", "test"))
+    assert result.valid is None
+    assert result.n_tracks == 12
+    assert "valid" not in result.checkpoint.meta
+
+
+def test_a_class_without_tracks_is_named():
+    cache = tiny_cache()
+    bare = dataclasses.replace(cache, split=np.where(cache.y == 1, 1, cache.split).astype(np.uint8))
+    with pytest.raises(DataError, match="none in train for: low"):
+        fitted(bare)
+
+
+def test_the_command(tmp_path, capsys):
+    save_cache(tiny_cache(), tmp_path / "tiny.npz")
+    from safetensors.torch import save_file
+
+    network = build(CONFIG)
+    save_file(network.state_dict(), tmp_path / "cnn.safetensors")
+    options = ["--model", "cnn", "--spec", "wide9s", "--weights", str(tmp_path / "cnn.safetensors")]
+    call = ["fit-head", str(tmp_path / "tiny.npz"), *options, "--out", str(tmp_path / "run"), "--inverse-penalty", "1"]
+    assert main(call) == 0
+    assert "fitted on 6 tracks; validation accuracy 1.000 of 6 tracks" in capsys.readouterr().out
+    state = to_module(load_checkpoint(tmp_path / "run")).state_dict()
+    body = [key for key in state if not key.startswith(network.head_prefix())]
+    assert all(torch.equal(state[key], network.state_dict()[key]) for key in body)
+    assert main(call) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*call, "--overwrite", "--all"]) == 0
+    assert "fitted on 12 tracks; the validation tracks are among them" in capsys.readouterr().out
+    for bad in (["--inverse-penalty", "0"], ["--inverse-penalty", "nan"], ["--model", "none"]):
+        assert main([*call, "--overwrite", *bad]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
