@@ -22,6 +22,7 @@ from edgegenre_runtime.atomic_write import write_together
 from edgegenre_runtime.errors import CheckpointError, EdgeGenreError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import FrontendSpec
+from edgegenre_runtime.network.task import ONE_LABEL, Task, make_task, task_from_dict
 
 from .models import ModelConfig, build
 
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+_TASK_VERSION = 2  # with a task, which an older edgegenre would take for a softmax
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class Checkpoint:
     config
         What the network is.
     labels
-        Class names in the order of the logits.
+        Class names in the order of the logits; of a hierarchy the label paths of its leaves.
     spec, spec_hash
         The front-end that its windows come from.
     state
         torch ``state_dict`` as NumPy arrays.
     meta
         JSON-ready: training data, metrics with the command that made them, seed, versions.
+    task
+        What the logits mean, with its thresholds; one label of several if it is not given.
     """
 
     config: ModelConfig
@@ -65,6 +69,11 @@ class Checkpoint:
     spec_hash: str
     state: dict[str, npt.NDArray[Any]]
     meta: dict[str, Any]
+    task: Task = ONE_LABEL
+
+    def __post_init__(self) -> None:
+        if self.task.kind == "single":
+            object.__setattr__(self, "task", make_task("single", self.labels))
 
 
 def default_checkpoint() -> Path:
@@ -82,7 +91,8 @@ def checkpoint_files(path: Path, checkpoint: Checkpoint) -> dict[Path, bytes]:
     """Return the files of a checkpoint, ``path`` and the JSON beside it, with their content."""
     weights = save_tensors({name: array.copy(order="C") for name, array in checkpoint.state.items()})
     about = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if checkpoint.task.kind == "single" else _TASK_VERSION,
+        **checkpoint.task.to_dict(),
         "sha256": hashlib.sha256(weights).hexdigest(),
         "config": checkpoint.config.to_dict(),
         "labels": list(checkpoint.labels),
@@ -120,8 +130,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except ValueError as error:
         raise CheckpointError(f"checkpoint {about_path} is not JSON: the file is damaged") from error
     version = about.get("format_version") if isinstance(about, dict) else None
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"checkpoint {about_path} is of format {version}; this edgegenre reads {FORMAT_VERSION}")
+    if version not in (FORMAT_VERSION, _TASK_VERSION):
+        raise CheckpointError(
+            f"checkpoint {about_path} is of format {version}; this edgegenre reads {FORMAT_VERSION} and {_TASK_VERSION}"
+        )
     if hashlib.sha256(weights).hexdigest() != about.get("sha256"):
         raise CheckpointError(
             f"checkpoint {weights_path} does not match the hash in {about_path.name}: copy both again"
@@ -134,6 +146,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             spec_hash=about["spec_hash"],
             state=load_tensors(weights),
             meta=about["meta"],
+            task=task_from_dict(about, _labels(about["labels"])),
         )
     except (AttributeError, KeyError, TypeError, ValueError, SafetensorError, EdgeGenreError) as error:
         raise CheckpointError(f"checkpoint {about_path} is damaged: {error}") from error

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgegenre_runtime.frontend import Tables
 
 __all__ = [
+    "Levels",
     "check_output",
     "check_run_folder",
     "check_suffix",
@@ -113,18 +114,25 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+Levels = Annotated[
+    int, typer.Option("--levels", help="Levels of folders that are classes: 2 for rock/punk/a.wav.", min=1)
+]
+
+
 def command_line() -> str:
     """Return the command line as typed, for records."""
     return " ".join(["edgegenre", *sys.argv[1:]])
 
 
-def features_of(data: Path, tables: Tables, out: Path, *, seed: int, split: Path | None, strict: bool) -> FeatureCache:
+def features_of(
+    data: Path, tables: Tables, out: Path, *, seed: int, split: Path | None, strict: bool, levels: int = 1
+) -> FeatureCache:
     """Return the features of a cache file, or of a folder or manifest after writing them to ``out``."""
     from edgegenre.data.feature_cache import load_cache
 
     if data.suffix == ".npz":
         return load_cache(data, tables)
-    write_features(data, tables, out, seed=seed, split=split, strict=strict)
+    write_features(data, tables, out, seed=seed, split=split, strict=strict, levels=levels)
     return load_cache(out, tables)
 
 
@@ -136,6 +144,7 @@ def write_features(
     seed: int,
     split: Path | None,
     strict: bool,
+    levels: int = 1,
     expansion: Expansion | None = None,
 ) -> None:
     """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
@@ -145,7 +154,7 @@ def write_features(
     from edgegenre_runtime.system.standard_streams import native_messages_dropped
 
     check_suffix(out, ".npz")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, levels)
     given = load_split(split) if split is not None else None
     make_folder(out.parent)
     with native_messages_dropped(), progress_bar("log-mels") as show:
@@ -160,7 +169,8 @@ def write_features(
         typer.echo(f"note     {printable(note)}", err=True)
     skipped = f", {len(report.broken)} skipped" if report.broken else ""
     n_tracks = len(dataset.tracks) - len(report.broken)
-    typer.echo(f"{out}: {n_tracks} tracks{skipped}, {len(dataset.labels)} classes, {tables.spec.name}")
+    kind = {"single": "classes", "multi": "classes, several a track", "hierarchy": "label paths"}[dataset.task]
+    typer.echo(f"{out}: {n_tracks} tracks{skipped}, {len(dataset.labels)} {kind}, {tables.spec.name}")
     typer.echo(format_counts(report.cache))
     typer.echo(
         f"{split_file}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)} (seed {parts.seed})"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from edgegenre.typer_app import CommandApp
 
-from .common import check_output, check_suffix, make_folder, needs, progress_bar, write_features
+from .common import Levels, check_output, check_suffix, make_folder, needs, progress_bar, write_features
 from .protocol import protocol, replicas
 
 __all__ = ["app"]
@@ -27,16 +27,24 @@ def toy(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     clips: Annotated[int, typer.Option(help="Clips of each of the ten styles.", min=1)] = 20,
     seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.", min=0.1)] = 10.0,
+    task: Annotated[
+        Literal["single", "multi", "hierarchy"],
+        typer.Option(help="hierarchy: styles in folders of families; multi: up to three styles at once."),
+    ] = "single",
     seed: Seed = 0,
 ) -> None:
     """Render a small data set: ten separable styles from a step sequencer, in GTZAN's layout.
 
     Example: `edgegenre data toy toy --clips 20`
     """
-    from edgegenre.toy.dataset import write_dataset
+    from edgegenre.toy.dataset import write_dataset, write_mixtures
 
     with progress_bar("toy clips") as show:
-        written = write_dataset(out, clips, seconds, seed, show)
+        if task == "multi":
+            manifest = write_mixtures(out, clips * 10, seconds, seed, show)
+            typer.echo(f"{manifest}: {clips * 10} clips of {seconds:g} s in 10 styles, up to three at once")
+            return
+        written = write_dataset(out, clips, seconds, seed, show, in_families=task == "hierarchy")
     typer.echo(f"{out}: {len(written)} clips of {seconds:g} s in 10 styles")
 
 
@@ -62,6 +70,7 @@ def piece(
 def split(
     data: Annotated[Path, typer.Argument(help="Folder with one sub-folder per class, or a CSV manifest.")],
     out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    levels: Levels = 1,
     seed: Seed = 0,
 ) -> None:
     """Split a data set into train, valid and test by track and group, never by segment.
@@ -72,7 +81,7 @@ def split(
     from edgegenre.data.split import save_split, split_tracks
 
     check_output(out)
-    parts = split_tracks(open_dataset(data), seed)
+    parts = split_tracks(open_dataset(data, levels), seed)
     save_split(parts, out)
     typer.echo(f"{out}: train {len(parts.train)}, valid {len(parts.valid)}, test {len(parts.test)}")
 
@@ -88,6 +97,7 @@ def prepare(
         int,
         typer.Option(help="Entries per training track: itself and augmented copies.", min=1),
     ] = 1,
+    levels: Levels = 1,
     seed: Seed = 0,
 ) -> None:
     """Compute the log-mel frames of a data set once, with the front-end of the device.
@@ -106,7 +116,7 @@ def prepare(
             from edgegenre.data.build_cache import Expansion
 
             expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
-    write_features(data, tables, out, seed=seed, split=split, strict=strict, expansion=expansion)
+    write_features(data, tables, out, seed=seed, split=split, strict=strict, levels=levels, expansion=expansion)
 
 
 @app.command("import-logmel")

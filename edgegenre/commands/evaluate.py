@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,15 @@ def evaluate(
     audio: Annotated[
         Path | None, typer.Option(help="Folder of recordings for --robustness: `GENRE/*.wav` or `GENRE.*.wav`.")
     ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON object of thresholds in place of the model\'s, such as {"rock": 0.4} or {"level 1": 0.6}.'
+        ),
+    ] = None,
+    taxonomy: Annotated[
+        Path | None, typer.Option(help="CSV `label,parent`: judge a model of plain labels as a hierarchy.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,
 ) -> None:
@@ -48,6 +58,16 @@ def evaluate(
         raise UsageError("--record writes the scores of one checkpoint, not of an ensemble: leave it out")
     if robustness or audio is not None:
         _refuse_head([model, *(together or ())])
+    with needs("train"):
+        from edgegenre.evaluate.task_run import model_task
+
+    task = model_task(model, taxonomy)
+    if task.kind != "single":
+        others = {"--with": together, "--against": against, "--map": label_map, "--robustness": robustness or audio}
+        _evaluate_task(model, features, part, report, thresholds, taxonomy, record, as_json, others)
+        return
+    if thresholds is not None:
+        raise UsageError(f"{model}: answers one label, the most probable one, so that --thresholds has no use")
     with needs("train"):
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
@@ -97,3 +117,35 @@ def _refuse_head(models: list[Path]) -> None:
             raise UsageError(
                 f"{model}: has a head over windows; --robustness and --audio measure a network without one"
             )
+
+
+def _evaluate_task(
+    model: Path,
+    features: Path,
+    part: str,
+    report: Path | None,
+    thresholds: Path | None,
+    taxonomy: Path | None,
+    record: bool,
+    as_json: bool,
+    others: Mapping[str, object],
+) -> None:
+    """Score a multi-label or hierarchical model."""
+    unused = [option for option, value in others.items() if value]
+    if unused:
+        raise UsageError(f"{unused[0]} is for networks that answer one label of several: leave it out")
+    if record and taxonomy is not None:
+        raise UsageError("--record with --taxonomy would write the scores of another network: leave one out")
+    with needs("train"):
+        from edgegenre.evaluate.run import record_metrics
+        from edgegenre.evaluate.task_report import format_task_evaluation, write_task_report
+        from edgegenre.evaluate.task_run import evaluate_task
+
+        result = evaluate_task(model, features, part, thresholds, taxonomy)
+        if record:
+            record_metrics(model, part, result.summary(), command_line(), result.task)
+        if report is not None:
+            write_task_report(report, result, command_line())
+    typer.echo(json.dumps(result.details()) if as_json else format_task_evaluation(result))
+    if report is not None and not as_json:
+        typer.echo(f"\n{report}: report")

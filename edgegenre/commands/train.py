@@ -14,7 +14,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_run_folder, command_line, features_of, make_folder, needs, require_installed
+from .common import Levels, check_run_folder, command_line, features_of, make_folder, needs, require_installed
 from .train_head import refuse_unused, run_head_training
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out after its last epoch.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in --out.")] = False,
     split: Annotated[Path | None, typer.Option(help="Split file for a folder or CSV.")] = None,
+    levels: Levels = 1,
+    taxonomy: Annotated[
+        Path | None, typer.Option(help="CSV `label,parent` that makes a hierarchy of the data's plain labels.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at broken files instead of skipping them.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
@@ -146,13 +150,15 @@ def train(
     """
     refuse_unused(context, head, encoder)
     from edgegenre.augment.spectrogram import augment_preset
+    from edgegenre.data.feature_cache import save_cache
+    from edgegenre.data.taxonomy_file import read_taxonomy, with_taxonomy
     from edgegenre.models import ModelConfig, check_name
     from edgegenre.train import Hardware, TrainOptions
     from edgegenre_runtime.frontend import released
 
     # Arguments are checked before torch is imported, which takes seconds.
     require_installed("train", "torch", "lightning", "safetensors", "matplotlib")
-    opening: dict[str, Any] = {"seed": seed, "split": split, "strict": strict}
+    opening: dict[str, Any] = {"seed": seed, "split": split, "strict": strict, "levels": levels}
     if head is not None and encoder is not None:
         from edgegenre.train.head_options import HeadOptions
 
@@ -194,8 +200,13 @@ def train(
     own_features = out / "features.npz"
     features = data if data.suffix == ".npz" else own_features
     source = own_features if resume and os.path.exists(own_features) else data
+    if taxonomy is not None:
+        read_taxonomy(taxonomy)  # what is wrong with it is said before hours of reading
     cache = features_of(source, tables, own_features, **opening)
     make_folder(out)
+    if taxonomy is not None and not (resume and source == own_features):  # where it has been done before
+        cache, features = with_taxonomy(cache, taxonomy), own_features
+        save_cache(cache, features)
     if logger == "tensorboard" and find_spec("tensorboard") is None:
         typer.echo(
             "tensorboard is not installed, curves go to history.json alone: pip install 'edgegenre[train]'", err=True
@@ -216,7 +227,7 @@ def train(
         result = run(
             cache,
             tables,
-            ModelConfig(model, len(cache.labels), dropout),
+            ModelConfig(model, len(cache.classes), dropout),
             dataclasses.replace(options, precision=_precision(precision)),
             out,
             about=about,
@@ -224,7 +235,7 @@ def train(
             initialize=_initializer(weights_file, keep_head),
             soft=_soft_targets(soft_labels, unlabeled, cache, tables),
             also_validate=[_same_classes(path, cache, tables) for path in also_validate or ()],
-            teachers=load_teachers(teacher or (), tables, cache.labels),
+            teachers=load_teachers(teacher or (), tables, cache.classes, cache.task_kind),
             resume=resume,
             logger=logger,
             progress_bar=sys.stderr.isatty(),
@@ -249,7 +260,7 @@ def _same_classes(path: Path, cache: FeatureCache, tables: Tables) -> FeatureCac
     from edgegenre.data.feature_cache import load_cache
 
     other = load_cache(path, tables)
-    if other.labels != cache.labels or not len(other.tracks_of("valid")):
+    if (other.labels, other.task_kind) != (cache.labels, cache.task_kind) or not len(other.tracks_of("valid")):
         raise UsageError(f"{path}: has other classes than {', '.join(cache.labels)}, or no validation tracks")
     return other
 
@@ -289,10 +300,14 @@ def _initializer(weights_file: Path | None, keep_head: bool) -> Callable[[Networ
 def _print_result(result: TrainResult) -> None:
     accuracy = result.valid.summary()
     low, high = accuracy["track_accuracy_95"]
+    what = "validation accuracy" if result.task.kind != "multi" else "on validation all labels right for"
     typer.echo(
-        f"{result.checkpoint}: epoch {result.best_epoch + 1} of {result.epochs_run}, validation accuracy "
+        f"{result.checkpoint}: epoch {result.best_epoch + 1} of {result.epochs_run}, {what} "
         f"{accuracy['track_accuracy']:.3f} of {accuracy['n_tracks']} tracks (95 % interval {low:.3f} to {high:.3f})"
     )
+    if result.task.thresholds:
+        fitted = ", ".join(f"{name} {value:.2f}" for name, value in result.task.thresholds.items())
+        typer.echo(f"thresholds, fitted on validation: {fitted}")
     typer.echo(f"{result.checkpoint.parent / 'curves.png'}: loss and accuracy over the epochs")
 
 

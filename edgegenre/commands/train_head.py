@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import typer
 
-from edgegenre.data.windows import window_hop_frames
 from edgegenre_runtime.errors import UsageError
 
 from .common import check_run_folder, command_line, features_of, make_folder, needs
@@ -68,11 +66,12 @@ def run_head_training(
     own_features = out / "features.npz"
     features = data if data.suffix == ".npz" else own_features
     cache = features_of(data, tables, own_features, **opening)
-    if cache.labels != loaded.labels:
+    if cache.classes != loaded.labels:
         raise UsageError(
             f"{data} has classes {', '.join(cache.labels)}; the encoder has {', '.join(loaded.labels)}: train the head "
             "on the encoder's classes"
         )
+    cache.require_single("a head over windows")
     _require_sequences(cache, tables, data)
     make_folder(out)
     about = {
@@ -96,6 +95,10 @@ def run_head_training(
 
 def _require_sequences(cache: FeatureCache, tables: Tables, data: Path) -> None:
     """Raise :class:`UsageError` where no training track has two windows, and warn where some have not."""
+    import numpy as np
+
+    from edgegenre.data.windows import window_hop_frames
+
     spec = tables.spec
     least = spec.frames_per_window + window_hop_frames(spec.frames_per_window)
     tracks = cache.tracks_of("train")

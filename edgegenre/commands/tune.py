@@ -40,7 +40,7 @@ def tune(
     cache = load_cache(features, tables)
     with needs("tune"):
         from edgegenre.train.search import tune as run
-    best = run(cache, tables, ModelConfig(model, len(cache.labels)), options, storage, trials, typer.echo)
+    best = run(cache, tables, ModelConfig(model, len(cache.classes)), options, storage, trials, typer.echo)
     typer.echo(
         f"{storage}: best of {best.n_finished} trials is {best.number + 1}, validation accuracy "
         f"{best.valid_accuracy:.3f}\nedgegenre train {features} --model {model} --spec {spec} --epochs {epochs} "

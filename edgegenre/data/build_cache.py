@@ -135,7 +135,7 @@ def build_cache(
     if broken and (strict or not frames):
         listing = "; ".join(reason for _, reason in broken)
         raise DataError(f"{len(broken)} of {n_files} files cannot be used: {listing}")
-    readable = Dataset(tuple(track for track in dataset.tracks if track.name in frames), dataset.labels)
+    readable = Dataset(tuple(track for track in dataset.tracks if track.name in frames), dataset.labels, dataset.task)
     split = _split_of_readable(readable, split, seed, len(broken))
     if expansion is not None:
         training = [track for track in readable.tracks if track.name in set(split.train)]
@@ -150,11 +150,11 @@ def build_cache(
 
 def format_counts(cache: FeatureCache) -> str:
     """Return a table of the tracks per class and part of the split, with the classes' names."""
-    width = max(5, *(len(label) for label in cache.labels))
+    width, members = max(5, *(len(label) for label in cache.labels)), cache.membership()
     heads = (*SPLIT_NAMES, *(["unused"] if (cache.split == NO_SPLIT).any() else []))
     lines = [f"{'class':{width}}" + "".join(f"{head:>8}" for head in heads)]
     for index, label in enumerate(cache.labels):
-        counts = np.bincount(cache.split[cache.y == index], minlength=NO_SPLIT + 1)
+        counts = np.bincount(cache.split[members[:, index]], minlength=NO_SPLIT + 1)
         lines.append(f"{label:{width}}" + "".join(f"{count:>8}" for count in counts[: len(heads)]))
     return "\n".join(lines)
 
@@ -162,7 +162,7 @@ def format_counts(cache: FeatureCache) -> str:
 def _split_of_readable(readable: Dataset, split: Split | None, seed: int, n_broken: int) -> Split:
     """Return the split of the tracks that could be read; raises :class:`DataError` if a part or class is empty."""
     lost = f", after {n_broken} files that cannot be read were left out" if n_broken else ""
-    present = {track.label for track in readable.tracks}
+    present = {label for track in readable.tracks for label in track.labels}
     gone = [label for label in readable.labels if label not in present]
     if gone:
         raise DataError(f"class {gone[0]!r} has no track{lost}: repair its files, or remove the class")
@@ -184,17 +184,25 @@ def _assembled(dataset: Dataset, frames: dict[str, list[_Frames]], split: Split,
     """Return the cache: track after track, each followed by its copies."""
     part_of = split.by_name()
     rows = [(track, one) for track in dataset.tracks for one in frames[track.name]]
+    labels = [[dataset.labels.index(label) for label in track.labels] for track, _ in rows]
+    members = None
+    if dataset.task == "multi":
+        members = np.zeros((len(rows), len(dataset.labels)), np.bool_)
+        for row, indices in zip(members, labels, strict=True):
+            row[indices] = True
     codes = [SPLIT_NAMES.index(part_of[track.name]) if track.name in part_of else NO_SPLIT for track, _ in rows]
     return FeatureCache(
         frames=np.concatenate([one for _, one in rows], axis=1),
         offsets=np.cumsum([0, *(one.shape[1] for _, one in rows)], dtype=np.int64),
-        y=np.array([dataset.labels.index(track.label) for track, _ in rows], np.int64),
+        y=np.array([indices[0] for indices in labels], np.int64),
         labels=dataset.labels,
         names=_numbered([track.name for track, _ in rows]),
         groups=tuple(track.group for track, _ in rows),
         split=np.array(codes, np.uint8),
         spec=tables.spec,
         spec_hash=tables.spec_hash,
+        task_kind=dataset.task,
+        members=members,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,10 @@ from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json, read_npz
 from edgegenre_runtime.frontend import FrontendSpec, Tables
+from edgegenre_runtime.network.task import Task, TaskKind, make_task
 
 from .dataset import SPLIT_NAMES
-from .labels import check_labels
+from .labels import check_labels, leaves_of
 
 __all__ = ["NO_SPLIT", "FeatureCache", "crop", "load_cache", "save_cache", "thin"]
 
@@ -27,6 +28,7 @@ NO_SPLIT = len(SPLIT_NAMES)
 """Split code of a track that is in none of train (0), valid (1) and test (2)."""
 
 _VERSION = 1
+_LABELS_VERSION = 2  # of several classes a track, or of label paths, which an older edgegenre would misread
 _FRAMES_DTYPES = {"frames": np.int16, "offsets": np.int64, "y": np.int64, "split": np.uint8}
 _TEXTS = ("labels", "names", "groups")
 
@@ -42,15 +44,19 @@ class FeatureCache:
     offsets
         int64 [n + 1]; track ``i`` is ``frames[:, offsets[i] : offsets[i + 1]]``.
     y
-        int64 [n], index into ``labels``.
+        int64 [n], index into ``labels``; of several labels the first.
     labels
-        Sorted names of the classes.
+        Sorted names of the classes; of a hierarchy the label paths of the tracks, leaves and inner nodes.
     names, groups
         Name and group of each track.
     split
         uint8 [n], 0 train, 1 valid, 2 test, 3 none (:data:`NO_SPLIT`).
     spec, spec_hash
         The front-end that computed the frames.
+    task_kind
+        What is learned from the labels.
+    members
+        Multi-label: bool [n, n_classes], which classes a track has; else None.
     """
 
     frames: npt.NDArray[np.int16]
@@ -62,6 +68,40 @@ class FeatureCache:
     split: npt.NDArray[np.uint8]
     spec: FrontendSpec
     spec_hash: str
+    task_kind: TaskKind = "single"
+    members: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of a network: the labels, of a hierarchy its leaves."""
+        return leaves_of(self.labels) if self.task_kind == "hierarchy" else self.labels
+
+    def task(self) -> Task:
+        """Return the task of a network for these labels, with thresholds of 0.5."""
+        return make_task(self.task_kind, self.classes)
+
+    def membership(self) -> npt.NDArray[np.bool_]:
+        """Return which labels each track has, bool [n, len(labels)]."""
+        return np.eye(len(self.labels), dtype=np.bool_)[self.y] if self.members is None else self.members
+
+    def truth(self, tracks: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return what is right for some tracks, as :mod:`edgegenre.evaluate.truth` takes it.
+
+        int64 [k] index into :attr:`classes`; of a hierarchy, into its taxonomy's nodes; multi-label, bool [k, C].
+        """
+        if self.members is not None:
+            return self.members[tracks]
+        taxonomy = self.task().taxonomy
+        if taxonomy is None:
+            return self.y[tracks].astype(np.int64)
+        node = np.array([taxonomy.nodes.index(label) for label in self.labels], np.int64)
+        return node[self.y[tracks]]
+
+    def require_single(self, what: str) -> None:
+        """Raise :class:`UsageError` unless each track has one of several labels."""
+        if self.task_kind != "single":
+            kind = "several labels a track" if self.task_kind == "multi" else "label paths"
+            raise UsageError(f"{what} needs one label of several for each track; this data set has {kind}")
 
     def track(self, index: int) -> npt.NDArray[np.int16]:
         """Return the frames of a track, int16 [n_mels, T]."""
@@ -85,6 +125,10 @@ def save_cache(cache: FeatureCache, path: Path | str) -> None:
     arrays: dict[str, Any] = {name: getattr(cache, name) for name in _FRAMES_DTYPES}
     arrays |= {name: np.array(getattr(cache, name), dtype=np.str_) for name in _TEXTS}
     about = {"format_version": _VERSION, "spec": cache.spec.to_dict(), "spec_hash": cache.spec_hash}
+    if cache.task_kind != "single":
+        about |= {"format_version": _LABELS_VERSION, "task": cache.task_kind}
+    if cache.members is not None:
+        arrays["members"] = cache.members
     with written_beside(path) as handle:
         np.savez(handle, about=np.array(json.dumps(about)), **arrays)
 
@@ -100,9 +144,10 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
     """
     try:
         about = parse_json(str(read_npz(Path(path), ["about"])["about"]))
-        if about["format_version"] != _VERSION:
+        version, task_kind = about["format_version"], about.get("task", "single")
+        if version not in (_VERSION, _LABELS_VERSION):
             raise DataError(
-                f"{path}: feature cache of format {about['format_version']}; this edgegenre reads {_VERSION}: "
+                f"{path}: feature cache of format {version}; this edgegenre reads {_VERSION} and {_LABELS_VERSION}: "
                 "build the cache again"
             )
         spec, spec_hash = FrontendSpec.from_dict(about["spec"]), about["spec_hash"]
@@ -111,16 +156,21 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
                 f"{path}: made with front-end {spec.name} ({spec_hash[:12]}), but {tables.spec.name} "
                 f"({tables.spec_hash[:12]}) is asked for: build the cache again, or choose {spec.name}"
             )
-        arrays: dict[str, Any] = read_npz(Path(path), list(_FRAMES_DTYPES))
+        extra = ["members"] if task_kind == "multi" else []
+        arrays: dict[str, Any] = read_npz(Path(path), [*_FRAMES_DTYPES, *extra])
         texts: dict[str, Any] = {name: _texts(array) for name, array in read_npz(Path(path), _TEXTS).items()}
     except OSError as error:
         raise DataError(f"{path}: cannot read the feature cache ({error.strerror or error})") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a feature cache, or damaged: build the cache again") from error
-    cache = FeatureCache(**arrays, **texts, spec=spec, spec_hash=spec_hash)
+    cache = FeatureCache(**arrays, **texts, spec=spec, spec_hash=spec_hash, task_kind=task_kind)
     if not _is_consistent(cache):
         raise DataError(f"{path}: damaged feature cache, its arrays do not fit together: build the cache again")
     check_labels(cache.labels, path)
+    try:
+        cache.task()
+    except ValueError as error:
+        raise DataError(f"{path}: damaged feature cache, {error}: build the cache again") from error
     return cache
 
 
@@ -196,4 +246,15 @@ def _is_consistent(cache: FeatureCache) -> bool:
         and (np.diff(cache.offsets) > 0).all()
         and ((cache.y >= 0) & (cache.y < len(cache.labels))).all()
         and (cache.split <= NO_SPLIT).all()
+        and cache.task_kind in get_args(TaskKind)
+        and _has_members(cache)
     )
+
+
+def _has_members(cache: FeatureCache) -> bool:
+    """Return whether the tracks of a multi-label cache have classes, the first of which is ``y``; others have none."""
+    if cache.members is None:
+        return cache.task_kind != "multi"
+    shape = (len(cache.names), len(cache.labels))
+    is_matrix = cache.members.dtype == np.bool_ and cache.members.shape == shape
+    return bool(is_matrix and cache.members[np.arange(shape[0]), cache.y].all())

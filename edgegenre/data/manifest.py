@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgegenre_runtime.atomic_write import written_beside
@@ -13,10 +13,10 @@ from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.printable import printable
 
 from .dataset import SPLIT_NAMES, Dataset, Track, make_dataset
+from .labels import task_of
 
-__all__ = ["read_manifest", "write_manifest"]
+__all__ = ["csv_rows", "read_manifest", "write_manifest"]
 
-_NEEDED = ("path", "label")
 _SYNONYMS = {
     "path": ("file", "filename", "file_name", "filepath", "file_path", "audio", "audio_path", "track", "name"),
     "label": ("genre", "class", "category", "target", "tag", "style"),
@@ -31,7 +31,8 @@ def read_manifest(path: Path | str) -> Dataset:
     Parameters
     ----------
     path
-        Columns ``path`` (relative to the CSV's folder, or absolute) and ``label``, optionally ``group`` and
+        Columns ``path`` (relative to the CSV's folder, or absolute) and ``label`` (a class, several as ``blues;rock``,
+        or a path as ``rock/punk``), optionally ``group`` and
         ``split`` (train, valid or test, in every line or in none), in upper or lower case; other columns are passed
         over.
 
@@ -39,11 +40,11 @@ def read_manifest(path: Path | str) -> Dataset:
     ------
     DataError
         Naming file and line, what was found and what to do: not UTF-8, missing columns or values, duplicate paths, an
-        unknown split; no tracks or tracks of one class only.
+        unknown split; no tracks or tracks of one class only; labels that are wrong (:func:`.labels.task_of`).
     """
     path = Path(path)
     tracks: dict[Path, Track] = {}
-    for line, row in _csv_rows(path):
+    for line, row in csv_rows(path, _SYNONYMS):
         where = f"{path} line {line}"
         name, label = row["path"], row["label"]
         split = row.get("split", "")
@@ -58,6 +59,7 @@ def read_manifest(path: Path | str) -> Dataset:
         name = printable(Path(name).as_posix())
         if real in tracks:
             raise DataError(f"{where}: {name} is listed twice")
+        task_of([label], where)
         tracks[real] = Track(name=name, path=audio, label=label, group=row.get("group", "") or name, split=split)
     return make_dataset(tracks.values(), path)
 
@@ -82,12 +84,25 @@ def write_manifest(dataset: Dataset, path: Path | str) -> None:
         handle.write(content)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line number and stripped values of a manifest's rows, blank lines left out."""
+def csv_rows(path: Path, needed: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line number and stripped values of a CSV file's rows, blank lines left out.
+
+    Parameters
+    ----------
+    path
+        The file, in UTF-8 with a header line.
+    needed
+        The columns that must be there, each with the names by which others call it.
+
+    Raises
+    ------
+    DataError
+        Naming file and line.
+    """
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        _check_columns(columns, path)
+        _check_columns(columns, path, needed)
         for values in reader:
             if len(values) > len(columns):
                 raise DataError(f"{path} line {reader.line_num}: more values than the header has columns")
@@ -103,31 +118,31 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise DataError(f"{printable(str(path))}: cannot read the manifest ({reason})") from error
+        raise DataError(f"{printable(str(path))}: cannot read the CSV file ({reason})") from error
     if content.startswith(_UTF16):
-        raise DataError(f"{path} line 1: the manifest is UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
+        raise DataError(f"{path} line 1: the file is UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path} line {line}: the manifest is not UTF-8, perhaps Latin-1 or Windows-1252; save it as UTF-8"
+            f"{path} line {line}: the file is not UTF-8, perhaps Latin-1 or Windows-1252; save it as UTF-8"
         ) from error
 
 
-def _check_columns(columns: Sequence[str], path: Path) -> None:
+def _check_columns(columns: Sequence[str], path: Path, needed: Mapping[str, Sequence[str]]) -> None:
     """Refuse a header without the columns that are needed; says what was found and what to do."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"{path} line 1: column {twice[0]!r} is there twice")
-    missing = [name for name in _NEEDED if name not in columns]
+    missing = [name for name in needed if name not in columns]
     if not missing:
         return
     found = ", ".join(printable(name) or "''" for name in columns) or "no header at all"
     separator = next((words for mark, words in _SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), None)
-    renames = [f"rename {name} to {wanted}" for wanted in missing for name in columns if name in _SYNONYMS[wanted]]
+    renames = [f"rename {name} to {wanted}" for wanted in missing for name in columns if name in needed[wanted]]
     if separator is not None:
         advice = f"its columns are separated by {separator}, save it with commas"
     else:
-        advice = " and ".join(renames) or "the first line names the columns: path,label"
+        advice = " and ".join(renames) or f"the first line names the columns: {','.join(needed)}"
     raise DataError(f"{path} line 1: missing column {', '.join(missing)}; found: {found}; {advice}")

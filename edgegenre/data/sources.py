@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgegenre_runtime.audio.files import EXTENSIONS
-from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.network.taxonomy import join_path
 from edgegenre_runtime.printable import printable
 
 from .dataset import SPLIT_NAMES, Dataset, Track, make_dataset
@@ -23,12 +24,31 @@ _PARTS = {
 _PART_OF_FOLDER = {name: part for part, names in _PARTS.items() for name in names}
 
 
-def open_dataset(path: Path | str) -> Dataset:
-    """Read a folder with one sub-folder per class, or a CSV manifest; raises :class:`DataError`."""
-    return scan_folder(path) if os.path.isdir(path) else read_manifest(path)
+def open_dataset(path: Path | str, levels: int = 1) -> Dataset:
+    """Read a folder with one sub-folder per class, or a CSV manifest.
+
+    Parameters
+    ----------
+    path
+        The folder or the CSV.
+    levels
+        As in :func:`scan_folder`.
+
+    Raises
+    ------
+    DataError
+        What :func:`scan_folder` and :func:`.manifest.read_manifest` raise.
+    UsageError
+        ``levels`` for a manifest, whose label paths are as deep as they are.
+    """
+    if os.path.isdir(path):
+        return scan_folder(path, levels)
+    if levels != 1:
+        raise UsageError(f"{path}: --levels is for a folder; a manifest's labels are paths where they hold a slash")
+    return read_manifest(path)
 
 
-def scan_folder(root: Path | str) -> Dataset:
+def scan_folder(root: Path | str, levels: int = 1) -> Dataset:
     """Read a folder with one sub-folder per class (the GTZAN layout).
 
     Where the sub-folders are called train, valid and test (or validation, val, dev …), the classes are the folders in
@@ -39,6 +59,9 @@ def scan_folder(root: Path | str) -> Dataset:
     root
         Folder of folders; files are found recursively by :data:`edgegenre_runtime.audio.files.EXTENSIONS`, and names
         that begin with a dot are passed over. Each track is its own group.
+    levels
+        How many levels of folders are classes: with 2, ``rock/punk/album/a.wav`` has the label path ``rock/punk``, and
+        ``rock/b.wav`` the label ``rock``.
 
     Raises
     ------
@@ -56,11 +79,11 @@ def scan_folder(root: Path | str) -> Dataset:
             f"{root}: {len(files)} audio files lie in the folder itself; put them into one sub-folder per class"
         )
     if nested and all(parts[0].lower() in _PART_OF_FOLDER for parts in nested):
-        return make_dataset(_tracks_in_parts(root, nested), root)
-    return make_dataset((_track(root, parts, label=parts[0]) for parts in nested), root)
+        return make_dataset(_tracks_in_parts(root, nested, levels), root)
+    return make_dataset((_track(root, parts, label=join_path(parts[:-1][:levels])) for parts in nested), root)
 
 
-def _tracks_in_parts(root: Path, files: list[tuple[str, ...]]) -> list[Track]:
+def _tracks_in_parts(root: Path, files: list[tuple[str, ...]], levels: int) -> list[Track]:
     """Return the tracks of ``PART/CLASS/…``; raises :class:`DataError` without all three parts."""
     flat = next((parts for parts in files if len(parts) < 3), None)
     if flat is not None:
@@ -68,7 +91,10 @@ def _tracks_in_parts(root: Path, files: list[tuple[str, ...]]) -> list[Track]:
             f"{root}: its folders are called train, test …, and {'/'.join(flat)} lies in one of them; put one "
             "sub-folder per class into each part, or give a manifest"
         )
-    tracks = [_track(root, parts, label=parts[1], split=_PART_OF_FOLDER[parts[0].lower()]) for parts in files]
+    tracks = [
+        _track(root, parts, label=join_path(parts[1:-1][:levels]), split=_PART_OF_FOLDER[parts[0].lower()])
+        for parts in files
+    ]
     missing = [part for part in SPLIT_NAMES if part not in {track.split for track in tracks}]
     if missing:
         raise DataError(

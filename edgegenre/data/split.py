@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 
 from .dataset import SPLIT_NAMES, Dataset
+from .labels import leaves_of
 
 __all__ = ["Split", "load_split", "save_split", "split_tracks"]
 
@@ -44,7 +45,9 @@ def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, flo
 
     A split in the data set is used as it is. Otherwise the groups of each class, the largest first and equal ones
     in random order, are assigned one by one to the part that is furthest below its fraction; none stays empty. A
-    group with several labels counts as its most frequent one.
+    group with several labels counts as its most frequent one. Of a multi-label data set the rarest class is assigned
+    first, and groups that an earlier class assigned count in the later ones (Sechidis et al. 2011). Tracks that are
+    labeled at an inner node of a hierarchy all train where there are fewer than three groups of them.
 
     scikit-learn's ``StratifiedGroupKFold`` is as even (a test compares them), but is not part of the base install,
     and would change the splits of published figures.
@@ -71,20 +74,19 @@ def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, flo
     if any(track.split for track in dataset.tracks):
         return _split_of_dataset(dataset, seed)
     rng = np.random.default_rng(seed)
-    counts: dict[str, Counter[str]] = {}
-    for track in dataset.tracks:
-        counts.setdefault(track.group, Counter())[track.label] += 1
-    main_label = {group: min(labels, key=lambda lb: (-labels[lb], lb)) for group, labels in sorted(counts.items())}
+    is_leaf = set(leaves_of(dataset.labels))
     split_of: dict[str, str] = {}
-    for label in dataset.labels:
-        groups = [group for group in main_label if main_label[group] == label]
-        if len(groups) < len(SPLIT_NAMES):
+    for label, sizes in _groups_by_label(dataset).items():
+        groups = [group for group in sizes if group not in split_of]
+        if len(sizes) < len(SPLIT_NAMES) and label in is_leaf:
             raise DataError(
-                f"class {label!r} has {len(groups)} groups; a split needs at least {len(SPLIT_NAMES)} per class"
+                f"class {label!r} has {len(sizes)} groups; a split needs at least {len(SPLIT_NAMES)} per class"
             )
-        sizes = {group: counts[group].total() for group in groups}
+        if len(sizes) < len(SPLIT_NAMES):
+            split_of |= dict.fromkeys(groups, SPLIT_NAMES[0])
+            continue
         shuffled = [groups[i] for i in rng.permutation(len(groups))]
-        split_of |= _assign(sorted(shuffled, key=lambda g: -sizes[g]), sizes, fractions)
+        split_of |= _assign(sorted(shuffled, key=lambda g: -sizes[g]), sizes, fractions, split_of)
     return _as_split({track.name: split_of[track.group] for track in dataset.tracks}, seed)
 
 
@@ -116,10 +118,38 @@ def load_split(path: Path | str) -> Split:
     return Split(train, valid, test, seed=document["seed"])
 
 
-def _assign(groups: Sequence[str], sizes: dict[str, int], fractions: tuple[float, float, float]) -> dict[str, str]:
-    """Assign the groups of one class, in this order, to the parts; returns the part of each group."""
+def _groups_by_label(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return the tracks of each group, by class: of several labels, the rarest first; else of a group's main class."""
+    counts: dict[str, Counter[str]] = {}
+    for track in dataset.tracks:
+        counts.setdefault(track.group, Counter()).update(track.labels)
+    groups: dict[str, dict[str, int]] = {label: {} for label in dataset.labels}
+    for group, labels in sorted(counts.items()):
+        if dataset.task == "multi":
+            for label, count in labels.items():
+                groups[label][group] = count
+        else:
+            groups[min(labels, key=lambda lb: (-labels[lb], lb))][group] = labels.total()
+    if dataset.task == "multi":
+        return dict(sorted(groups.items(), key=lambda item: (len(item[1]), item[0])))
+    return groups
+
+
+def _assign(
+    groups: Sequence[str],
+    sizes: dict[str, int],
+    fractions: tuple[float, float, float],
+    given: Mapping[str, str],
+) -> dict[str, str]:
+    """Assign groups of one class, in this order, to the parts; returns the part of each.
+
+    ``sizes`` are the tracks of all groups of the class, and ``given`` the parts of those assigned before.
+    """
     missing = {split: fraction * sum(sizes.values()) for split, fraction in zip(SPLIT_NAMES, fractions, strict=True)}
-    empty = list(SPLIT_NAMES)
+    for group, size in sizes.items():
+        if group in given:
+            missing[given[group]] -= size
+    empty = [split for split in SPLIT_NAMES if split not in {given.get(group) for group in sizes}]
     split_of: dict[str, str] = {}
     for index, group in enumerate(groups):
         candidates = empty if len(groups) - index <= len(empty) else SPLIT_NAMES

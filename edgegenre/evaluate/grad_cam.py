@@ -7,6 +7,7 @@ rectified, enlarged to the window; half-overlapping windows are averaged over th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edgegenre.figures import write_png
 from edgegenre_runtime.errors import AudioError, CheckpointError, SpecError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize, released
 from edgegenre_runtime.frontend.decibels import q9_to_db
+from edgegenre_runtime.network.task import Task
 from edgegenre_runtime.printable import printable
 
 from .scoring import network_input, window_starts
@@ -64,7 +66,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     path
         The audio file.
     label
-        The class; None: the most probable one of the clip.
+        The class, or a node of a hierarchy; None: the most probable class of the clip.
 
     Raises
     ------
@@ -75,8 +77,9 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     CheckpointError, SpecError
         A network without convolutions, or of another front-end.
     """
-    if label is not None and label not in checkpoint.labels:
-        raise UsageError(f"class {label!r} is unknown; the network has {', '.join(checkpoint.labels)}")
+    task = checkpoint.task
+    if label is not None and label not in task.names:
+        raise UsageError(f"class {label!r} is unknown; the network has {', '.join(task.names)}")
     tables = released(checkpoint.spec.name)
     if tables.spec_hash != checkpoint.spec_hash:
         raise SpecError("the checkpoint was trained with other front-end tables than this edgegenre's: train it again")
@@ -92,9 +95,11 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     network = to_module(checkpoint)
     inputs = network_input(np.stack([window.cells for window in windows]), spec.top_db)
     with torch.no_grad():
-        probabilities = torch.softmax(network(inputs), dim=1).mean(dim=0).numpy()
-    index = int(probabilities.argmax()) if label is None else checkpoint.labels.index(label)
-    maps = np.concatenate([grad_cam(network, inputs[i : i + 16], index) for i in range(0, len(inputs), 16)])
+        probabilities = task.probabilities(network(inputs).numpy()).mean(axis=0)
+    if label is None:
+        label = checkpoint.labels[int(probabilities.argmax())]
+    indices = [checkpoint.labels.index(label)] if label in checkpoint.labels else _leaves_below(task, label)
+    maps = np.concatenate([grad_cam(network, inputs[i : i + 16], indices) for i in range(0, len(inputs), 16)])
     total, count = np.zeros((spec.n_mels, T), np.float32), np.zeros(T, np.float32)
     for start, relevant in zip(starts, maps, strict=True):
         total[:, start : start + width] += relevant[:, : T - start]
@@ -102,16 +107,23 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
     relevance = total / count
     levels_db = q9_to_db(frames.astype(np.int32) - int(frames.max()))
     return Explanation(
-        label=checkpoint.labels[index],
-        probability=float(probabilities[index]),
+        label=label,
+        probability=task.named(probabilities)[label],
         levels_db=np.maximum(levels_db, -spec.top_db).astype(np.float32),
         relevance=relevance / max(float(relevance.max()), 1e-12),
         hop_s=spec.hop_samples / spec.sample_rate_hz,
     )
 
 
-def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
-    """Return Grad-CAM of class ``index`` for a batch, float32 [B, M, T], non-negative, not normalized.
+def _leaves_below(task: Task, node: str) -> list[int]:
+    """Return the classes below an inner node of a hierarchy."""
+    assert task.taxonomy is not None  # noqa: S101  # only a hierarchy has names beside its classes
+    below = task.taxonomy.is_below[task.taxonomy.nodes.index(node)]
+    return [int(index) for index in np.flatnonzero(below)]
+
+
+def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+    """Return Grad-CAM of some classes together for a batch, float32 [B, M, T], non-negative, not normalized.
 
     Parameters
     ----------
@@ -119,8 +131,8 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArra
         In eval mode; any with a 2-D convolution.
     inputs
         float32 [B, 1, M, T].
-    index
-        Of the logit.
+    indices
+        Of the logits; of several the gradient is that of the logarithm of their joint weight.
 
     Raises
     ------
@@ -147,7 +159,7 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, index: int) -> npt.NDArra
     if not outputs:
         raise CheckpointError("the network has no convolution: Grad-CAM needs one")
     last = outputs[-1]
-    (gradient,) = torch.autograd.grad(logits[:, index].sum(), last)
+    (gradient,) = torch.autograd.grad(torch.logsumexp(logits[:, list(indices)], dim=1).sum(), last)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     cam = torch.relu((weights * last).sum(dim=1, keepdim=True)).detach()
     enlarged = nn.functional.interpolate(cam, size=inputs.shape[2:], mode="bilinear", align_corners=False)

@@ -16,7 +16,7 @@ from .report_plots import classes_png, confusion_png, reliability_png
 from .robustness import RobustnessRow
 from .run import Comparison, Evaluation
 
-__all__ = ["format_comparison", "format_evaluation", "format_robustness", "write_report"]
+__all__ = ["format_comparison", "format_evaluation", "format_robustness", "table", "write_report"]
 
 _ROBUSTNESS_HEADS = ("condition", "accuracy      ", "changed", "lost", "gained", "mean shift")
 
@@ -102,7 +102,7 @@ def write_report(
     if other is not None:
         blocks += _against(evaluation, *other)
     for what, rows in (robustness or {}).items():
-        blocks += [Title(2, escape_marks(f"Robustness: {what}")), _table(_ROBUSTNESS_HEADS, _robustness_cells(rows))]
+        blocks += [Title(2, escape_marks(f"Robustness: {what}")), table(_ROBUSTNESS_HEADS, _robustness_cells(rows))]
     blocks += _mistakes(evaluation)
     with written_beside(path) as handle:
         handle.write(to_html(title, blocks).encode("utf-8", "backslashreplace"))
@@ -131,16 +131,16 @@ def _figures(evaluation: Evaluation) -> list[Block]:
     heads = ("over", "n", "accuracy", "95 % interval (Wilson)", "weighted F1", "ECE")
     dropped = Text(f"{evaluation.dropped} tracks left out: the label map has no class for them.")
     return [
-        _table(heads, [row("tracks", tracks), row("windows", evaluation.windows)]),
+        table(heads, [row("tracks", tracks), row("windows", evaluation.windows)]),
         *([dropped] if evaluation.dropped else []),
         Text("Windows of one track depend on each other, so only tracks have an interval."),
         Title(2, "Per class, tracks"),
-        _table(
+        table(
             ("class", "precision", "recall", "F1", "support"),
             [(c.label, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", c.support) for c in tracks.classes],
         ),
         Title(2, "Confusion, tracks (row: truth, column: answer)"),
-        _table(
+        table(
             ("", *evaluation.labels),
             [(label, *n.tolist()) for label, n in zip(evaluation.labels, tracks.confusion, strict=True)],
         ),
@@ -163,13 +163,13 @@ def _against(a: Evaluation, b: Evaluation, comparison: Comparison) -> list[Block
     figures = [(e.model, f"{e.tracks.accuracy:.4f}", f"{e.tracks.weighted_f1:.4f}") for e in (a, b)]
     return [
         Title(2, "Two models on the same tracks"),
-        _table(("model", "accuracy", "weighted F1"), figures),
+        table(("model", "accuracy", "weighted F1"), figures),
         Text(
             f"{len(comparison.changed)} clips changed; {comparison.only_a_right} right only with the first, "
             f"{comparison.only_b_right} only with the second; McNemar's exact test, two-sided: "
             f"p = {comparison.p_value:.3g}."
         ),
-        _table(
+        table(
             ("clip", "truth", "first", "second"),
             [(c.name, c.truth, c.answer_a, c.answer_b) for c in comparison.changed],
         ),
@@ -192,10 +192,10 @@ def _mistakes(evaluation: Evaluation) -> list[Block]:
         for i in wrong[np.argsort(-sureness[wrong], kind="stable")]
     ]
     heads = ("clip", "truth", "answer", "its probability", "the truth's")
-    return [Title(2, f"{len(rows)} tracks answered wrongly, the surest first"), _table(heads, rows)]
+    return [Title(2, f"{len(rows)} tracks answered wrongly, the surest first"), table(heads, rows)]
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Return a table whose cells are shown literally: names come from outside."""
 
     def literal(cells: Sequence[Any]) -> list[str]:

@@ -151,7 +151,7 @@ def measure_robustness(
         What :func:`.run.open_ensemble`, :func:`edgegenre.data.feature_cache.load_cache` and :func:`audio_robustness`
         raise.
     """
-    labels, tables, predict = open_ensemble(models)
+    labels, tables, predict, _ = open_ensemble(models)
     tables_by_title = {}
     if features is not None:
         cache = load_cache(features, tables)
@@ -166,6 +166,7 @@ def cache_robustness(
     predict: Predictor, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, seed: int = 0
 ) -> list[RobustnessRow]:
     """Score a predictor on the given tracks of a cache under each of :data:`CACHE_CONDITIONS`."""
+    cache.require_single("robustness")
     scores = []
     for change in CACHE_CONDITIONS.values():
         windows = []
@@ -173,7 +174,7 @@ def cache_robustness(
             db = q9_to_db(cache.track(int(track)))
             changed = change(db, tables.spec, np.random.default_rng((seed, int(track))))
             windows.append(cut_windows(db_to_q9(changed), tables))
-        scores.append(score_windows(predict, windows, cache.y[tracks].astype(np.int64)))
+        scores.append(score_windows(predict, windows, cache.truth(tracks)))
     return _rows(list(CACHE_CONDITIONS), scores)
 
 

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from edgegenre_runtime.errors import DataError, SpecError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import Tables, released
 from edgegenre_runtime.live.smoothing import smooth_track
+from edgegenre_runtime.network.task import Task
 
 from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
 from .scoring import Predictor, TrackScores, score_answers, score_tracks, torch_predictor, track_windows
@@ -31,6 +32,7 @@ __all__ = [
     "ChangedClip",
     "Comparison",
     "Evaluation",
+    "OpenModel",
     "compare",
     "evaluate",
     "open_ensemble",
@@ -98,6 +100,15 @@ class Evaluation:
         }
 
 
+class OpenModel(NamedTuple):
+    """Classes, front-end, predictor and task of a checkpoint or bundle."""
+
+    labels: tuple[str, ...]
+    tables: Tables
+    predict: Predictor
+    task: Task
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChangedClip:
     """A track for which two models predict different classes: its class and the two predictions."""
@@ -159,8 +170,9 @@ def evaluate(
     DataError
         If the cache has other classes than the model, another front-end, or no track in ``part``.
     """
-    labels, tables, predict = open_ensemble([model, *others])
+    labels, tables, predict, task = open_ensemble([model, *others])
     cache = load_cache(features, tables)
+    cache.require_single(str(model))
     tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
     if not len(tracks):
         raise DataError(f"{features}: no tracks in part {part!r}: split the data set first")
@@ -177,7 +189,7 @@ def evaluate(
             raise DataError(f"{features}: the label map leaves no track of part {part!r}")
     head = open_head(model)
     if head is None:
-        scores = score_tracks(predict, cache, tracks, tables)
+        scores = score_tracks(predict, cache, tracks, tables, task)
     elif others:
         raise UsageError(f"{model} has a head over windows: an ensemble is of networks without one")
     else:
@@ -206,30 +218,30 @@ def _smoothed(scores: TrackScores, tables: Tables) -> npt.NDArray[np.float64]:
     return np.concatenate([smooth_track(*track) for track in zip(tracks, end_s, strict=True)])
 
 
-def open_model(model: Path) -> tuple[tuple[str, ...], Tables, Predictor]:
-    """Return classes, front-end and predictor of a bundle or checkpoint; raises :class:`SpecError` for other tables."""
+def open_model(model: Path) -> OpenModel:
+    """Open a bundle or checkpoint; raises :class:`SpecError` for other tables."""
     if is_bundle(model):
         classifier = GenreClassifier.load(model)
-        return classifier.labels, classifier.tables, _bundle_predictor(classifier)
+        return OpenModel(classifier.labels, classifier.tables, _bundle_predictor(classifier), classifier.task)
     checkpoint = load_checkpoint(model)
     tables = released(checkpoint.spec.name)
     if tables.spec_hash != checkpoint.spec_hash:
         raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
-    return checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables)
+    return OpenModel(checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables), checkpoint.task)
 
 
-def open_ensemble(models: Sequence[Path]) -> tuple[tuple[str, ...], Tables, Predictor]:
+def open_ensemble(models: Sequence[Path]) -> OpenModel:
     """Return what :func:`open_model` does for the mean of several models' probabilities."""
     opened = [open_model(model) for model in models]
-    labels, tables, _ = opened[0]
-    for model, (other_labels, other_tables, _) in zip(models, opened, strict=True):
-        if (other_labels, other_tables.spec_hash) != (labels, tables.spec_hash):
+    first = opened[0]
+    for model, other in zip(models, opened, strict=True):
+        if (other.labels, other.tables.spec_hash) != (first.labels, first.tables.spec_hash):
             raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot form an ensemble")
 
     def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        return np.asarray(np.mean([one(cells) for _, _, one in opened], axis=0), np.float32)
+        return np.asarray(np.mean([one.predict(cells) for one in opened], axis=0), np.float32)
 
-    return labels, tables, predict
+    return first._replace(predict=predict)
 
 
 def compare(a: Evaluation, b: Evaluation) -> Comparison:
@@ -260,8 +272,11 @@ def read_label_map(path: Path) -> dict[str, str]:
     return document
 
 
-def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str) -> None:
-    """Write scores and their command into a checkpoint, or its head, from where card and manifest take them."""
+def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str, task: Task | None = None) -> None:
+    """Write scores and their command into a checkpoint, or its head, from where card and manifest take them.
+
+    With a ``task``, its thresholds take the place of the checkpoint's.
+    """
     checkpoint, head = load_checkpoint(path), load_head(path)
     if head is not None:
         metrics = {**head.meta.get("metrics", {}), part: {**figures, "command": command}}
@@ -270,7 +285,8 @@ def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str)
         return
     metrics = {**checkpoint.meta.get("metrics", {}), part: {**figures, "command": command}}
     weights = (path / "best.safetensors" if os.path.isdir(path) else path).with_suffix(".safetensors")
-    save_checkpoint(weights, dataclasses.replace(checkpoint, meta={**checkpoint.meta, "metrics": metrics}))
+    meta = {**checkpoint.meta, "metrics": metrics}
+    save_checkpoint(weights, dataclasses.replace(checkpoint, meta=meta, task=task or checkpoint.task))
 
 
 def _checkpoint_predictor(checkpoint: Checkpoint, tables: Tables) -> Predictor:
@@ -278,7 +294,7 @@ def _checkpoint_predictor(checkpoint: Checkpoint, tables: Tables) -> Predictor:
 
     @functools.cache
     def built() -> Predictor:
-        return torch_predictor(to_module(checkpoint), tables.spec.top_db)
+        return torch_predictor(to_module(checkpoint), tables.spec.top_db, checkpoint.task)
 
     def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         return built()(cells)

@@ -15,7 +15,9 @@ from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import cells_to_db
 from edgegenre_runtime.network.head import Head
 from edgegenre_runtime.network.quantization import softmax
+from edgegenre_runtime.network.task import ONE_LABEL, Task
 
+from .truth import is_right, losses
 from .wilson import wilson_interval
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class TrackScores:
     Attributes
     ----------
     window_accuracy, track_accuracy
-        Fraction of windows, and of tracks (mean of the window probabilities, or a head's last answer), whose top class
-        is correct.
+        Fraction of windows, and of tracks (mean of the window probabilities, or a head's last answer), whose answer is
+        right (:func:`.truth.is_right`).
     track_loss
         Mean negative log-likelihood of the tracks, in nats.
     n_windows, n_tracks
@@ -55,7 +57,7 @@ class TrackScores:
     probabilities
         float32 [n_tracks, n_classes], of each track.
     truth
-        int64 [n_tracks].
+        As in :mod:`.truth`, of each track.
     window_probabilities
         float32 [n_windows, n_classes], track after track; a head's after each window.
     windows_per_track
@@ -68,14 +70,14 @@ class TrackScores:
     n_windows: int
     n_tracks: int
     probabilities: npt.NDArray[np.float32]
-    truth: npt.NDArray[np.int64]
+    truth: npt.NDArray[Any]
     window_probabilities: npt.NDArray[np.float32]
     windows_per_track: npt.NDArray[np.int64]
 
     @property
-    def window_truth(self) -> npt.NDArray[np.int64]:
-        """The class of each window's track, int64 [n_windows]."""
-        return np.repeat(self.truth, self.windows_per_track)
+    def window_truth(self) -> npt.NDArray[Any]:
+        """The truth of each window's track, [n_windows] or [n_windows, n_classes]."""
+        return np.repeat(self.truth, self.windows_per_track, axis=0)
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics as JSON-ready keys and values, with the 95 % interval of the track accuracy."""
@@ -97,7 +99,7 @@ def network_input(cells: npt.NDArray[np.int8], top_db: int) -> torch.Tensor:
     return torch.from_numpy(cells_to_db(cells, top_db)[:, None])
 
 
-def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
+def torch_predictor(network: nn.Module, top_db: int, task: Task = ONE_LABEL) -> Predictor:
     """Return a predictor that runs a network, put into eval mode, on the device where its weights are."""
     import torch
 
@@ -107,35 +109,44 @@ def torch_predictor(network: nn.Module, top_db: int) -> Predictor:
         with torch.inference_mode():
             device = next(network.parameters()).device
             logits = network(network_input(cells, top_db).to(device))
-            return np.asarray(torch.softmax(logits.float(), dim=1).cpu().numpy())
+            return task.probabilities(logits.float().cpu().numpy())
 
     return predict
 
 
 def score_tracks(
-    predict: Predictor, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, batch_size: int = 64
+    predict: Predictor,
+    cache: FeatureCache,
+    tracks: npt.NDArray[np.int64],
+    tables: Tables,
+    task: Task = ONE_LABEL,
+    batch_size: int = 64,
 ) -> TrackScores:
     """Score a predictor on the given tracks of a cache."""
     windows = [track_windows(cache, int(track), tables) for track in tracks]
-    return score_windows(predict, windows, cache.y[tracks].astype(np.int64), batch_size)
+    return score_windows(predict, windows, cache.truth(tracks), task, batch_size)
 
 
 def score_windows(
-    predict: Predictor, windows: Sequence[npt.NDArray[np.int8]], truth: npt.NDArray[np.int64], batch_size: int = 64
+    predict: Predictor,
+    windows: Sequence[npt.NDArray[np.int8]],
+    truth: npt.NDArray[Any],
+    task: Task = ONE_LABEL,
+    batch_size: int = 64,
 ) -> TrackScores:
-    """Score a predictor on the windows of each track (:func:`track_windows`), whose classes are ``truth``."""
+    """Score a predictor on the windows of each track (:func:`track_windows`), for which ``truth`` is right."""
     counts = np.array([len(cells) for cells in windows])
     cells = np.concatenate(windows)
     blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
     per_window = np.concatenate(blocks)
     first = np.cumsum(counts) - counts
-    return _scores(per_window, counts, np.add.reduceat(per_window, first, axis=0) / counts[:, None], truth)
+    return _scores(per_window, counts, np.add.reduceat(per_window, first, axis=0) / counts[:, None], truth, task)
 
 
 def score_answers(answers: Sequence[npt.NDArray[np.float32]], truth: npt.NDArray[np.int64]) -> TrackScores:
     """Score answers after each window of a track, float32 [n, C] a track; the track's is the last."""
     counts = np.array([len(one) for one in answers])
-    return _scores(np.concatenate(answers), counts, np.stack([one[-1] for one in answers]), truth)
+    return _scores(np.concatenate(answers), counts, np.stack([one[-1] for one in answers]), truth, ONE_LABEL)
 
 
 def head_answers(head: Head, embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -147,14 +158,14 @@ def _scores(
     per_window: npt.NDArray[np.float32],
     counts: npt.NDArray[np.int64],
     per_track: npt.NDArray[Any],
-    truth: npt.NDArray[np.int64],
+    truth: npt.NDArray[Any],
+    task: Task,
 ) -> TrackScores:
-    hits = per_window.argmax(axis=1) == np.repeat(truth, counts)
-    right = np.maximum(per_track[np.arange(len(truth)), truth], 1e-12)
+    hits = is_right(task, per_window, np.repeat(truth, counts, axis=0))
     return TrackScores(
         window_accuracy=float(hits.mean()),
-        track_accuracy=float((per_track.argmax(axis=1) == truth).mean()),
-        track_loss=float(-np.log(right).mean()),
+        track_accuracy=float(is_right(task, per_track, truth).mean()),
+        track_loss=float(losses(task, per_track, truth).mean()),
         n_windows=len(per_window),
         n_tracks=len(truth),
         probabilities=per_track.astype(np.float32),

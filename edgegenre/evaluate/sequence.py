@@ -6,16 +6,19 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.heads.checkpoint import load_head
-from edgegenre.models import Network
 from edgegenre_runtime.errors import CheckpointError
 
 from .scoring import head_answers, network_input
+
+if TYPE_CHECKING:
+    from edgegenre.models import Network
 
 __all__ = ["SequencePredictor", "is_bundle", "open_head"]
 

@@ -72,6 +72,7 @@ def run_baseline(cache: FeatureCache, kind: str = "mel") -> BaselineResult:
     empty = [part for part, tracks in parts.items() if not len(tracks)]
     if empty:
         raise DataError(f"the cache has no tracks for {', '.join(empty)}: split the data set first")
+    cache.require_single("the baseline")
     if len(np.unique(cache.y[parts["train"]])) < 2:
         raise DataError("the training tracks are all of one class; a baseline needs two")
     x = {part: np.stack([track_statistics(cache, int(i), kind) for i in tracks]) for part, tracks in parts.items()}

@@ -64,6 +64,7 @@ def assign_protocol(
             raise UsageError("the filtered split keeps artists together anyway: leave out the grouping")
         split = _filtered(cache.names)
     elif protocol == "random":
+        cache.require_single("a protocol")
         split = _grouped_random(cache, seed) if is_grouped else _random(cache.y, seed)
     else:
         groups = protocol_groups(cache) if is_grouped else cache.names

@@ -17,7 +17,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from .styles import STYLES, Part, Style
 from .synth import chord, drum, room
 
-__all__ = ["render", "write_dataset", "write_piece"]
+__all__ = ["FAMILIES", "render", "write_dataset", "write_mixtures", "write_piece"]
 
 _BAR_STEPS = 16
 _ROMAN = {"i": 0, "ii": 2, "iii": 4, "iv": 5, "v": 7, "vi": 9, "vii": 11}
@@ -74,6 +74,15 @@ def render(style: str, seed: int, seconds: float, sample_rate_hz: int = 22050) -
     return _play(STYLES[style], seconds, sample_rate_hz, rng)
 
 
+FAMILIES = {
+    "art": ("classical", "jazz"),
+    "beat": ("disco", "hiphop", "pop", "reggae"),
+    "guitar": ("metal", "rock"),
+    "roots": ("blues", "country"),
+}
+"""The ten styles as a two-level taxonomy, the same as in ``examples/gtzan_taxonomy.csv``."""
+
+
 def write_piece(path: Path | str, style: str, seed: int, seconds: float) -> None:
     """Render one piece into a WAV file, 16 bit at 22.05 kHz; its folder is made if it is missing.
 
@@ -84,8 +93,11 @@ def write_piece(path: Path | str, style: str, seed: int, seconds: float) -> None
     DataError
         The file or its folder cannot be written.
     """
-    pcm = render(style, seed, seconds)
-    folder = Path(path).parent
+    _write_wav(Path(path), render(style, seed, seconds))
+
+
+def _write_wav(path: Path, pcm: npt.NDArray[np.int16]) -> None:
+    folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -102,6 +114,8 @@ def write_dataset(
     seconds: float,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    in_families: bool = False,
 ) -> list[Path]:
     """Write a data set in GTZAN's layout, ``out/blues/blues.00000.wav`` and so on, 16 bit at 22.05 kHz.
 
@@ -115,6 +129,8 @@ def write_dataset(
         Clip ``i`` has seed ``100000 * seed + i``.
     progress
         Called with the clips done and the clips in all.
+    in_families
+        Put the styles' folders into those of :data:`FAMILIES`: ``out/roots/blues/blues.00000.wav``.
 
     Returns
     -------
@@ -128,17 +144,72 @@ def write_dataset(
     DataError
         The folder cannot be written.
     """
+    family_of = {style: family for family, styles in FAMILIES.items() for style in styles}
     if not 1 <= clips_per_style <= 100_000:
         raise UsageError(f"clips per style is {clips_per_style}; allowed are 1 to 100000")
     written: list[Path] = []
     for style in STYLES:
         for index in range(clips_per_style):
-            path = Path(out) / style / f"{style}.{index:05d}.wav"
+            folder = Path(out) / family_of[style] if in_families else Path(out)
+            path = folder / style / f"{style}.{index:05d}.wav"
             write_piece(path, style, 100_000 * seed + index, seconds)
             written.append(path)
             if progress is not None:
                 progress(len(written), clips_per_style * len(STYLES))
     return written
+
+
+def write_mixtures(
+    out: Path | str,
+    clips: int,
+    seconds: float,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write clips in which one to three styles play at once, and ``labels.csv`` with what plays in each.
+
+    Parameters
+    ----------
+    out
+        Folder, made if it is missing; clips of the same names are replaced.
+    clips, seconds
+        How many clips of what length.
+    seed
+        Clip ``i`` follows from ``seed`` and ``i``.
+    progress
+        Called with the clips done and the clips in all.
+
+    Returns
+    -------
+    pathlib.Path
+        The manifest, with labels such as ``blues;disco``.
+
+    Raises
+    ------
+    UsageError
+        A count, length or seed outside what is allowed.
+    DataError
+        The folder cannot be written.
+    """
+    if not 1 <= clips <= 100_000 or seed < 0:
+        raise UsageError(f"clips is {clips} and the seed {seed}; allowed are 1 to 100000, and seeds from 0")
+    styles, lines = list(STYLES), ["path,label"]
+    for index in range(clips):
+        rng = np.random.default_rng((seed, index))
+        n_more = int(rng.choice(3, p=(0.4, 0.4, 0.2)))
+        others = rng.permutation([style for style in styles if style != styles[index % len(styles)]])[:n_more]
+        playing = sorted([styles[index % len(styles)], *others.tolist()])
+        pieces = [render(style, 100_000 * seed + index, seconds).astype(np.float64) for style in playing]
+        mix = np.sum([piece / max(np.sqrt(np.mean(piece**2)), 1.0) for piece in pieces], axis=0)
+        name = f"mix.{index:05d}.wav"
+        _write_wav(Path(out) / "clips" / name, np.rint(29000 * mix / np.abs(mix).max()).astype(np.int16))
+        lines.append(f"clips/{name},{';'.join(playing)}")
+        if progress is not None:
+            progress(index + 1, clips)
+    manifest = Path(out) / "labels.csv"
+    with written_beside(manifest) as handle:
+        handle.write(("\n".join(lines) + "\n").encode())
+    return manifest
 
 
 def _play(style: Style, seconds: float, rate_hz: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:

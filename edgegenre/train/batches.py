@@ -14,6 +14,7 @@ from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.scoring import network_input
 from edgegenre_runtime.frontend import Tables, normalize
 
+from .losses import targets_of
 from .options import TrainOptions
 
 __all__ = ["Batches", "SoftTargets"]
@@ -51,6 +52,8 @@ class SoftTargets:
 class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Batches of one epoch: windows float32 [B, 1, M, T] in dB above the floor, and targets float32 [B, C].
 
+    Of a hierarchy the targets are [B, K], over the nodes of the taxonomy.
+
     Attributes
     ----------
     epoch
@@ -70,7 +73,7 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.n_unlabeled = round(options.batch_size * options.unlabeled_share) if has_unlabeled else 0
         self.chances = soft.chances() if soft is not None and self.n_unlabeled else None
         self.n_labeled = options.batch_size - self.n_unlabeled
-        self.targets = np.eye(len(cache.labels), dtype=np.float32)[cache.y[tracks]]
+        self.targets = targets_of(cache, tracks)
         if soft is not None:
             self.targets += options.soft_weight * (soft.labeled - self.targets)
         self.epoch = 0

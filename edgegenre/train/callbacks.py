@@ -17,12 +17,13 @@ from torch.optim.swa_utils import AveragedModel
 from edgegenre.checkpoint import Checkpoint, save_checkpoint
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor, track_windows
+from edgegenre.evaluate.truth import fit_thresholds, is_right
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Tables
 
 from .batches import Batches
 from .lightning_module import TrainModule
-from .loggers import save_history
+from .loggers import figure_of, save_history, valid_figures, valid_key
 from .resume import RunState, restore_optimizer, save_state
 from .weight_average import weight_average
 
@@ -32,8 +33,8 @@ __all__ = ["EpochEnd"]
 class EpochEnd(lightning.Callback):
     """Scores the validation tracks after each epoch, saves the best checkpoint, and stops early.
 
-    The best epoch has the highest track accuracy, averaged over the data sets that are validated on; among equals, the
-    lowest track loss on the first.
+    The best epoch has the highest track accuracy (of several labels: mean average precision), averaged over the data
+    sets that are validated on; among equals, the lowest track loss on the first. Its thresholds are fitted there too.
 
     Parameters
     ----------
@@ -117,8 +118,10 @@ class EpochEnd(lightning.Callback):
         epoch = module.epoch
         network = module.network if self.average is None else self.average.module
         top_db = self.batches.tables.spec.top_db
-        scores = score_windows(torch_predictor(network, top_db), self.windows, self.truth)
-        others = [score_windows(torch_predictor(network, top_db), windows, truth) for windows, truth in self.others]
+        task = self.checkpoint.task
+        predict = torch_predictor(network, top_db, task)
+        scores = score_windows(predict, self.windows, self.truth, task)
+        others = [score_windows(predict, windows, truth, task) for windows, truth in self.others]
         module.network.train()
         if not math.isfinite(scores.track_loss):
             raise UsageError(
@@ -130,8 +133,8 @@ class EpochEnd(lightning.Callback):
                 "epoch": epoch,
                 "train_loss": train_loss,
                 "valid_loss": scores.track_loss,
-                "valid_accuracy": scores.track_accuracy,
-                **{f"valid_accuracy_{i}": other.track_accuracy for i, other in enumerate(others, 2)},
+                valid_key(task): figure_of(task, scores),
+                **{f"{valid_key(task)}_{i}": figure_of(task, other) for i, other in enumerate(others, 2)},
             }
         )
         if max(self.history, key=_merit)["epoch"] == epoch:
@@ -151,8 +154,13 @@ class EpochEnd(lightning.Callback):
 
     def _save_best(self, network: nn.Module, scores: TrackScores) -> None:
         state = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
-        meta = {**self.checkpoint.meta, "best_epoch": self.best_epoch, "valid": scores.summary()}
-        save_checkpoint(self.out / "best.safetensors", dataclasses.replace(self.checkpoint, state=state, meta=meta))
+        task = fit_thresholds(self.checkpoint.task, scores.probabilities, scores.truth)
+        valid = dataclasses.replace(
+            scores, track_accuracy=float(is_right(task, scores.probabilities, scores.truth).mean())
+        )
+        meta = {**self.checkpoint.meta, "best_epoch": self.best_epoch, "valid": valid.summary()}
+        best = dataclasses.replace(self.checkpoint, state=state, meta=meta, task=task)
+        save_checkpoint(self.out / "best.safetensors", best)
 
     def _report_epoch(self, trainer: lightning.Trainer) -> None:
         row = self.history[-1]
@@ -164,27 +172,23 @@ class EpochEnd(lightning.Callback):
             logger.log_metrics({**row, "learning_rate": rate}, step=epoch)
             logger.save()
         if self.report is not None:
-            accuracy = " and ".join(f"{value:.3f}" for value in _accuracies(row))
+            accuracy = " and ".join(f"{value:.3f}" for value in valid_figures(row))
+            what = "mean average precision" if self.checkpoint.task.kind == "multi" else "accuracy"
             self.report(
                 f"epoch {epoch + 1}/{self.batches.options.epochs}: train loss {row['train_loss']:.3f}, validation loss "
-                f"{row['valid_loss']:.3f}, accuracy {accuracy} (best in epoch {self.best_epoch + 1})"
+                f"{row['valid_loss']:.3f}, {what} {accuracy} (best in epoch {self.best_epoch + 1})"
             )
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float, float]:
     """Return the key by which the best epoch is the largest; among equals, the first."""
-    return float(np.mean(_accuracies(row))), -row["valid_loss"], -row["epoch"]
+    return float(np.mean(valid_figures(row))), -row["valid_loss"], -row["epoch"]
 
 
-def _accuracies(row: dict[str, float]) -> list[float]:
-    """Return the accuracy on each data set that is validated on, the training's own first."""
-    return [value for key, value in row.items() if key.startswith("valid_accuracy")]
-
-
-def _validation(cache: FeatureCache, tables: Tables) -> tuple[list[npt.NDArray[np.int8]], npt.NDArray[np.int64]]:
-    """Return the windows of each validation track of a cache, and the tracks' classes."""
+def _validation(cache: FeatureCache, tables: Tables) -> tuple[list[npt.NDArray[np.int8]], npt.NDArray[Any]]:
+    """Return the windows of each validation track of a cache, and the tracks' truths."""
     tracks = cache.tracks_of("valid")
-    return [track_windows(cache, int(track), tables) for track in tracks], cache.y[tracks].astype(np.int64)
+    return [track_windows(cache, int(track), tables) for track in tracks], cache.truth(tracks)
 
 
 def _checked(module: lightning.LightningModule) -> TrainModule:

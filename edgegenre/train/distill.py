@@ -11,16 +11,25 @@ from torch import nn
 from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre_runtime.errors import SpecError, UsageError
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.network.task import TaskKind
 
 __all__ = ["Teachers", "distillation_loss", "load_teachers"]
 
 
 class Teachers(nn.Module):
-    """Trained networks that score the same windows as the student; never in training mode."""
+    """Trained networks that score the same windows as the student; never in training mode.
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    Parameters
+    ----------
+    networks
+        Of the student's task and classes.
+    kind
+        The task.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], kind: TaskKind = "single") -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.networks, self.kind = nn.ModuleList(networks), kind
         self.requires_grad_(False)
         self.train(False)
 
@@ -32,26 +41,29 @@ class Teachers(nn.Module):
     def forward(self, windows_db: torch.Tensor, temperature: float) -> torch.Tensor:
         """Map float32 [B, 1, M, T] to the mean of the teachers' probabilities at a temperature, [B, C]."""
         with torch.no_grad():
-            soft = [torch.softmax(network(windows_db).float() / temperature, dim=1) for network in self.networks]
+            softened = [network(windows_db).float() / temperature for network in self.networks]
+            soft = [torch.sigmoid(x) if self.kind == "multi" else torch.softmax(x, dim=1) for x in softened]
             return torch.stack(soft).mean(dim=0)
 
 
-def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) -> Teachers | None:
+def load_teachers(
+    paths: Sequence[Path], tables: Tables, labels: Sequence[str], kind: TaskKind = "single"
+) -> Teachers | None:
     """Load teachers; returns None where there are no paths.
 
     Parameters
     ----------
     paths
         Checkpoints, or folders of training runs.
-    tables, labels
-        The student's front-end and classes.
+    tables, labels, kind
+        The student's front-end, classes and task.
 
     Raises
     ------
     SpecError
         If a teacher was trained with another front-end than the student's.
     UsageError
-        If a teacher has other classes, or the same in another order.
+        If a teacher has another task or other classes, or the same in another order.
     """
     networks = []
     for path in paths:
@@ -61,18 +73,25 @@ def load_teachers(paths: Sequence[Path], tables: Tables, labels: Sequence[str]) 
                 f"teacher {path}: made for front-end {checkpoint.spec.name} ({checkpoint.spec_hash[:12]}), the student "
                 f"for {tables.spec.name} ({tables.spec_hash[:12]}); both must have the same windows: choose one --spec"
             )
-        if tuple(checkpoint.labels) != tuple(labels):
+        if tuple(checkpoint.labels) != tuple(labels) or checkpoint.task.kind != kind:
             raise UsageError(
-                f"teacher {path}: has the classes {', '.join(checkpoint.labels)}; the data set has {', '.join(labels)}"
+                f"teacher {path}: has the classes {', '.join(checkpoint.labels)} ({checkpoint.task.kind}); the data "
+                f"set has {', '.join(labels)} ({kind})"
             )
         networks.append(to_module(checkpoint))
-    return Teachers(networks) if networks else None
+    return Teachers(networks, kind) if networks else None
 
 
-def distillation_loss(logits: torch.Tensor, soft_targets: torch.Tensor, temperature: float) -> torch.Tensor:
+def distillation_loss(
+    logits: torch.Tensor, soft_targets: torch.Tensor, temperature: float, kind: TaskKind = "single"
+) -> torch.Tensor:
     """Return ``T² · KL(teacher ‖ student at temperature T)``, the batch's mean; both [B, C].
 
-    The factor makes the size of the gradients independent of the temperature (Hinton et al. 2015, section 2).
+    The factor makes the size of the gradients independent of the temperature (Hinton et al. 2015, section 2). Of
+    several labels it is the mean over them of each one's cross-entropy, which differs from that by a constant.
     """
+    if kind == "multi":
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float() / temperature, soft_targets)
+        return loss * temperature**2
     log_student = torch.log_softmax(logits.float() / temperature, dim=1)
     return nn.functional.kl_div(log_student, soft_targets, reduction="batchmean") * temperature**2

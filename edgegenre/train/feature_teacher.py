@@ -73,6 +73,8 @@ def ask(
     train, valid = cache.tracks_of("train"), cache.tracks_of("valid")
     if not len(train) or not len(valid):
         raise DataError("soft labels need training and validation tracks: split the data set first")
+    for one in (cache, *others):
+        one.require_single("training on soft labels")
     joined: list[list[Features]] = [[] for _ in (cache, *others)]
     for name, weights, share in networks:
         network = build(ModelConfig(name, len(cache.labels)))

@@ -33,7 +33,8 @@ from .head_options import HeadOptions
 from .head_tracks import HeadBatch, HeadTracks
 from .lightning_module import learning_rate_factor
 from .loggers import plot_history, save_history
-from .loop import class_weights_of
+from .loop import check_tracks
+from .losses import class_weights_of
 
 __all__ = ["HeadResult", "train_head"]
 
@@ -90,6 +91,8 @@ def train_head(
     UsageError
         If the loss stops being finite.
     """
+    check_tracks(cache)
+    cache.require_single("a head over windows")
     trainer = _Trainer(cache, tables, encoder, options, class_weights_of(cache, class_weights=options.class_weights))
     history: list[dict[str, float]] = []
     best = (-1.0, 0.0)

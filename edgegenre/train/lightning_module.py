@@ -28,8 +28,8 @@ class TrainModule(lightning.LightningModule):
     ----------
     network
         The network to train.
-    class_weights
-        float32 [C], weight of each class in the loss.
+    loss
+        From logits and targets to a scalar (:func:`.losses.make_loss`).
     options
         The training options.
     first_epoch
@@ -41,14 +41,14 @@ class TrainModule(lightning.LightningModule):
     def __init__(
         self,
         network: models.Network,
-        class_weights: torch.Tensor,
+        loss: nn.Module,
         options: TrainOptions,
         first_epoch: int,
         teachers: Teachers | None,
     ) -> None:
         super().__init__()
         self.network, self.options, self.first_epoch, self.teachers = network, options, first_epoch, teachers
-        self.loss = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=options.label_smoothing)
+        self.loss = loss
         self.groups = models.parameter_groups(network)
 
     @property
@@ -77,7 +77,7 @@ class TrainModule(lightning.LightningModule):
         loss: torch.Tensor = self.loss(logits, targets)
         if self.teachers is not None:
             o = self.options
-            soft = distillation_loss(logits, self.teachers(windows, o.temperature), o.temperature)
+            soft = distillation_loss(logits, self.teachers(windows, o.temperature), o.temperature, self.teachers.kind)
             loss = (1 - o.teacher_weight) * loss + o.teacher_weight * soft
         is_parallel = self.trainer.world_size > 1
         if not self._is_finite_everywhere(loss, is_parallel):

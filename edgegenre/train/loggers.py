@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from edgegenre.evaluate.multi_label import mean_average_precision
+from edgegenre.evaluate.scoring import TrackScores
 from edgegenre.figures import write_png
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import MissingExtraError
+from edgegenre_runtime.network.task import Task
 
-__all__ = ["LoggerName", "has_tensorboard", "make_logger", "plot_history", "save_history"]
+__all__ = [
+    "LoggerName",
+    "figure_of",
+    "has_tensorboard",
+    "make_logger",
+    "plot_history",
+    "save_history",
+    "valid_figures",
+    "valid_key",
+]
+
+_FIGURES = ("valid_accuracy", "valid_mean_average_precision")
 
 LoggerName = Literal["tensorboard", "wandb", "none"]
+
+
+def valid_key(task: Task) -> str:
+    """Return what the validation figure that decides on the best epoch is called in a history."""
+    return _FIGURES[task.kind == "multi"]
+
+
+def figure_of(task: Task, scores: TrackScores) -> float:
+    """Return that figure: the accuracy of the tracks, or of several labels the mean average precision."""
+    if task.kind == "multi":
+        return mean_average_precision(scores.probabilities, scores.truth)
+    return scores.track_accuracy
+
+
+def valid_figures(row: Mapping[str, float]) -> list[float]:
+    """Return the figure on each data set that is validated on, the training's own first."""
+    return [value for key, value in row.items() if key.startswith(_FIGURES)]
 
 
 def has_tensorboard() -> bool:
@@ -60,7 +91,8 @@ def plot_history(history: Sequence[dict[str, float]], best_epoch: int, path: Pat
     epochs = [row["epoch"] for row in history]
     for key in ("train_loss", "valid_loss"):
         left.plot(epochs, [row[key] for row in history], label=key.replace("_", " "))
-    right.plot(epochs, [row["valid_accuracy"] for row in history], label="valid accuracy (tracks)")
+    key = next(key for key in history[0] if key.startswith(_FIGURES))
+    right.plot(epochs, [row[key] for row in history], label=f"{key.replace('_', ' ')} (tracks)")
     for axes in (left, right):
         axes.axvline(best_epoch, color="gray", linestyle=":", label="best epoch")
         axes.set_xlabel("epoch")

@@ -25,26 +25,29 @@ from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predict
 from edgegenre.models import ModelConfig, Network, build
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.network.task import Task
 
 from .batches import Batches, SoftTargets
 from .callbacks import EpochEnd
 from .distill import Teachers
 from .lightning_module import TrainModule
 from .loggers import LoggerName, make_logger, plot_history
+from .losses import make_loss
 from .options import Hardware, TrainOptions
 from .resume import RunState, load_state
 
-__all__ = ["TrainResult", "class_weights_of", "is_first_process", "train"]
+__all__ = ["TrainResult", "check_tracks", "is_first_process", "train"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainResult:
-    """The result of a training run: the best checkpoint, its epoch, and its validation scores."""
+    """The result of a training run: the best checkpoint, its epoch, its validation scores, and its task."""
 
     checkpoint: Path
     best_epoch: int
     epochs_run: int
     valid: TrackScores
+    task: Task
 
 
 def train(
@@ -106,7 +109,9 @@ def train(
     """
     hardware = hardware if hardware is not None else Hardware()
     _check_hardware(hardware, options)
-    class_weights = class_weights_of(cache, class_weights=options.class_weights)
+    check_tracks(cache)
+    if soft is not None:
+        cache.require_single("training on soft labels")
     batches = Batches(cache, cache.tracks_of("train"), tables, options, soft)
     identity = _identity(cache, tables, config, options, hardware, teachers, str(about.get("weights", "")))
     identity["soft labels"] = "" if soft is None else _digest([soft.labeled, soft.unlabeled])
@@ -122,11 +127,12 @@ def train(
         network.load_state_dict(state.network)
         batches.epoch = len(state.history)
     meta = {**about, "options": dataclasses.asdict(options), "versions": _versions()}
-    checkpoint = Checkpoint(config, tuple(cache.labels), tables.spec, tables.spec_hash, {}, meta)
+    task = cache.task()
+    checkpoint = Checkpoint(config, task.labels, tables.spec, tables.spec_hash, {}, meta, task)
     on_line = None if progress_bar else report
     epoch_end = EpochEnd(batches, checkpoint, out, identity, state, on_line, on_epoch, also_validate)
     if not epoch_end.is_done():
-        module = TrainModule(network, class_weights, options, len(epoch_end.history), teachers)
+        module = TrainModule(network, make_loss(cache, options), options, len(epoch_end.history), teachers)
         trainer = _trainer(options, hardware, len(epoch_end.history), epoch_end, make_logger(logger, out), out)
         loader = DataLoader(batches, batch_size=None, num_workers=hardware.workers)
         _run(trainer, module, loader)
@@ -135,10 +141,10 @@ def train(
     if is_first_process():
         plot_history(epoch_end.history, epoch_end.best_epoch, out / "curves.png")
     best = out / "best.safetensors"
-    predict = torch_predictor(to_module(load_checkpoint(best)), tables.spec.top_db)
-    return TrainResult(
-        best, epoch_end.best_epoch, len(epoch_end.history), score_windows(predict, epoch_end.windows, epoch_end.truth)
-    )
+    saved = load_checkpoint(best)
+    predict = torch_predictor(to_module(saved), tables.spec.top_db, saved.task)
+    valid = score_windows(predict, epoch_end.windows, epoch_end.truth, saved.task)
+    return TrainResult(best, epoch_end.best_epoch, len(epoch_end.history), valid, saved.task)
 
 
 def is_first_process() -> bool:
@@ -190,22 +196,14 @@ def _check_hardware(hardware: Hardware, options: TrainOptions) -> None:
         raise UsageError("frozen epochs need one device: parallel training fixes what is trained when it starts")
 
 
-def class_weights_of(cache: FeatureCache, *, class_weights: bool) -> torch.Tensor:
-    """Return the weight of each class in the loss, float32 [C].
-
-    Raises
-    ------
-    DataError
-        If there is no validation track, or a class has no training track.
-    """
-    counts = np.bincount(cache.y[cache.tracks_of("train")], minlength=len(cache.labels))
-    if not len(cache.tracks_of("valid")) or not counts.all():
-        empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
+def check_tracks(cache: FeatureCache) -> None:
+    """Raise :class:`DataError` without validation tracks, or where a class has no training track."""
+    counts = cache.membership()[cache.tracks_of("train")].sum(axis=0)
+    empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count and name in cache.classes]
+    if not len(cache.tracks_of("valid")) or empty:
         raise DataError(
             f"training needs validation tracks and tracks of every class; none for: {empty or 'validation'}"
         )
-    weights = counts.sum() / (len(counts) * counts) if class_weights else np.ones(len(counts))
-    return torch.tensor(weights).float()
 
 
 def _starting_state(
@@ -236,6 +234,7 @@ def _identity(
 ) -> dict[str, Any]:
     """Return everything that determines the weights, JSON-ready."""
     data: list[npt.NDArray[Any]] = [cache.offsets, cache.y, cache.split, cache.frames]
+    data += [] if cache.members is None else [cache.members]
     return {
         **dataclasses.asdict(options),
         "model": config.to_dict(),

@@ -19,6 +19,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
 from . import TrainOptions, train
+from .loggers import valid_figures
 
 __all__ = ["TuneResult", "tune"]
 
@@ -84,7 +85,7 @@ def tune(
 
         def on_epoch(row: dict[str, float]) -> None:
             nonlocal best
-            best = max(best, row["valid_accuracy"])
+            best = max(best, valid_figures(row)[0])
             trial.report(best, int(row["epoch"]))
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -17,6 +17,7 @@ from edgegenre_export.inputs.trained_network import module_network
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.bundle import check_destination
+from edgegenre_runtime.network.task import ONE_LABEL, Task
 
 from .job import ExportJob
 from .pipeline import ExportResult, export_bundle
@@ -37,6 +38,7 @@ def export(
     reference: ReferenceTracks | Literal["calibration"] | None = "calibration",
     name: str = "network",
     meta: Mapping[str, Any] | None = None,
+    task: Task = ONE_LABEL,
     command: str = "edgegenre_export.export",
     progress: Progress = ignore_steps,
 ) -> ExportResult:
@@ -63,6 +65,8 @@ def export(
     name, meta, command
         For card and manifest: what it is called, JSON-ready facts (``data``, ``limits``, ``licence`` …), and how it
         was made.
+    task
+        What the logits mean (:func:`edgegenre_runtime.network.task.make_task`); one label of several by default.
     progress
         Called with each step as it begins; ``str(step)`` is one line.
 
@@ -84,7 +88,7 @@ def export(
     if chosen.tuning is not None:
         raise UsageError(f"recipe {recipe} fine-tunes with edgegenre's trainer: choose float, int8 or int8x16")
     tables, destination = released(spec), check_destination(Path(out))
-    network = module_network(module, tables, labels, name, meta or {})
+    network = module_network(module, tables, labels, name, meta or {}, task)
     indices = tuple(range(len(calibration)))
     windows = Calibration(calibration, indices, 0, "the caller's windows", tables.spec_hash)
     windows.require_tables(tables)

@@ -16,6 +16,7 @@ from edgegenre_runtime.audio.files import audio_files, file_blocks
 from edgegenre_runtime.audio.pcm_blocks import PcmBlocks
 from edgegenre_runtime.audio.raw_pcm import raw_blocks
 from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
+from edgegenre_runtime.network.task import answer_text
 
 from .command_line import PIPE
 from .errors import AudioError, EdgeGenreError, OutputError
@@ -135,7 +136,7 @@ def _with_progress(name: str, predictions: Iterator[Prediction]) -> Iterator[Pre
     for prediction in predictions:
         if is_terminal:
             minutes, seconds = divmod(int(prediction.end_s), 60)
-            shown = printable(f"{name}  {minutes}:{seconds:02d}  {prediction.label}")
+            shown = printable(f"{name}  {minutes}:{seconds:02d}  {answer_text(prediction.label, prediction.labels)}")
             _show(shown)
         yield prediction
     if is_terminal:
@@ -157,4 +158,5 @@ def _text_line(name: str, answer: FilePrediction, duration_s: float) -> str:
     parts = [f"{n} window{'s' * (n > 1)}", f"{windows[0].start_s:.1f}-{windows[-1].end_s:.1f} s of {duration_s:.1f} s"]
     parts += ["repeated to fill a window"] * windows[0].is_repeated
     parts += [f"mel {mel_ms:.1f} ms + network {network_ms:.1f} ms each"]
-    return f"{name}: {answer.label}" + (f"  [{ranked}]" if ranked else "") + f"  ({', '.join(parts)})"
+    text = answer_text(answer.label, answer.labels)
+    return f"{name}: {text}" + (f"  [{ranked}]" if ranked else "") + f"  ({', '.join(parts)})"

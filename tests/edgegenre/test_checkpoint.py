@@ -57,7 +57,7 @@ def edit(path, **changes):
         (lambda run: (run / "best.safetensors").unlink(), "cannot read"),
         (lambda run: (run / "best.json").write_text("{"), "not JSON"),
         (lambda run: (run / "best.json").write_text("[]"), "format None"),
-        (lambda run: edit(run / "best.json", format_version=2), "format 2"),
+        (lambda run: edit(run / "best.json", format_version=3), "format 3"),
         (lambda run: (run / "best.safetensors").write_bytes(b"abc"), "does not match the hash"),
         (lambda run: edit(run / "best.json", config={"name": "cnn"}), "damaged"),
         (lambda run: edit(run / "best.json", spec={"n_fft": 7}), "damaged"),

@@ -6,6 +6,9 @@ import numpy as np
 
 from edgegenre_export import AcceptanceReport, Limits, ReferenceTracks
 from edgegenre_export.accept.verdict import judge
+from edgegenre_runtime.network.task import make_task
+
+TASK = make_task("single", ("x", "y"))
 
 
 def made_up(n: int, flipped: int, truth: bool = True) -> tuple[ReferenceTracks, np.ndarray, np.ndarray]:
@@ -20,5 +23,5 @@ def made_up(n: int, flipped: int, truth: bool = True) -> tuple[ReferenceTracks, 
 
 def refused_report() -> AcceptanceReport:
     tracks, before, now = made_up(290, 9)
-    verdict = judge("model_int8.tflite", "the float network", before, now, tracks, ("x", "y"), Limits())
+    verdict = judge("model_int8.tflite", "the float network", before, now, tracks, TASK, Limits())
     return AcceptanceReport("made up", "0" * 16, Limits(), (verdict,))

@@ -15,7 +15,7 @@ from edgegenre.models import Network
 from edgegenre_export.inputs.reference_tracks import ReferenceTracks
 from edgegenre_export.quantize.stage import QuantizedNetwork
 from edgegenre_export.quantize.weight_rounding import round_inputs
-from edgegenre_runtime.network.quantization import softmax
+from edgegenre_runtime.network.task import Task
 
 __all__ = ["Attribution", "LayerGroup", "attribute"]
 
@@ -63,13 +63,14 @@ def attribute(quantized: QuantizedNetwork, tracks: ReferenceTracks) -> Attributi
     """
     top_db, floats = quantized.prepared.network.spec.top_db, quantized.equalized
     sample = network_input(_spaced(tracks.cells, _WINDOWS), top_db)
-    expected = _probabilities(floats, sample)
+    task = quantized.prepared.network.task
+    expected = _probabilities(floats, sample, task)
     rounded = copy.deepcopy(quantized.module)
     for name, ends in quantized.input_ranges.items():
         rounded.get_submodule(name).register_forward_pre_hook(round_inputs(*ends))
 
     def difference(network: nn.Module) -> float:
-        return float(np.abs(_probabilities(network, sample) - expected).mean())
+        return float(np.abs(_probabilities(network, sample, task) - expected).mean())
 
     groups = []
     for name, paths in _groups(quantized.prepared.network.module):
@@ -80,9 +81,9 @@ def attribute(quantized: QuantizedNetwork, tracks: ReferenceTracks) -> Attributi
     return Attribution(difference(rounded), tuple(sorted(groups, key=lambda group: group.difference)))
 
 
-def _probabilities(network: nn.Module, db: torch.Tensor) -> npt.NDArray[np.float32]:
+def _probabilities(network: nn.Module, db: torch.Tensor, task: Task) -> npt.NDArray[np.float32]:
     with torch.inference_mode():
-        return softmax(network(db).numpy())
+        return task.probabilities(network(db).numpy())
 
 
 def _spaced(windows: npt.NDArray[np.int8], n: int) -> npt.NDArray[np.int8]:

@@ -11,6 +11,7 @@ from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import body_of, is_waveform
 from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.inspect.mediapipe_metadata import read_metadata
+from edgegenre_runtime.network.task import Task
 
 from .layer_error import attribute
 from .verdict import AcceptanceReport, Limits, Verdict, judge, judge_tuning
@@ -41,15 +42,15 @@ def accept(job: ExportJob, checked: CheckedArtifacts, progress: Progress) -> Acc
     reference = checked.reference
     if reference is None:
         return AcceptedArtifacts(checked, None)
-    tracks, limits, labels = reference.tracks, Limits(), job.network.labels
+    tracks, limits, task = reference.tracks, Limits(), job.network.task
     steps = Steps("accept", 2, progress)
     steps.begin(f"comparing answers on {len(tracks.names)} tracks of {tracks.source}")
     verdicts = []
     if reference.trained is not None:
         tuned = next(iter(reference.expected.values()))
-        verdicts.append(judge_tuning(_FLOAT, reference.trained, tuned, tracks, labels, limits))
+        verdicts.append(judge_tuning(_FLOAT, reference.trained, tuned, tracks, task, limits))
     for answers in filter(None, (reference, checked.rendered)):
-        verdicts += _judge(answers, checked, labels, limits)
+        verdicts += _judge(answers, checked, task, limits)
     report = AcceptanceReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
     if any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
         steps.begin("looking for the layers at fault")
@@ -57,14 +58,12 @@ def accept(job: ExportJob, checked: CheckedArtifacts, progress: Progress) -> Acc
     return AcceptedArtifacts(checked, report)
 
 
-def _judge(
-    answers: ReferenceAnswers, checked: CheckedArtifacts, labels: tuple[str, ...], limits: Limits
-) -> list[Verdict]:
+def _judge(answers: ReferenceAnswers, checked: CheckedArtifacts, task: Task, limits: Limits) -> list[Verdict]:
     verdicts = []
     for name, now in answers.answers.items():
         against = f"the front-end and {body_of(name)}" if is_waveform(name) else _FLOAT
-        verdict = judge(name, against, answers.expected[name], now, answers.tracks, labels, limits)
-        verdicts.append(_with_label_fault(verdict, checked.artifacts.models[name].content, labels))
+        verdict = judge(name, against, answers.expected[name], now, answers.tracks, task, limits)
+        verdicts.append(_with_label_fault(verdict, checked.artifacts.models[name].content, task.labels))
     return verdicts
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgegenre.evaluate.truth import answer_names, is_right, threshold_row, truth_names
 from edgegenre_export.inputs.reference_tracks import ReferenceTracks
+from edgegenre_runtime.network.task import Task
 
 from .layer_error import Attribution
 
@@ -23,6 +25,7 @@ AS_TRAINED = "the network as trained"
 """What a pruned or fine-tuned network is judged against."""
 
 _CLOSE = 0.1
+_CLOSE_LABEL = 0.05  # a label so near its threshold changes by the rounding of a logit
 _Floats = npt.NDArray[np.float32]
 
 
@@ -76,13 +79,16 @@ class Verdict:
         How much both answered.
     agreement
         Share of tracks with the same answer, 0 to 1. Where the truth is not known, a track whose two best
-        probabilities were within 0.1 counts as the same.
+        probabilities were within 0.1 counts as the same. Of several labels a track is the same where the sets of labels
+        are; one whose probability was within 0.05 of its threshold does not count. A hierarchy is compared down to
+        its leaves.
     changed
         The others, by name.
     lost, gained
         How many of them were right before, and are right now; None where the truth is not known.
     accuracy_before, accuracy_now
-        Share of tracks that are right, 0 to 1; None where the truth is not known.
+        Share of tracks that are right, 0 to 1 (:func:`edgegenre.evaluate.truth.is_right`); None where the truth is
+        not known.
     cosine
         Smallest cosine between a track's probabilities before and now, 0 to 1.
     mean_probability_difference, max_probability_difference
@@ -145,11 +151,11 @@ def judge(
     before: _Floats,
     now: _Floats,
     tracks: ReferenceTracks,
-    labels: tuple[str, ...],
+    task: Task,
     limits: Limits,
 ) -> Verdict:
     """Compare window probabilities before and now, float32 [N, C] each, over the windows of ``tracks``."""
-    verdict = _compare(artifact, against, before, now, tracks, labels)
+    verdict = _compare(artifact, against, before, now, tracks, task)
     n, faults = verdict.n_tracks, []
     if len(verdict.changed) > limits.allowed_changed(n):
         faults.append(
@@ -166,13 +172,13 @@ def judge(
 
 
 def judge_tuning(
-    name: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, labels: tuple[str, ...], limits: Limits
+    name: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, task: Task, limits: Limits
 ) -> Verdict:
     """Compare a pruned or fine-tuned network with the network as it was: by accuracy, as it may well answer otherwise.
 
     Without truths, agreement stands for accuracy.
     """
-    verdict = _compare(name, AS_TRAINED, before, now, tracks, labels)
+    verdict = _compare(name, AS_TRAINED, before, now, tracks, task)
     drop = 1 - verdict.agreement
     if verdict.accuracy_before is not None and verdict.accuracy_now is not None:
         drop = verdict.accuracy_before - verdict.accuracy_now
@@ -181,22 +187,27 @@ def judge_tuning(
 
 
 def _compare(
-    artifact: str, against: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, labels: tuple[str, ...]
+    artifact: str, against: str, before: _Floats, now: _Floats, tracks: ReferenceTracks, task: Task
 ) -> Verdict:
     a, b = tracks.per_track(before), tracks.per_track(now)
-    answers_a, answers_b, truth = a.argmax(axis=1), b.argmax(axis=1), tracks.truth
+    answers_a, answers_b, truth = np.array(answer_names(task, a)), np.array(answer_names(task, b)), tracks.truth
     differs = answers_a != answers_b
-    if truth is None:  # rendered pieces are no genre that the network knows: many are too close to call
+    if task.kind == "multi":
+        row = threshold_row(task)
+        differs = (((a >= row) != (b >= row)) & (np.abs(a - row) >= _CLOSE_LABEL)).any(axis=1)
+    elif truth is None:  # rendered pieces are no genre that the network knows: many are too close to call
         differs &= np.diff(np.sort(a, axis=1)[:, -2:], axis=1)[:, 0] >= _CLOSE
+    truths = None if truth is None else truth_names(task, truth)
     changed = [
         ChangedTrack(
             tracks.names[i],
-            None if truth is None else labels[truth[i]],
-            labels[answers_a[i]],
-            labels[answers_b[i]],
+            None if truths is None else truths[i],
+            str(answers_a[i]),
+            str(answers_b[i]),
         )
         for i in np.flatnonzero(differs)
     ]
+    right_a, right_b = (None if truth is None else is_right(task, p, truth) for p in (a, b))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return Verdict(
         artifact=artifact,
@@ -205,10 +216,10 @@ def _compare(
         n_windows=len(before),
         agreement=float((~differs).mean()),
         changed=tuple(sorted(changed, key=lambda track: track.name)),
-        lost=None if truth is None else int(((answers_a == truth) & (answers_b != truth)).sum()),
-        gained=None if truth is None else int(((answers_b == truth) & (answers_a != truth)).sum()),
-        accuracy_before=None if truth is None else float((answers_a == truth).mean()),
-        accuracy_now=None if truth is None else float((answers_b == truth).mean()),
+        lost=None if right_a is None or right_b is None else int((right_a & ~right_b).sum()),
+        gained=None if right_a is None or right_b is None else int((right_b & ~right_a).sum()),
+        accuracy_before=None if right_a is None else float(right_a.mean()),
+        accuracy_now=None if right_b is None else float(right_b.mean()),
         cosine=float(min(1.0, ((a * b).sum(axis=1) / np.maximum(norms, 1e-12)).min())),
         mean_probability_difference=float(np.abs(before - now).mean()),
         max_probability_difference=float(np.abs(before - now).max()),

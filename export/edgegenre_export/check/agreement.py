@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.network.quantization import softmax
+from edgegenre_runtime.network.task import ONE_LABEL, Task
 
 __all__ = ["Agreement", "compare"]
 
@@ -31,10 +31,10 @@ class Agreement:
     max_probability_difference: float
 
 
-def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> Agreement:
+def compare(expected: npt.NDArray[np.float32], got: npt.NDArray[np.float32], task: Task = ONE_LABEL) -> Agreement:
     """Compare logits float32 [N, C] of the trained network with an artifact's."""
     same = expected.argmax(axis=1) == got.argmax(axis=1)
-    difference = np.abs(softmax(expected) - softmax(got))
+    difference = np.abs(task.probabilities(expected) - task.probabilities(got))
     return Agreement(
         n_windows=len(expected),
         top1_agreement=float(same.mean()),

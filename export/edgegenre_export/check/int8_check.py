@@ -7,6 +7,7 @@ import dataclasses
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from edgegenre_runtime.inspect.model_report import ModelReport, TensorRecord
+from edgegenre_runtime.network.task import TaskKind
 
 __all__ = ["require_int8", "require_int8x16", "require_waveform"]
 
@@ -55,7 +56,7 @@ def _require_integers(model_report: ModelReport, dtype: str, pinned: tuple[float
         raise ExportError(f"the {model_report.format} model is not {what}: {faults[0]}{more}")
 
 
-def require_waveform(model_report: ModelReport, body: ModelReport) -> None:
+def require_waveform(model_report: ModelReport, body: ModelReport, kind: TaskKind = "single") -> None:
     """Check that a waveform model is float32 PCM, front-end, then an int8 model as it is, then probabilities.
 
     Parameters
@@ -64,18 +65,20 @@ def require_waveform(model_report: ModelReport, body: ModelReport) -> None:
         Of ``model_audio.*``.
     body
         Of the int8 model that is in it.
+    kind
+        The network's task: of several labels the probabilities are sigmoids, else a softmax.
 
     Raises
     ------
     ExportError
         If input or output is not float32, the int8 model's operators do not stand unchanged between a quantizer
-        and a dequantizer with its softmax, or one of its tensors is missing or different.
+        and a dequantizer with what makes probabilities, or one of its tensors is missing or different.
     """
     quantize, dequantize = (
         ("QuantizeLinear", "DequantizeLinear") if model_report.format == "onnx" else ("QUANTIZE", "DEQUANTIZE")
     )
-    softmax = "Softmax" if model_report.format == "onnx" else "SOFTMAX"
-    tail = (quantize, *body.ops, dequantize, softmax)
+    last = {"multi": ("Sigmoid", "LOGISTIC")}.get(kind, ("Softmax", "SOFTMAX"))
+    tail = (quantize, *body.ops, dequantize, last[model_report.format != "onnx"])
     if model_report.ops[-len(tail) :] != tail:
         raise ExportError(f"the {model_report.format} waveform model does not end in the operators of its int8 body")
     for tensor in (model_report.only("input"), model_report.only("output")):

@@ -15,7 +15,8 @@ from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import ENGINE_FILE, body_of, is_waveform
 from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.network.golden import embedding_key, golden_key
-from edgegenre_runtime.network.quantization import dequantize, softmax
+from edgegenre_runtime.network.quantization import dequantize
+from edgegenre_runtime.network.task import ONE_LABEL, Task
 
 from .agreement import Agreement, compare
 from .embedding_check import EmbeddingRecord, check_embedding
@@ -30,7 +31,6 @@ _INT8 = "model_int8.tflite"
 _EMBEDDED_WINDOWS = 64
 """Calibration windows whose embeddings are compared with the float network's."""
 
-_MIN_PROBABILITY = np.float32(1e-30)
 _Floats = npt.NDArray[np.float32]
 
 
@@ -104,9 +104,10 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         something else.
     """
     models, quantized, top_db = artifacts.models, artifacts.quantized, job.tables.spec.top_db
+    task = job.network.task
     steps = Steps("check", 1 + len(models) + 2 * (_INT8 in models), progress)
     steps.begin("checking the model reports")
-    require_contracts(models, top_db)
+    require_contracts(models, top_db, task)
     embedded = job.calibration.windows[:_EMBEDDED_WINDOWS]
     rendered = toy_pcm(job.tables) if job.reference is not None and any(map(is_waveform, models)) else None
     outputs, vectors = {}, {}
@@ -120,9 +121,9 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         golden[embedding_key(_INT8)] = vectors[_INT8][len(embedded) :]
     logits = {name: _in_floats(models[name], found) for name, found in outputs.items()}
     windowed = [name for name in models if not is_waveform(name)]
-    agreement = {name: compare(quantized.logits, logits[name]["calibration"]) for name in windowed}
-    waveform_agreement = {  # its softmax undoes the log
-        name: compare(logits[body_of(name)]["golden"], np.log(np.maximum(logits[name]["golden"], _MIN_PROBABILITY)))
+    agreement = {name: compare(quantized.logits, logits[name]["calibration"], task) for name in windowed}
+    waveform_agreement = {
+        name: compare(logits[body_of(name)]["golden"], task.logits(logits[name]["golden"]), task)
         for name in filter(is_waveform, models)
     }
     records = {
@@ -146,15 +147,15 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         micro=micro,
         embedding=records.get(_INT8),
         reference=_reference_answers(job, artifacts, logits),
-        rendered=None if rendered is None else _rendered_answers(rendered[1], logits),
+        rendered=None if rendered is None else _rendered_answers(rendered[1], logits, task),
     )
 
 
-def require_contracts(models: Mapping[str, Artifact], top_db: int) -> None:
+def require_contracts(models: Mapping[str, Artifact], top_db: int, task: Task = ONE_LABEL) -> None:
     """Raise :class:`ExportError` unless int8 models are pure, and waveform models have the int8 model in them."""
     for name, artifact in models.items():
         if is_waveform(name):
-            require_waveform(artifact.report, models[body_of(name)].report)
+            require_waveform(artifact.report, models[body_of(name)].report, task.kind)
         elif "int8x16" in name:
             require_int8x16(artifact.report, top_db)
         elif "int8" in name:
@@ -234,13 +235,15 @@ def _reference_answers(
     if job.reference is None:
         return None
     prepared, cells = artifacts.quantized.prepared, job.reference.cells
-    expected = softmax(prepared.network.logits(cells))
-    answers = {name: softmax(found["reference"]) for name, found in logits.items() if "reference" in found}
-    trained = softmax(job.network.logits(cells)) if prepared.is_tuned else None
+    task, expected = job.network.task, prepared.network.probabilities(cells)
+    answers = {name: task.probabilities(found["reference"]) for name, found in logits.items() if "reference" in found}
+    trained = job.network.probabilities(cells) if prepared.is_tuned else None
     return ReferenceAnswers(job.reference, trained, dict.fromkeys(answers, expected), answers)
 
 
-def _rendered_answers(tracks: ReferenceTracks, logits: Mapping[str, Mapping[str, _Floats]]) -> ReferenceAnswers:
+def _rendered_answers(
+    tracks: ReferenceTracks, logits: Mapping[str, Mapping[str, _Floats]], task: Task
+) -> ReferenceAnswers:
     names = [name for name in logits if is_waveform(name)]
-    expected = {name: softmax(logits[body_of(name)]["rendered"]) for name in names}
+    expected = {name: task.probabilities(logits[body_of(name)]["rendered"]) for name in names}
     return ReferenceAnswers(tracks, None, expected, {name: logits[name]["rendered"] for name in names})

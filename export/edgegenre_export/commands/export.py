@@ -79,6 +79,10 @@ def export(
     from edgegenre_runtime.frontend import released
 
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    if web is not None and loaded.task.kind != "single":
+        raise UsageError(
+            f"--web shows one label of several, and this network's task is {loaded.task.kind}: leave it out"
+        )
     network = checkpoint_network(loaded)
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)
@@ -242,9 +246,9 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
             return None, ""
         raise UsageError(f"the training features {recorded} are not there any more: name a feature cache with --data")
     cache = load_cache(data, tables)
-    if cache.labels != checkpoint.labels:
+    if cache.classes != checkpoint.labels or cache.task_kind != checkpoint.task.kind:
         raise UsageError(
-            f"{data} has classes {', '.join(cache.labels)}; the checkpoint has {', '.join(checkpoint.labels)}: "
+            f"{data} has classes {', '.join(cache.classes)}; the checkpoint has {', '.join(checkpoint.labels)}: "
             "name the data that it was trained on"
         )
     return cache, str(data)

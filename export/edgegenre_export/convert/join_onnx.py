@@ -1,4 +1,4 @@
-"""Joining two ONNX models into one: a float front-end, the int8 network as it is, a softmax.
+"""Joining two ONNX models into one: a float front-end, the int8 network as it is, a softmax or sigmoids.
 
 Nothing of the network is converted again; see :mod:`.join_tflite`.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import onnx
 
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.task import TaskKind
 
 __all__ = ["join_onnx"]
 
 
-def join_onnx(front: bytes, body: bytes) -> bytes:
+def join_onnx(front: bytes, body: bytes, kind: TaskKind = "single") -> bytes:
     """Join a float front-end and an int8 (QDQ) model; the result has the metadata of both.
 
     Parameters
@@ -21,6 +22,8 @@ def join_onnx(front: bytes, body: bytes) -> bytes:
         float32 PCM to float32 dB, of the shape of the body's input.
     body
         int8 in, int8 logits out.
+    kind
+        The network's task: ``multi`` ends in sigmoids, the others in a softmax.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def join_onnx(front: bytes, body: bytes) -> bytes:
         onnx.helper.make_node("QuantizeLinear", [db, *first.input[1:]], [window.name], name="quantize"),
         *tail.graph.node,
         onnx.helper.make_node("DequantizeLinear", [logits.name, *last.input[1:]], ["logits_float"], name="dequantize"),
-        onnx.helper.make_node("Softmax", ["logits_float"], ["probabilities"], name="softmax", axis=-1),
+        _last_node(kind),
     ]
     shape = [size.dim_value for size in logits.type.tensor_type.shape.dim]
     graph = onnx.helper.make_graph(
@@ -56,3 +59,9 @@ def join_onnx(front: bytes, body: bytes) -> bytes:
     except onnx.checker.ValidationError as error:
         raise ExportError(f"front-end and network do not fit together: {str(error).splitlines()[0]}") from error
     return bytes(joined.SerializeToString(deterministic=True))
+
+
+def _last_node(kind: TaskKind) -> onnx.NodeProto:
+    if kind == "multi":
+        return onnx.helper.make_node("Sigmoid", ["logits_float"], ["probabilities"], name="sigmoid")
+    return onnx.helper.make_node("Softmax", ["logits_float"], ["probabilities"], name="softmax", axis=-1)

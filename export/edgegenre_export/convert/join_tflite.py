@@ -1,4 +1,4 @@
-"""Joining two TFLite models into one: a float front-end, the int8 network as it is, a softmax.
+"""Joining two TFLite models into one: a float front-end, the int8 network as it is, a softmax or sigmoids.
 
 Nothing of the network is converted again: its tensors, scales and operators are moved over, so that the joined
 model's body answers as the int8 model does.
@@ -14,11 +14,14 @@ from ai_edge_litert import schema_py_generated as schema
 from edgegenre_export.model_files import pack_tflite, unpack_tflite
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.inspect.mediapipe_metadata import METADATA_NAME, append_labels, audio_metadata
+from edgegenre_runtime.network.task import TaskKind
 
 __all__ = ["join_tflite"]
 
 
-def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[str, ...]) -> bytes:
+def join_tflite(
+    front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[str, ...], kind: TaskKind = "single"
+) -> bytes:
     """Join a float front-end and an int8 model.
 
     Parameters
@@ -29,6 +32,8 @@ def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[st
         int8 in, int8 logits out.
     sample_rate_hz, labels
         For the metadata.
+    kind
+        The network's task: ``multi`` ends in sigmoids, the others in a softmax.
 
     Raises
     ------
@@ -46,11 +51,14 @@ def join_tflite(front: bytes, body: bytes, sample_rate_hz: int, labels: tuple[st
     body_operators = _move_in(model, tail)
     graph.tensors[waveform].name, graph.tensors[db].name = b"waveform", b"db_above_floor"
     real, probabilities = (_like(graph, logits, name) for name in (b"logits_float", b"probabilities"))
-    softmax = _operator(model, schema.BuiltinOperator.SOFTMAX, real, probabilities)
-    softmax.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
-    softmax.builtinOptions = schema.SoftmaxOptionsT(beta=1.0)
+    is_softmax = kind != "multi"
+    code = schema.BuiltinOperator.SOFTMAX if is_softmax else schema.BuiltinOperator.LOGISTIC
+    last = _operator(model, code, real, probabilities)
+    if is_softmax:
+        last.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
+        last.builtinOptions = schema.SoftmaxOptionsT(beta=1.0)
     graph.operators += [_operator(model, schema.BuiltinOperator.QUANTIZE, db, window), *body_operators]
-    graph.operators += [_operator(model, schema.BuiltinOperator.DEQUANTIZE, logits, real), softmax]
+    graph.operators += [_operator(model, schema.BuiltinOperator.DEQUANTIZE, logits, real), last]
     graph.outputs = [probabilities]
     _describe(model, waveform, probabilities, audio_metadata(sample_rate_hz))
     return append_labels(pack_tflite(model), labels)

@@ -99,7 +99,8 @@ def _tflite_files(
             files[name], engine = _with_embedding(files[name])
     if front is not None:
         steps.begin("making model_audio.tflite")
-        files["model_audio.tflite"] = join_tflite(frontend, files["model_int8.tflite"], spec.sample_rate_hz, labels)
+        body, kind = files["model_int8.tflite"], job.network.task.kind
+        files["model_audio.tflite"] = join_tflite(frontend, body, spec.sample_rate_hz, labels, kind)
     return files, shift, engine
 
 
@@ -129,7 +130,7 @@ def _onnx_files(
         files["model_int8.onnx"] = int8_onnx(rounded, job.calibration.windows, spec, metadata)
     if front is not None:
         steps.begin("making model_audio.onnx")
-        files["model_audio.onnx"] = join_onnx(frontend, files["model_int8.onnx"])
+        files["model_audio.onnx"] = join_onnx(frontend, files["model_int8.onnx"], job.network.task.kind)
     return files
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ class ReferenceTracks:
     windows
         Windows of each track, int8 [n, n_mels, frames_per_window].
     truth
-        Class of each track, int64 [n_tracks]; None where the labels mean nothing to the network.
+        What is right for each track (:mod:`edgegenre.evaluate.truth`); None where the labels mean nothing to the
+        network.
     source
         What it is, for people.
     spec_hash
@@ -47,7 +49,7 @@ class ReferenceTracks:
 
     names: tuple[str, ...]
     windows: tuple[npt.NDArray[np.int8], ...]
-    truth: npt.NDArray[np.int64] | None
+    truth: npt.NDArray[Any] | None
     source: str
     spec_hash: str
 
@@ -80,7 +82,7 @@ def cache_tracks(cache: FeatureCache, tables: Tables, part: str, source: str) ->
     return ReferenceTracks(
         names=tuple(cache.names[track] for track in tracks),
         windows=tuple(track_windows(cache, int(track), tables) for track in tracks),
-        truth=cache.y[tracks].astype(np.int64),
+        truth=cache.truth(tracks),
         source=f"the {part} part of {source}",
         spec_hash=tables.spec_hash,
     )

@@ -17,6 +17,7 @@ from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig
 from edgegenre_runtime.errors import ExportError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, Tables
+from edgegenre_runtime.network.task import ONE_LABEL, Task, make_task
 
 from .training_record import check_record
 
@@ -43,6 +44,8 @@ class TrainedNetwork:
         How edgegenre builds it; None for a network of the user's own.
     model, meta
         JSON-ready: what the network is, and how it was trained.
+    task
+        What the logits mean; one label of several if it is not given.
 
     Raises
     ------
@@ -62,12 +65,21 @@ class TrainedNetwork:
     config: ModelConfig | None
     model: Mapping[str, Any]
     meta: Mapping[str, Any]
+    task: Task = ONE_LABEL
 
     def __post_init__(self) -> None:
+        if self.task.kind == "single":
+            object.__setattr__(self, "task", make_task("single", self.labels))
+        if self.task.labels != self.labels:
+            raise UsageError(f"{self.name}: its task is of {', '.join(self.task.labels)}, not {', '.join(self.labels)}")
         check_labels(self.labels, self.name)
         if len(set(self.labels)) != len(self.labels):
             raise UsageError(f"{self.name}: labels must differ, not {', '.join(self.labels)}")
         check_record(self.meta, self.name)
+
+    def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """Return probabilities float32 [N, C] for cells int8 [N, n_mels, frames]."""
+        return self.task.probabilities(self.logits(cells))
 
     def logits(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Return logits float32 [N, C] for cells int8 [N, n_mels, frames]."""
@@ -87,11 +99,17 @@ def checkpoint_network(checkpoint: Checkpoint) -> TrainedNetwork:
         config=checkpoint.config,
         model=checkpoint.config.to_dict(),
         meta=checkpoint.meta,
+        task=checkpoint.task,
     )
 
 
 def module_network(
-    module: nn.Module, tables: Tables, labels: Sequence[str], name: str, meta: Mapping[str, Any]
+    module: nn.Module,
+    tables: Tables,
+    labels: Sequence[str],
+    name: str,
+    meta: Mapping[str, Any],
+    task: Task = ONE_LABEL,
 ) -> TrainedNetwork:
     """Return a network of the user's own, after trying it on one empty window.
 
@@ -130,4 +148,5 @@ def module_network(
         config=None,
         model={"name": name, "class": kind},
         meta=dict(meta),
+        task=task,
     )

@@ -36,6 +36,7 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "golden PCM, against the mel path": checked.waveform_agreement,
     }
     keys: dict[str, Any] = {
+        **network.task.to_dict(),
         "recipe": job.recipe.name,
         "command": job.command,
         "model": dict(network.model),

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from edgegenre.page import Block, Code, Items, Table, Text, Title, to_html, to_markdown
 from edgegenre_export.accept.stage import AcceptedArtifacts
 from edgegenre_export.accept.verdict import AcceptanceReport
@@ -14,6 +16,7 @@ from edgegenre_export.convert.stage import Artifact
 from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_export.job import ExportJob
 from edgegenre_runtime.inspect.model_report import ModelReport
+from edgegenre_runtime.network.task import Task
 
 from .acceptance_text import acceptance_blocks
 from .snippets import snippets
@@ -55,6 +58,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
     return [
         Title(1, f"{network.name}: music genre, {len(network.labels)} classes"),
         Text(f"Classes, in the order of the output: {', '.join(network.labels)}."),
+        *_task(network.task),
         Text(
             f"One window is {spec.window_s:.2f} s of mono audio at {spec.sample_rate_hz} Hz, {spec.n_mels} mel "
             f"bands by {spec.frames_per_window} frames, made by front-end `{spec.name}` (`frontend.json`, hash "
@@ -79,6 +83,29 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Title(2, "Licence and limits"),
         Items(_limits(network)),
     ]
+
+
+def _task(task: Task) -> list[Block]:
+    """Return what an answer is, where it is not the most probable class."""
+    if task.kind == "single":
+        return []
+    if task.kind == "multi":
+        about = (
+            "Each output is a label for itself: its probability is the sigmoid of its logit, and the answer is every "
+            "label that reaches its threshold, fitted on the validation tracks for the largest F1. The programs below "
+            "show the most probable label; the others are compared in the same way."
+        )
+        logits = task.logits(np.array([task.thresholds[label] for label in task.labels], np.float32)).tolist()
+        rows = [
+            (label, f"{task.thresholds[label]:.4f}", f"{x:.4f}") for label, x in zip(task.labels, logits, strict=True)
+        ]
+        return [Text(about), Table(("label", "threshold", "as a logit"), rows)]
+    about = (
+        "The classes are the leaves of a tree. The probability of a node is the sum over the leaves below it, and the "
+        "answer goes down from the top, to the most probable child each time, as far as its level's threshold is "
+        "reached. The programs below show the most probable leaf."
+    )
+    return [Text(about), Table(("level", "threshold"), [(name, f"{t:.4f}") for name, t in task.thresholds.items()])]
 
 
 def _embedding(record: EmbeddingRecord | None) -> list[Block]:

@@ -66,14 +66,15 @@ def fine_tune(
     tuning, cache, network = recipe.tuning, material.cache, trained.module
     if tuning is None:
         raise UsageError(f"recipe {recipe.name} has no fine-tuning")
-    if cache.labels != trained.labels:
+    kind = trained.task.kind
+    if cache.classes != trained.labels or cache.task_kind != kind:
         raise UsageError(
-            f"fine-tuning data has classes {', '.join(cache.labels)}, the checkpoint {', '.join(trained.labels)}: "
+            f"fine-tuning data has classes {', '.join(cache.classes)}, the checkpoint {', '.join(trained.labels)}: "
             "give the data that it was trained on"
         )
     if not isinstance(network, Network) or trained.config is None:
         raise ExportError(f"{trained.name} cannot be fine-tuned: it was not built by edgegenre")
-    teachers = load_teachers(material.teachers, tables, cache.labels)
+    teachers = load_teachers(material.teachers, tables, cache.classes, kind)
     config, start = trained.config, network
     if pruned is not None:
         config, start = pruned.config, pruned.network
@@ -91,7 +92,7 @@ def fine_tune(
         _options(tuning, trained.meta, material.seed),
         material.folder,
         about={**unchanged, "tuned": _about(recipe, pruned, material.teachers)},
-        teachers=teachers or Teachers([network]),
+        teachers=teachers or Teachers([network], kind),
         initialize=initialize,
         report=report,
     )

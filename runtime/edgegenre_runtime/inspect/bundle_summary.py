@@ -75,6 +75,7 @@ def _summary(bundle: Bundle) -> str:
         f"bundle {bundle.root}, format {manifest['format_version']}",
         f"network: {manifest.get('model', {}).get('name', 'unknown')}, {len(bundle.labels)} classes: "
         + ", ".join(bundle.labels),
+        *_task_lines(bundle),
         f"front-end: {spec.name}, {spec.sample_rate_hz} Hz, windows of {spec.window_s:.2f} s "
         f"({spec.window_samples} samples), hash {bundle.spec_hash[:12]}",
         f"recipe: {manifest.get('recipe', 'unknown')}, made by  {manifest.get('command', 'an unknown command')}",
@@ -91,6 +92,15 @@ def _summary(bundle: Bundle) -> str:
     n_bytes = sum(entry["bytes"] for entry in files.values())
     lines.append(f"files: {len(files)}, {n_bytes / 1000:.0f} kB: {', '.join(sorted(files))}")
     return "\n".join(lines)
+
+
+def _task_lines(bundle: Bundle) -> list[str]:
+    task = bundle.task
+    if task.kind == "single":
+        return []
+    what = {"multi": "every label that reaches its threshold", "hierarchy": "down to the level that is sure"}
+    thresholds = ", ".join(f"{name} {value:.2f}" for name, value in task.thresholds.items())
+    return [f"task: {task.kind}, {what[task.kind]}: {thresholds}"]
 
 
 def _model_line(name: str, summary: dict[str, Any]) -> str:

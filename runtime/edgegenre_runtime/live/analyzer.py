@@ -14,6 +14,7 @@ from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, LevelG
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Window
 from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.network.task import Answer
 from edgegenre_runtime.network.window_stream import StreamWindow, WindowStream
 
 from .audio_queue import AudioBlock
@@ -32,9 +33,9 @@ class LiveResult:
     Attributes
     ----------
     label
-        A genre, or ``silence``, ``noise`` or ``uncertain``.
+        A genre, or ``silence``, ``noise`` or ``uncertain``; as in :class:`edgegenre_runtime.Prediction`.
     probabilities
-        Smoothed probability of every class by its name; empty for silence and noise.
+        Smoothed probability of every class or node by its name; empty for silence and noise.
     start_s, end_s
         The audio that the network saw, in seconds of the source's time since the first sample; lost samples count.
     unix_s
@@ -57,6 +58,8 @@ class LiveResult:
         The network's input, int8 [n_mels, frames_per_window].
     embedding
         Of this window alone, float32 [D]; None unless asked for, and for silence and noise.
+    labels
+        As in :class:`edgegenre_runtime.Prediction`.
     """
 
     label: str
@@ -75,6 +78,7 @@ class LiveResult:
     network_ms: float
     cells: npt.NDArray[np.int8]
     embedding: npt.NDArray[np.float32] | None = None
+    labels: tuple[str, ...] | None = None
 
 
 class Analyzer:
@@ -202,9 +206,9 @@ class Analyzer:
     def _result_of(self, item: StreamWindow, block: AudioBlock, capture_ms: float) -> LiveResult:
         began = time.perf_counter()
         end_s = self._origin_s + item.end_s
-        label, probabilities, embedding = self._label_of(item.window, end_s, is_repeated=item.is_repeated)
+        answer, probabilities, embedding = self._answer_of(item.window, end_s, is_repeated=item.is_repeated)
         result = LiveResult(
-            label=label,
+            label=answer.label,
             probabilities=probabilities,
             start_s=self._origin_s + item.start_s,
             end_s=end_s,
@@ -220,20 +224,22 @@ class Analyzer:
             network_ms=(time.perf_counter() - began) * 1e3,
             cells=item.window.cells,
             embedding=embedding,
+            labels=answer.labels,
         )
         self._dropped = self._skipped = 0
         return result
 
-    def _label_of(
+    def _answer_of(
         self, window: Window, end_s: float, *, is_repeated: bool
-    ) -> tuple[str, dict[str, float], npt.NDArray[np.float32] | None]:
-        """Return the label, and where there is music the smoothed probabilities, and the embedding if asked for."""
+    ) -> tuple[Answer, dict[str, float], npt.NDArray[np.float32] | None]:
+        """Return the answer, and where there is music the smoothed probabilities, and the embedding if asked for."""
+        task = self._classifier.task
         if window.is_silence or self.gate.is_quiet:
             self._reset_smoothing()
-            return SILENCE, {}, None
+            return task.no_genre(SILENCE), {}, None
         if is_steady_noise(window, self._spec):
             self._reset_smoothing()
-            return NOISE, {}, None
+            return task.no_genre(NOISE), {}, None
         if is_repeated:  # holds all that came before it, more of which is no mean of it
             self._reset_smoothing()
         embedding = None
@@ -243,8 +249,10 @@ class Analyzer:
             probabilities = self._classifier.probabilities(window.cells)
         mean = self._smoother.push(probabilities, end_s)
         confidence = self._confidence.push(probabilities, end_s).max()
-        label = self._classifier.labels[int(mean.argmax())] if confidence >= self._uncertain_below else UNCERTAIN
-        return label, dict(zip(self._classifier.labels, mean.tolist(), strict=True)), embedding
+        named = task.named(mean)
+        if task.kind == "single" and confidence < self._uncertain_below:  # the others have thresholds of their own
+            return Answer(UNCERTAIN), named, embedding
+        return task.answer(named), named, embedding
 
     def _reset_smoothing(self) -> None:
         self._smoother.reset()

@@ -1,8 +1,9 @@
 """The bundle: everything that a device needs, as one directory or one ``.zip``. Writer above, reader below.
 
 ``manifest.json`` holds the format version, the front-end's spec hash, the number of labels, size and SHA-256 of
-every other file, tool versions, a summary of each model, and metrics each with the command that produced it; what is
-long stands in files of its own (``tensors.json``, ``calibration.json``). A file that the manifest does not list is not
+every other file, tool versions, a summary of each model, and metrics each with the command that produced it; where an
+answer is not one label of several, ``task`` and ``thresholds`` (:mod:`.task`). What is long stands in files of its own
+(``tensors.json``, ``calibration.json``). A file that the manifest does not list is not
 part of the bundle and is never read.
 """
 
@@ -23,6 +24,8 @@ from typing import Any
 
 from edgegenre_runtime.errors import BundleError, SpecError
 from edgegenre_runtime.frontend import Tables
+
+from .task import Task, task_from_dict
 
 __all__ = ["FORMAT_VERSION", "Bundle", "check_destination", "read_bundle", "write_bundle"]
 
@@ -180,6 +183,8 @@ class Bundle:
         The front-end.
     spec_hash
         Its hash, the same as in the manifest.
+    task
+        What the outputs mean.
     """
 
     root: Path
@@ -187,6 +192,7 @@ class Bundle:
     labels: tuple[str, ...]
     tables: Tables
     spec_hash: str
+    task: Task
 
     def read(self, name: str) -> bytes:
         """Return the content of a file of the bundle.
@@ -240,7 +246,11 @@ def read_bundle(root: Path) -> Bundle:
         raise BundleError(
             f"bundle {root}: {_LABELS} has {len(labels)} labels, {_MANIFEST} says {manifest['labels']}: export again"
         )
-    return Bundle(root=root, manifest=manifest, labels=labels, tables=tables, spec_hash=tables.spec_hash)
+    try:
+        task = task_from_dict(manifest, labels)
+    except ValueError as error:
+        raise BundleError(f"bundle {root}: {_MANIFEST}: {error}: export again") from error
+    return Bundle(root=root, manifest=manifest, labels=labels, tables=tables, spec_hash=tables.spec_hash, task=task)
 
 
 def _parse_manifest(root: Path, text: bytes) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from .backends import load_backend
 from .bundle import Bundle, read_bundle
 from .bundle_names import default_bundle, find_bundle
-from .quantization import dequantize, softmax
+from .quantization import dequantize
+from .task import Answer
 from .window_stream import StreamWindow, WindowStream
 
 __all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
@@ -32,9 +33,10 @@ class Prediction:
     Attributes
     ----------
     label
-        The most probable class, or :data:`SILENCE`.
+        The most probable class, or :data:`SILENCE`. Of a multi-label or hierarchical bundle all of the answer, as
+        ``blues;rock`` or ``rock/punk``, or ``uncertain``.
     probabilities
-        Probability of every class by its name, in the bundle's order; empty for silence.
+        Probability of every class by its name, in the bundle's order; of a hierarchy, of every node. Empty for silence.
     start_s, end_s
         The audio it covers, in seconds from the start of the stream.
     dropped_samples
@@ -45,6 +47,9 @@ class Prediction:
         Whether the audio was shorter than a window and was repeated to fill it.
     embedding
         float32 [D], what the network's last dense layer took; None unless asked for, and for silence.
+    labels
+        The labels of a multi-label answer, the most probable first, or the nodes from the top level down; None where
+        the bundle knows one label at a time.
     """
 
     label: str
@@ -56,6 +61,7 @@ class Prediction:
     network_ms: float
     is_repeated: bool = False
     embedding: npt.NDArray[np.float32] | None = dataclasses.field(default=None, compare=False)
+    labels: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class FilePrediction:
 
     Attributes
     ----------
-    label, probabilities
+    label, labels, probabilities
         As in :class:`Prediction`.
     windows
         The windows' predictions.
@@ -76,6 +82,7 @@ class FilePrediction:
     probabilities: Mapping[str, float]
     windows: tuple[Prediction, ...]
     warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None
 
     @property
     def top3(self) -> list[tuple[str, float]]:
@@ -97,6 +104,8 @@ class GenreClassifier:
     ----------
     backend
         The interpreter that runs the network.
+    task
+        What the outputs mean.
 
     Raises
     ------
@@ -111,6 +120,7 @@ class GenreClassifier:
             raise UsageError(f"{threads} threads were given; allowed are 1 to 64")
         self.bundle = bundle
         self.labels = bundle.labels
+        self.task = bundle.task
         self.tables = bundle.tables
         self.threads = threads
         self.backend = load_backend(bundle, threads)
@@ -142,7 +152,7 @@ class GenreClassifier:
 
     def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """Run the network on one window's cells; returns float32 [n_classes]."""
-        return softmax(dequantize(self.outputs(cells), *self.backend.output_quantization))
+        return self.task.probabilities(dequantize(self.outputs(cells), *self.backend.output_quantization))
 
     def answer(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Run the network on one window's cells; returns probabilities float32 [n_classes] and embedding float32 [D].
@@ -154,7 +164,7 @@ class GenreClassifier:
         """
         self.require_embedding()
         logits, embedding = self.backend.run_both(cells)
-        probabilities = softmax(dequantize(logits, *self.backend.output_quantization))
+        probabilities = self.task.probabilities(dequantize(logits, *self.backend.output_quantization))
         return probabilities, dequantize(embedding, *self.backend.embedding_quantization)
 
     def require_embedding(self) -> None:
@@ -213,9 +223,10 @@ class GenreClassifier:
                 found, embedding = self.answer(item.window.cells)
             else:
                 found = self.probabilities(item.window.cells)
-            probabilities = dict(zip(self.labels, found.tolist(), strict=True))
+            probabilities = self.task.named(found)
+        answer = self._answer(probabilities)
         return Prediction(
-            label=_best(probabilities),
+            label=answer.label,
             probabilities=probabilities,
             start_s=item.start_s,
             end_s=item.end_s,
@@ -224,6 +235,7 @@ class GenreClassifier:
             network_ms=(time.perf_counter() - began) * 1e3,
             is_repeated=item.is_repeated,
             embedding=embedding,
+            labels=answer.labels,
         )
 
     def stream(self, blocks: Iterable[npt.NDArray[np.int16]], *, embeddings: bool = False) -> Iterator[Prediction]:
@@ -264,9 +276,10 @@ class GenreClassifier:
             least_ms = self.tables.spec.n_fft / self.rate_hz * 1e3
             raise AudioError(f"{name}: too short to classify; at least {least_ms:.0f} ms of audio is needed")
         sounding = [window.probabilities for window in windows if window.probabilities]
-        mean = {label: sum(p[label] for p in sounding) / len(sounding) for label in self.labels} if sounding else {}
-        return FilePrediction(label=_best(mean), probabilities=mean, windows=windows)
+        names = self.task.names
+        mean = {name: sum(p[name] for p in sounding) / len(sounding) for name in names} if sounding else {}
+        answer = self._answer(mean)
+        return FilePrediction(answer.label, mean, windows, labels=answer.labels)
 
-
-def _best(probabilities: Mapping[str, float]) -> str:
-    return max(probabilities, key=lambda label: probabilities[label]) if probabilities else SILENCE
+    def _answer(self, named: Mapping[str, float]) -> Answer:
+        return self.task.answer(named) if named else self.task.no_genre(SILENCE)

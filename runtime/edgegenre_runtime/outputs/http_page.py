@@ -173,7 +173,10 @@ class StatusPage:
                 "edgegenre_captured_samples_total", "counter", "samples processed", [({}, result.captured_samples)]
             ),
             *prometheus.family(
-                "edgegenre_label", gauge, "the latest answer, as a label", [({"label": result.label}, 1)]
+                "edgegenre_label",
+                gauge,
+                "the latest answer, as a label; several where the bundle knows several at a time",
+                [({"label": label}, 1) for label in result.labels or (result.label,)],
             ),
             *prometheus.family("edgegenre_probability", gauge, "smoothed probability of each genre", genres),
             *prometheus.family(

@@ -76,8 +76,8 @@ class MqttOutput:
 
     def result(self, result: LiveResult) -> None:
         """Publish an answer."""
-        confidence = round(max(result.probabilities.values(), default=0.0), 4)
-        self._publish("state", json.dumps({**result_record(result, self._source), "confidence": confidence}))
+        state = {**result_record(result, self._source), "confidence": round(_confidence(result), 4)}
+        self._publish("state", json.dumps(state))
 
     def event(self, event: Event) -> None:
         """Publish whether there is a microphone."""
@@ -126,6 +126,13 @@ class MqttOutput:
         if message not in self._reported:
             self._reported.add(message)
             self._on_event(Event("output", message))
+
+
+def _confidence(result: LiveResult) -> float:
+    """Return the probability of the answer's least probable label, else the largest one, else 0."""
+    if result.labels:
+        return min(result.probabilities[label] for label in result.labels)
+    return max(result.probabilities.values(), default=0.0)
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

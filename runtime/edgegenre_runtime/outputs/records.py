@@ -36,6 +36,7 @@ def _answer(result: LiveResult | Prediction) -> dict[str, Any]:
         "start_s": round(result.start_s, 3),
         "end_s": round(result.end_s, 3),
         "label": result.label,
+        **({} if result.labels is None else {"labels": list(result.labels)}),
         "probabilities": {label: round(p, 4) for label, p in result.probabilities.items()},
         "dropped_samples": result.dropped_samples,
         "is_repeated": result.is_repeated,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.network.task import answer_text
 from edgegenre_runtime.printable import printable
 
 from .line_writer import stream_writer
@@ -45,8 +46,9 @@ class TerminalView:
         """Show an answer."""
         self._dropped += result.dropped_samples
         self._skipped += result.skipped_windows
+        text = answer_text(result.label, result.labels)
         self._lines = [
-            f"{result.label.upper():<16} level {_bar((result.level_dbfs + 60) / 60)} {result.level_dbfs:4.0f} dBFS",
+            f"{text.upper():<16} level {_bar((result.level_dbfs + 60) / 60)} {result.level_dbfs:4.0f} dBFS",
             "",
             *_genre_bars(result),
             "",

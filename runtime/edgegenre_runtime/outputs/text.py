@@ -11,6 +11,7 @@ from typing import TextIO
 
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.network.task import answer_text
 from edgegenre_runtime.printable import printable
 
 from .line_writer import stream_writer
@@ -65,7 +66,7 @@ class TextLines:
         notes = [f"lost {result.dropped_samples} samples"] * bool(result.dropped_samples)
         notes += [f"skipped {result.skipped_windows} windows"] * bool(result.skipped_windows)
         notes += ["short of a window"] * result.is_repeated
-        parts = [time.strftime("%H:%M:%S", time.localtime(result.unix_s)), result.label]
+        parts = [time.strftime("%H:%M:%S", time.localtime(result.unix_s)), answer_text(result.label, result.labels)]
         if ranked:
             parts.append("[" + "  ".join(f"{label} {p:.2f}" for label, p in ranked) + "]")
         parts.append(f"{result.level_dbfs:.0f} dBFS")

@@ -52,8 +52,14 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     Raises
     ------
     BundleError
-        If the bundle has no ``net.eg``, or it is damaged or does not take the front-end's windows.
+        If the bundle has no ``net.eg``, or it is damaged or does not take the front-end's windows; or if it answers
+        several labels or label paths, which the page does not show.
     """
+    if bundle.task.kind != "single":
+        raise BundleError(
+            f"bundle {bundle.root}: its task is {bundle.task.kind}, and the page shows one label of several: listen "
+            "with edgegenre-run --bundle, or serve that with --http"
+        )
     if _ENGINE not in bundle.manifest["files"]:
         raise BundleError(
             f"bundle {bundle.root} has no {_ENGINE}, which the page runs: export it with a recipe that makes an int8 "

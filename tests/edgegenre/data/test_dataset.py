@@ -162,8 +162,8 @@ def test_a_manifest(tmp_path: Path) -> None:
         ("a.wav,x\nb.wav,y\n", r"found: a\.wav, x; the first line names the columns: path,label"),
         ("path,label,Path\na.wav,x,b\n", "line 1: column 'path' is there twice"),
         ("path,label\na.wav,x\nb.wav,noise\n", "a class cannot be called 'noise'"),
-        ("path,label\na.wav,x\n".encode("utf-16"), "line 1: the manifest is UTF-16; save it as UTF-8"),
-        ("path,label\na.wav,caf\xe9\n".encode("latin-1"), "line 2: the manifest is not UTF-8, perhaps Latin-1"),
+        ("path,label\na.wav,x\n".encode("utf-16"), "line 1: the file is UTF-16; save it as UTF-8"),
+        ("path,label\na.wav,caf\xe9\n".encode("latin-1"), "line 2: the file is not UTF-8, perhaps Latin-1"),
         ("path,label\n", "no tracks"),
         ("path,label\na.wav,x\nb.wav,x\n", "two classes are needed"),
         ("path,label\na.wav,x\nb.wav,\n", "line 3: path and label must not be empty"),
@@ -174,7 +174,7 @@ def test_a_manifest(tmp_path: Path) -> None:
             "line 3: unknown split 'dev'; allowed are train, valid, test",
         ),
         ("path,label\na.wav,x,y,z\n", "line 2: more values"),
-        (b"path,label\na.wav,x\n\xff.wav,y\n", "line 3: the manifest is not UTF-8"),
+        (b"path,label\na.wav,x\n\xff.wav,y\n", "line 3: the file is not UTF-8"),
         ('path,label\n"a.wav"b,x\n', "line 2: "),
         ("path,label\na\0.wav,x\n", "line 2: .*NUL"),
     ],
@@ -193,7 +193,7 @@ def test_the_case_of_a_header_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_missing_manifest(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read the manifest"):
+    with pytest.raises(DataError, match="cannot read the CSV file"):
         open_dataset(tmp_path / "missing.csv")
 
 

@@ -176,8 +176,8 @@ def test_damaged_files_are_refused(built: tuple[Dataset, Split, Path], tmp_path:
     np.savez(bad, **(arrays | {"labels": np.arange(len(arrays["labels"]))}))
     with pytest.raises(DataError, match="not a feature cache, or damaged"):
         load_cache(bad, TABLES)
-    np.savez(bad, about=np.array(json.dumps({"format_version": 2})))
-    with pytest.raises(DataError, match="feature cache of format 2; this edgegenre reads 1"):
+    np.savez(bad, about=np.array(json.dumps({"format_version": 3})))
+    with pytest.raises(DataError, match="feature cache of format 3; this edgegenre reads 1 and 2"):
         load_cache(bad, TABLES)
 
 

@@ -29,23 +29,23 @@ class Ear(nn.Module):
 def test_grad_cam_by_hand():
     x = torch.zeros(2, 1, 4, 4)
     x[0, 0, 1, 2] = 8.0
-    seen = grad_cam(Ear().eval(), x, 1)
+    seen = grad_cam(Ear().eval(), x, [1])
     expected = np.zeros((2, 4, 4))
     expected[0, 1, 2] = 8.0 * 0.5 / 16  # the map's value by the mean gradient 1 / 16
     assert seen == pytest.approx(expected)
-    assert not grad_cam(Ear().eval(), x, 0).any()  # what speaks against is cut off
+    assert not grad_cam(Ear().eval(), x, [0]).any()  # what speaks against is cut off
 
 
 def test_a_network_without_convolutions():
     with pytest.raises(CheckpointError, match="no convolution"):
-        grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), torch.zeros(1, 1, 4, 4), 0)
+        grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), torch.zeros(1, 1, 4, 4), [0])
 
 
 @pytest.mark.parametrize("name", ["cnn"])
 def test_the_networks_can_be_explained_and_keep_their_hooks_to_themselves(name):
     assert name in MODELS
     network = build(ModelConfig(name, 3)).eval()
-    seen = grad_cam(network, torch.rand(2, 1, 128, 128) * 80, 2)
+    seen = grad_cam(network, torch.rand(2, 1, 128, 128) * 80, [2])
     assert seen.shape == (2, 128, 128)
     assert (seen >= 0).all()
     assert not any(module._forward_hooks for module in network.modules())

@@ -71,9 +71,9 @@ def test_only_evaluations_of_the_same_tracks_can_be_compared(evaluations, small_
 
 def test_the_threshold_of_uncertain_is_fitted_on_what_listening_smooths(small_cache, small_checkpoints, monkeypatch):
     """The device compares it with an exponential mean over 5 s; windows are 64 frames apart, 4.46 s."""
-    labels, tables, _ = open_ensemble([small_checkpoints[0]])
+    whole = open_ensemble([small_checkpoints[0]])
     rng = np.random.default_rng(0)
-    opened = labels, tables, lambda cells: rng.dirichlet(np.ones(3), len(cells)).astype(np.float32)
+    opened = whole._replace(predict=lambda cells: rng.dirichlet(np.ones(3), len(cells)).astype(np.float32))
     monkeypatch.setattr("edgegenre.evaluate.run.open_ensemble", lambda models: opened)
     result = evaluate(small_checkpoints[0], small_cache, "all")
     decay, start, rows = math.exp(-64 * 1536 / 22050 / 5), 0, []

@@ -99,7 +99,9 @@ def test_rates_fall_with_the_distance_from_the_head(monkeypatch):
     network = build(ModelConfig("cnn", 3))
     parts = [("a", [network.blocks[0].weight]), ("b", [network.dense.weight]), ("head", [network.head.weight])]
     monkeypatch.setattr("edgegenre.models.parameter_groups", lambda _: parts, raising=False)
-    module = TrainModule(network, torch.ones(3), TrainOptions(learning_rate=0.1, layer_decay=0.5), 0, None)
+    module = TrainModule(
+        network, torch.nn.CrossEntropyLoss(), TrainOptions(learning_rate=0.1, layer_decay=0.5), 0, None
+    )
     module._trainer = type("T", (), {"estimated_stepping_batches": 60, "max_epochs": 60})()
     optimizer = module.configure_optimizers()["optimizer"]
     assert [group["initial_lr"] for group in optimizer.param_groups] == pytest.approx([0.025, 0.05, 0.1])

@@ -16,10 +16,10 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 from verdicts import made_up, refused_report
 
-from edgegenre_export import AcceptanceReport, Limits, inspect_onnx, inspect_tflite
+from edgegenre_export import AcceptanceReport, Limits, ReferenceTracks, inspect_onnx, inspect_tflite
 from edgegenre_export.accept.layer_error import attribute
 from edgegenre_export.accept.stage import accept
-from edgegenre_export.accept.verdict import judge, judge_tuning
+from edgegenre_export.accept.verdict import Verdict, judge, judge_tuning
 from edgegenre_export.check.stage import check
 from edgegenre_export.convert.stage import Artifact, Artifacts
 from edgegenre_export.model_files import pack_tflite
@@ -31,6 +31,9 @@ from edgegenre_export.quantize.weight_rounding import RoundedNetwork
 from edgegenre_export.steps import ignore_steps
 from edgegenre_runtime.errors import GateError
 from edgegenre_runtime.network.bundle import Bundle, read_bundle
+from edgegenre_runtime.network.task import make_task
+
+TASK = make_task("single", ("x", "y"))
 
 SPEC = textures.TABLES.spec
 
@@ -164,31 +167,31 @@ def test_limits_grow_with_the_tracks(n: int, allowed_changed: int, allowed_lost:
     assert (limits.allowed_changed(n), limits.allowed_lost(n)) == (allowed_changed, allowed_lost)
     for flipped, n_faults in ((allowed_changed, 0), (allowed_changed + 1, 1)):
         tracks, before, now = made_up(n, flipped, truth=False)
-        verdict = judge("a", "b", before, now, tracks, ("x", "y"), limits)
+        verdict = judge("a", "b", before, now, tracks, TASK, limits)
         assert len(verdict.faults) == n_faults
         assert [track.name for track in verdict.changed] == [f"t{i:03}" for i in range(flipped)]
     tracks, before, now = made_up(n, allowed_lost + 1)
-    assert f"loses {allowed_lost + 1} tracks net" in judge("a", "b", before, now, tracks, ("x", "y"), limits).faults[-1]
+    assert f"loses {allowed_lost + 1} tracks net" in judge("a", "b", before, now, tracks, TASK, limits).faults[-1]
 
 
 def test_gained_tracks_make_up_for_lost_ones() -> None:
     tracks, before, now = made_up(290, 2)
     tracks = dataclasses.replace(tracks, truth=np.array([0, 1] + [0] * 288))
-    verdict = judge("a", "b", before, now, tracks, ("x", "y"), Limits())
+    verdict = judge("a", "b", before, now, tracks, TASK, Limits())
     assert (verdict.lost, verdict.gained, verdict.faults) == (1, 1, ())
 
 
 def test_tuning_is_judged_by_accuracy() -> None:
     tracks, before, now = made_up(100, 2)
-    assert judge_tuning("pruned", before, now, tracks, ("x", "y"), Limits()).faults == ()
+    assert judge_tuning("pruned", before, now, tracks, TASK, Limits()).faults == ()
     tracks, before, now = made_up(100, 3)
-    assert "3.0 points" in judge_tuning("pruned", before, now, tracks, ("x", "y"), Limits()).faults[0]
+    assert "3.0 points" in judge_tuning("pruned", before, now, tracks, TASK, Limits()).faults[0]
 
 
 def test_nan_is_a_fault() -> None:
     tracks, before, now = made_up(10, 0)
     now[3] = np.nan
-    assert "answers NaN or infinity" in judge("a", "b", before, now, tracks, ("x", "y"), Limits()).faults
+    assert "answers NaN or infinity" in judge("a", "b", before, now, tracks, TASK, Limits()).faults
 
 
 def test_a_rejected_bundle_is_put_beside_and_the_old_one_stays(textures_checkpoint, tmp_path: Path) -> None:
@@ -223,3 +226,36 @@ def test_layers_are_ranked_by_what_their_rounding_costs(textures_checkpoint, mon
     found = attribute(network, job.reference)
     assert found.worst(1) == ("blocks.8",)
     assert found.groups[0].difference < 1e-6 < 0.7 * found.difference
+
+
+def judge_labels(before: np.ndarray, now: np.ndarray, truth: np.ndarray) -> Verdict:
+    n, task = len(before), make_task("multi", ("a", "b"), {"b": 0.3})
+    names, windows = tuple(f"t{i:03}" for i in range(n)), tuple(np.zeros((1, 2, 2), np.int8) for _ in range(n))
+    tracks = ReferenceTracks(names, windows, truth, "made up", "x")
+    return judge("a", "b", before, now, tracks, task, Limits())
+
+
+def test_sets_of_labels_are_compared_label_by_label() -> None:
+    before = np.tile(np.float32([0.9, 0.1]), (100, 1))
+    truth = np.tile([True, False], (100, 1))
+    now = before.copy()
+    now[0] = 0.9, 0.4  # the most probable label is the same, the set is not
+    now[1] = 0.7, 0.29
+    verdict = judge_labels(before, now, truth)
+    assert [(c.name, c.truth, c.before, c.now) for c in verdict.changed] == [("t000", "a", "a", "a;b")]
+    assert (verdict.lost, verdict.gained, verdict.accuracy_before, verdict.faults) == (1, 0, 1.0, ())
+    now[1:3] = 0.2, 0.1
+    verdict = judge_labels(before, now, truth)
+    assert [track.now for track in verdict.changed] == ["a;b", "none", "none"]
+    assert len(verdict.faults) == 2  # sets, and tracks lost
+
+
+def test_a_label_at_its_threshold_is_too_close_to_call() -> None:
+    before = np.tile(np.float32([0.9, 0.29]), (100, 1))
+    now = before.copy()
+    now[:50, 1] = 0.31
+    truth = np.tile([True, False], (100, 1))
+    truth[:50:2, 1] = True  # as many are gained as lost
+    assert judge_labels(before, now, truth).faults == ()
+    before[:, 1] = now[50:, 1] = 0.24
+    assert any("50 of 100 tracks" in fault for fault in judge_labels(before, now, truth).faults)

@@ -268,3 +268,19 @@ def test_mediapipe_on_real_clips(bundle, body, audio_tflite, shared_dir):
     assert len(made) >= 30
     largest = check_agreement(made, expected)
     print(f"largest probability difference on {len(made)} windows: {largest:.4f}")
+
+
+def test_waveform_models_of_several_labels_end_in_sigmoids(bundle, body, audio_tflite, shipped_int8_onnx):
+    spec = bundle.tables.spec
+    front = frontend_tflite(FloatFrontend(bundle.tables, (1, 128, 128, 1)), spec)
+    other = frontend_onnx(FloatFrontend(bundle.tables, (1, 1, 128, 128)), spec)
+    tflite = join_tflite(front, body, spec.sample_rate_hz, bundle.labels, "multi")
+    onnx_model = join_onnx(other, shipped_int8_onnx, "multi")
+    require_waveform(inspect_tflite(tflite), inspect_tflite(body), "multi")
+    require_waveform(inspect_onnx(onnx_model), inspect_onnx(shipped_int8_onnx), "multi")
+    with pytest.raises(ExportError, match="does not end in the operators"):
+        require_waveform(inspect_tflite(tflite), inspect_tflite(body), "single")
+    pcm = np.stack([render(style, 3, spec.window_s + 0.1)[: spec.window_samples] for style in ("disco", "jazz")])
+    single, multi = (run_tflite(model, pcm / np.float32(32768)) for model in (audio_tflite, tflite))
+    odds = multi / (1 - multi)  # a sigmoid's odds are a softmax's weights
+    assert odds / odds.sum(axis=1, keepdims=True) == pytest.approx(single, abs=1e-3)

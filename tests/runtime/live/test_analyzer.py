@@ -13,6 +13,7 @@ from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.live.analyzer import Analyzer
 from edgegenre_runtime.live.audio_queue import AudioBlock
 from edgegenre_runtime.live.smoothing import smooth_track
+from edgegenre_runtime.network.task import make_task
 
 RATE_HZ = 22050
 
@@ -237,3 +238,28 @@ def test_a_level_above_full_scale_is_reported_once(classifier, music, gain, is_c
     answers(analyzer, pieces(loud[5 * RATE_HZ :]))
     assert analyzer.take_warnings() == []
     assert ["above full scale and are clipped" in text for text in warnings] == [True] * is_clipped
+
+
+def test_no_label_above_its_threshold_is_uncertain_and_silence_stays_silence(music):
+    classifier = GenreClassifier.load()
+    classifier.task = make_task("multi", classifier.labels, dict.fromkeys(classifier.labels, 1.0))
+    analyzer = Analyzer(classifier, smooth_s=0)
+    found = answers(analyzer, pieces(music[: 12 * RATE_HZ]))
+    assert {(answer.label, answer.labels) for answer in found} == {(UNCERTAIN, ())}
+    assert set(found[-1].probabilities) == set(classifier.labels)
+    quiet = answers(analyzer, pieces(np.zeros((12 * RATE_HZ, 1), np.float32)))
+    assert (quiet[-1].label, quiet[-1].labels, quiet[-1].probabilities) == (SILENCE, (), {})
+    classifier.task = make_task("multi", classifier.labels, dict.fromkeys(classifier.labels, 0.0))
+    found = answers(Analyzer(classifier), pieces(music[: 12 * RATE_HZ]))
+    assert sorted(found[-1].labels) == sorted(classifier.labels)
+    values = [found[-1].probabilities[label] for label in found[-1].labels]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_hierarchy_is_smoothed_and_answered_by_its_nodes(music):
+    classifier = GenreClassifier.load()
+    leaves = [f"{'low' if i % 2 else 'high'}/{label}" for i, label in enumerate(classifier.labels)]
+    classifier.task = make_task("hierarchy", leaves, {"level 1": 0.0, "level 2": 1.0})
+    answer = answers(Analyzer(classifier), pieces(music[: 12 * RATE_HZ]))[-1]
+    assert answer.labels in (("high",), ("low",))
+    assert answer.probabilities["high"] + answer.probabilities["low"] == pytest.approx(1, abs=1e-5)

@@ -315,3 +315,35 @@ def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match="not allowed"):
         write_bundle(tmp_path / "bundle", {name: b""}, tables=TABLES, labels=LABELS, about={})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"task": "multi", "thresholds": {"blues": 0.25, "metal": 0.5, "hip hop": 1}},
+        {"task": "hierarchy", "thresholds": {"level 1": 0.5}},
+        {},
+    ],
+)
+def test_a_bundle_says_what_its_outputs_mean(tmp_path: Path, about: dict[str, object]) -> None:
+    write_bundle(tmp_path / "b", FILES, tables=TABLES, labels=LABELS, about=about)
+    task = read_bundle(tmp_path / "b").task
+    assert task.to_dict() == about
+    assert task.labels == LABELS
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"task": "several"}, "task 'several' is unknown"),
+        ({"task": "multi", "thresholds": {"blues": 0.5}}, "one threshold for each of: blues, metal, hip hop"),
+        ({"task": "multi", "thresholds": {"blues": 2, "metal": 0.5, "hip hop": 0.5}}, "allowed are 0 to 1"),
+    ],
+)
+def test_a_task_that_makes_no_sense_is_never_written(tmp_path: Path, about: dict[str, object], words: str) -> None:
+    write_bundle(tmp_path / "b", FILES, tables=TABLES, labels=LABELS, about={})
+    before = (tmp_path / "b" / "manifest.json").read_bytes()
+    with pytest.raises(BundleError, match=words):
+        write_bundle(tmp_path / "b", FILES, tables=TABLES, labels=LABELS, about=about)
+    assert (tmp_path / "b" / "manifest.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]

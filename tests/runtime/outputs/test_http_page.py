@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import http.client
 import json
 import socket
@@ -361,3 +362,14 @@ def test_without_a_thread_to_spare_the_client_is_turned_away_and_nothing_is_prin
             assert client.recv(100) == b""
     assert "edgegenre_live" in get(page.url + "metrics")[1]
     assert capsys.readouterr().err == ""
+
+
+def test_every_label_of_an_answer_is_a_sample_of_its_own(page):
+    page.result(dataclasses.replace(answer(), label="jazz;blues", labels=("jazz", "blues")))
+    lines = get(page.url + "metrics")[1].splitlines()
+    assert [line for line in lines if line.startswith("edgegenre_label{")] == [
+        'edgegenre_label{label="jazz"} 1',
+        'edgegenre_label{label="blues"} 1',
+    ]
+    page.result(dataclasses.replace(answer(), label="uncertain", labels=()))
+    assert 'edgegenre_label{label="uncertain"} 1' in get(page.url + "metrics")[1].splitlines()

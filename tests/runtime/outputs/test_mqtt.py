@@ -1,6 +1,7 @@
 """MQTT with a real broker that comes, goes and refuses."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from live_results import answer
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.outputs import mqtt
 from edgegenre_runtime.outputs.mqtt import MqttOutput
 from edgegenre_runtime.outputs.mqtt_address import discovery, node_id, parse_url
 
@@ -277,3 +279,10 @@ def test_a_connection_that_flaps_is_not_reported_for_ever(port):
         output._disconnected(output._client, None, None, Reason(), None)
     output.close()
     assert len(events) <= 1 + 4
+
+
+def test_the_confidence_of_several_labels_is_the_least():
+    several = dataclasses.replace(answer(p=0.75), label="jazz;ro", labels=("jazz", 'ro"<ck>'))
+    assert mqtt._confidence(several) == 0.25
+    assert mqtt._confidence(dataclasses.replace(several, label="uncertain", labels=())) == 0.75
+    assert mqtt._confidence(answer(p=0.6)) == 0.6

@@ -1,5 +1,6 @@
 """Lines on standard output: their fields, and what becomes of them on a full disk or without a reader."""
 
+import dataclasses
 import io
 import json
 import os
@@ -35,7 +36,7 @@ def test_json_lines_have_the_documented_fields():
     assert err.getvalue() == "edgegenre-run: gone\n"
     documented = (Path(__file__).parents[3] / "docs" / "runtime.md").read_text("utf-8")
     fields = {**SCHEMA["$defs"]["result"]["properties"], **SCHEMA["$defs"]["event"]["properties"]}
-    assert set(result) | set(event) | {"confidence"} == set(fields)
+    assert set(result) | set(event) | {"confidence", "embedding", "labels"} == set(fields)
     for field in fields:
         assert f"| `{field}` |" in documented, field
 
@@ -146,3 +147,21 @@ def test_a_full_standard_error_stops_nothing():
     JsonLines(out, full, "mic").event(Event("lost", "gone"))
     assert valid_records(out.getvalue().splitlines())[0]["message"] == "gone"
     full.detach().close()
+
+
+@pytest.mark.parametrize(
+    ("label", "labels", "text"),
+    [
+        ("jazz;blues", ("jazz", "blues"), "jazz, blues"),
+        ("rock/punk", ("rock", "rock/punk"), "rock › punk"),
+        ("uncertain", (), "uncertain"),
+    ],
+)
+def test_answers_of_several_labels_and_of_a_path(label, labels, text):
+    out, lines = io.StringIO(), io.StringIO()
+    result = dataclasses.replace(answer(), label=label, labels=labels)
+    TextLines(out, io.StringIO()).result(result)
+    assert f"  {text}  [" in out.getvalue()
+    JsonLines(lines, io.StringIO(), "mic").result(result)
+    (record,) = valid_records(lines.getvalue().splitlines())
+    assert (record["label"], record["labels"]) == (label, list(labels))

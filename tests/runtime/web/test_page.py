@@ -1,5 +1,6 @@
 """The folder and the single file that are made of a bundle."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 from edgegenre_runtime.network.bundle_names import default_bundle
+from edgegenre_runtime.network.task import make_task
 from edgegenre_runtime.web import page as page_module
 from edgegenre_runtime.web.page import DEVICE_FILES, page_file, web_folder
 from edgegenre_runtime.web.single_file import join_modules
@@ -131,3 +133,9 @@ def test_a_device_serves_what_its_page_loads():
     wanted = set(re.findall(r'(?:src|href)="([^"#]+)"', page_file("index.html").decode())) | {"index.html"}
     icons = set(re.findall(r'"src": "([^"]+)"', page_file("manifest.webmanifest").decode()))
     assert reached | wanted | icons == set(DEVICE_FILES)
+
+
+def test_a_bundle_of_several_labels_is_refused(bundle):
+    several = dataclasses.replace(bundle, task=make_task("multi", bundle.labels))
+    with pytest.raises(BundleError, match="its task is multi, and the page shows one label"):
+        web_folder(several)
