@@ -21,6 +21,7 @@ export class Listener {
     this.originS = this.runSamples = this.dropped = this.skipped = this.nAnswers = 0;
     this.sums = bundle.labels.map(() => 0);
     this.nSounding = 0;
+    this.levelDbfs = -120;
     engine.begin(rateHz);
     this.startWindows();
   }
@@ -28,7 +29,6 @@ export class Listener {
   startWindows() {
     this.nFrames = 0;
     this.nextEnd = this.firstFrames;
-    this.levelDbfs = -120;
     this.melMs = 0;
   }
 
