@@ -16,7 +16,7 @@ from edgegenre_runtime.network.golden import GOLDEN, embedding_key, golden_key, 
 
 MODELS = ("model_int8.tflite",)
 ENGINE = "net.eg"
-COPIED = (*MODELS, ENGINE, "recipe.json", "calibration.json")
+COPIED = (*MODELS, ENGINE, "class_statistics.npz", "recipe.json", "calibration.json")
 _STAGES = ("pcm", "frames_q9", "cells", "is_silence")
 _WRITTEN_HERE = ("files", "format_version", "labels", "spec_hash")
 _NOTE = (

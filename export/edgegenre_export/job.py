@@ -73,11 +73,14 @@ class ExportJob:
         Tracks on which every artifact is held to the network; None turns the acceptance gate off, and the card says so.
     fine_tuning
         Needed by a recipe that prunes or fine-tunes.
+    training
+        Training tracks with their classes, for the statistics that genres are learned with on a device; None leaves
+        them out.
 
     Raises
     ------
     SpecError
-        If network, tables, calibration windows or reference tracks are of different front-ends.
+        If network, tables, calibration windows, reference or training tracks are of different front-ends.
     UsageError
         If the recipe fine-tunes and there is nothing to fine-tune with.
     """
@@ -91,19 +94,21 @@ class ExportJob:
     command: str
     reference: ReferenceTracks | None = None
     fine_tuning: FineTuning | None = None
+    training: ReferenceTracks | None = None
 
     def __post_init__(self) -> None:
-        network, tables, reference = self.network, self.tables, self.reference
+        network, tables = self.network, self.tables
         if network.spec_hash != tables.spec_hash:
             raise SpecError(
                 f"the checkpoint is of front-end {network.spec_hash[:12]} ({network.spec.name}), the tables are "
                 f"{tables.spec_hash[:12]} ({tables.spec.name}): export with the front-end it was trained with"
             )
-        if reference is not None and reference.spec_hash != tables.spec_hash:
-            raise SpecError(
-                f"{reference.source} is of front-end {reference.spec_hash[:12]}, the model is of "
-                f"{tables.spec_hash[:12]} ({tables.spec.name}): compare on windows of the model's front-end"
-            )
+        for tracks in filter(None, (self.reference, self.training)):
+            if tracks.spec_hash != tables.spec_hash:
+                raise SpecError(
+                    f"{tracks.source} is of front-end {tracks.spec_hash[:12]}, the model is of "
+                    f"{tables.spec_hash[:12]} ({tables.spec.name}): give windows of the model's front-end"
+                )
         self.calibration.require_tables(tables)
         if self.recipe.tuning is not None and self.fine_tuning is None:
             raise UsageError(

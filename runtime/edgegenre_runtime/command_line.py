@@ -24,6 +24,7 @@ _EXAMPLES = """examples:
   edgegenre-run --json album/ > out.jsonl    one JSON line per window
   edgegenre-run --mic                        listen; on a terminal a live picture, else one line per answer
   edgegenre-run --mic USB --json --log genre.jsonl --http :8080 --mqtt mqtt://broker.local
+  edgegenre-run --learn "sludge metal" a.mp3 b.mp3 c.mp3 d.mp3 e.mp3
   arecord -t raw -f S16_LE -r 48000 -c 1 | edgegenre-run - --rate 48000 --every 1
 
 exit codes: 0 all classified, or listening ended by SIGTERM or the end of the pipe; 1 a fault of edgegenre-run;
@@ -33,6 +34,7 @@ with --no-retry; 130 interrupted"""
 _LIVE = ("every", "smooth", "no_retry", "mqtt", "mqtt_ca", "http", "log", "save_clips")
 _RAW = ("rate", "channels", "format")
 _NETWORK = ("bundle", "threads")
+_LEARNED = ("no_personal",)
 
 
 class Mode:
@@ -40,14 +42,18 @@ class Mode:
 
     FILES, PIPE, MICROPHONE = "files", "listening to a pipe", "listening to a microphone"
     DOCTOR, LIST = "--doctor", "--list-mics"
+    LEARN, FORGET, LEARNED = "--learn", "--forget", "--list"
 
 
 _OPTIONS = {
-    Mode.FILES: {"json", "embeddings", *_NETWORK, *_RAW},
-    Mode.PIPE: {"json", "embeddings", *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
-    Mode.MICROPHONE: {"mic", "json", "embeddings", *_NETWORK, *_LIVE, "install_service"},
+    Mode.FILES: {"json", "embeddings", *_LEARNED, *_NETWORK, *_RAW},
+    Mode.PIPE: {"json", "embeddings", *_LEARNED, *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
+    Mode.MICROPHONE: {"mic", "json", "embeddings", *_LEARNED, *_NETWORK, *_LIVE, "install_service"},
     Mode.DOCTOR: {"doctor", *_NETWORK},
     Mode.LIST: {"list_mics"},
+    Mode.LEARN: {"learn", "mic", *_NETWORK},
+    Mode.FORGET: {"forget", *_NETWORK},
+    Mode.LEARNED: {"list", *_NETWORK},
 }
 
 
@@ -82,6 +88,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
     add("--doctor", action="store_true", help="examine this machine and report whether it keeps up")
     _add_live_options(parser)
+    _add_learning_options(parser)
     add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
     add("--version", action="version", version=f"%(prog)s {version('edgegenre')}")
     return parser
@@ -108,6 +115,14 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_learning_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("learning", "genres of your own, beside the bundle's").add_argument
+    add("--learn", metavar="NAME", help="learn the genre NAME from the FILEs or folders, or from 30 s of --mic")
+    add("--forget", metavar="NAME", help="forget a learned genre")
+    add("--list", action="store_true", help="list the learned genres")
+    add("--no-personal", action="store_true", help="answer with the bundle's genres alone")
+
+
 def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
     """Return one of :class:`Mode`.
 
@@ -119,7 +134,11 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
     given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
     given = [name for name in given if name not in ("inputs", "debug")]
     mode = _mode(options, given)
-    if mode in (Mode.DOCTOR, Mode.LIST, Mode.MICROPHONE) and options.inputs:
+    if mode == Mode.LEARN and (options.mic is None) != bool(options.inputs):
+        raise UsageError("--learn NAME takes FILEs, or --mic: give one of them")
+    if mode == Mode.LEARN and PIPE in options.inputs:
+        raise UsageError("--learn reads audio files or --mic, not standard input: save it to a file first")
+    if mode in (Mode.DOCTOR, Mode.LIST, Mode.MICROPHONE, Mode.FORGET, Mode.LEARNED) and options.inputs:
         option = "--mic" if mode == Mode.MICROPHONE else mode
         raise UsageError(f"{option} takes no FILE, but {options.inputs[0]} was given: give one or the other")
     for name in given:
@@ -135,6 +154,12 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
 
 
 def _mode(options: argparse.Namespace, given: list[str]) -> str:
+    if options.learn is not None:
+        return Mode.LEARN
+    if options.forget is not None:
+        return Mode.FORGET
+    if options.list:
+        return Mode.LEARNED
     if options.list_mics:
         return Mode.LIST
     if options.doctor:

@@ -58,7 +58,8 @@ def _pipe_signal_ends() -> Iterator[None]:
 def _run(words: Sequence[str], closed: frozenset[str]) -> int:
     parser = argument_parser()
     options = parser.parse_args(words)
-    if not (options.inputs or options.doctor or options.list_mics or options.mic is not None):
+    other = options.doctor or options.list_mics or options.list or options.forget is not None
+    if not (options.inputs or other or options.mic is not None or options.learn is not None):
         parser.error("nothing to classify: give a FILE, a folder, - for raw PCM on stdin, or --mic")
     mode = mode_of(options, parser)
     _check_streams(options, closed)
@@ -71,7 +72,14 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
         return _list_microphones()
     if options.install_service is not None:
         return _install_service(words, options)
-    classifier = GenreClassifier.load(options.bundle, options.threads)
+    classifier = GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal)
+    if mode in (Mode.LEARN, Mode.FORGET, Mode.LEARNED):
+        from .learn import forget_command, learn_command, list_command
+
+        if mode == Mode.LEARN:
+            return _print_lines(learn_command(classifier, options))
+        forget = mode == Mode.FORGET
+        return _print_lines(forget_command(classifier, options.forget) if forget else list_command(classifier))
     if options.embeddings:
         classifier.require_embedding()
     if mode == Mode.DOCTOR:
@@ -119,7 +127,7 @@ def _install_service(words: Sequence[str], options: argparse.Namespace) -> int:
     if options.mqtt is not None:
         parse_url(options.mqtt)
     http_port = 0 if options.http is None else parse_address(options.http)[1]
-    analyzer_of(GenreClassifier.load(options.bundle, options.threads), options)
+    analyzer_of(GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal), options)
     return _print_lines(install(words, options, http_port))
 
 

@@ -67,7 +67,7 @@ def test_every_option_belongs_somewhere():
     assert names == set.union(*_OPTIONS.values())
 
 
-@pytest.mark.parametrize("word", ["--install", "--list", "--doc", "--chan=2"])
+@pytest.mark.parametrize("word", ["--install", "--list-m", "--doc", "--chan=2"])
 def test_options_are_not_abbreviated(word, capsys):
     with pytest.raises(SystemExit, match="2"):
         argument_parser().parse_args(["--mic", word])

@@ -15,10 +15,12 @@ from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import ENGINE_FILE, body_of, is_waveform
 from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.network.golden import embedding_key, golden_key
+from edgegenre_runtime.network.personal.class_statistics import ClassStatistics
 from edgegenre_runtime.network.quantization import dequantize
 from edgegenre_runtime.network.task import ONE_LABEL, Task
 
 from .agreement import Agreement, compare
+from .class_statistics import measure_statistics
 from .embedding_check import EmbeddingRecord, check_embedding
 from .engine_answers import engine_answers
 from .int8_check import require_int8, require_int8x16, require_waveform
@@ -78,6 +80,8 @@ class CheckedArtifacts:
         Whether TFLite Micro runs the int8 TFLite model; None without one.
     embedding
         The embedding of the int8 TFLite model; None if it gives none.
+    statistics
+        Where its classes lie; None without an embedding or the training tracks.
     reference, rendered
         Answers to the job's reference tracks, and of waveform models to rendered music, as caches hold no PCM; None if
         the acceptance gate is off, or there is no waveform model.
@@ -90,6 +94,7 @@ class CheckedArtifacts:
     engine: bytes | None
     micro: MicroTarget | None
     embedding: EmbeddingRecord | None
+    statistics: ClassStatistics | None
     reference: ReferenceAnswers | None
     rendered: ReferenceAnswers | None
 
@@ -115,10 +120,10 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         steps.begin(f"running {name}")
         outputs[name] = _run(name, artifact.content, _inputs(name, job, models, rendered), top_db)
         if artifact.report.embedding() is not None:
-            vectors[name] = run_embeddings(name, artifact.content, np.concatenate((embedded, job.golden["cells"])))
+            vectors[name] = run_embeddings(name, artifact.content, _embedded(name, job))
     golden = {**job.golden, **_golden_outputs(outputs, models, job)}
     if _INT8 in vectors:
-        golden[embedding_key(_INT8)] = vectors[_INT8][len(embedded) :]
+        golden[embedding_key(_INT8)] = vectors[_INT8][len(embedded) : len(embedded) + len(job.golden["cells"])]
     logits = {name: _in_floats(models[name], found) for name, found in outputs.items()}
     windowed = [name for name in models if not is_waveform(name)]
     agreement = {name: compare(quantized.logits, logits[name]["calibration"], task) for name in windowed}
@@ -130,6 +135,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         name: check_embedding(name, models[name], found[: len(embedded)], quantized, embedded, top_db)
         for name, found in vectors.items()
     }
+    statistics = _statistics(job, models[_INT8], vectors[_INT8]) if _INT8 in vectors else None
     engine, micro = None, None
     if _INT8 in models:
         steps.begin(f"running {ENGINE_FILE}'s reference")
@@ -146,9 +152,30 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         engine=engine,
         micro=micro,
         embedding=records.get(_INT8),
+        statistics=statistics,
         reference=_reference_answers(job, artifacts, logits),
         rendered=None if rendered is None else _rendered_answers(rendered[1], logits, task),
     )
+
+
+def _embedded(name: str, job: ExportJob) -> npt.NDArray[np.int8]:
+    """Return the windows whose embeddings are asked for: of calibration, golden, and for TFLite the training tracks."""
+    windows = (job.calibration.windows[:_EMBEDDED_WINDOWS], job.golden["cells"])
+    training = job.training if name == _INT8 else None
+    return np.concatenate(windows if training is None else (*windows, training.cells))
+
+
+def _statistics(job: ExportJob, artifact: Artifact, raw: npt.NDArray[np.int8]) -> ClassStatistics | None:
+    """Return where the classes of the training tracks lie, from the embeddings of :func:`_embedded`."""
+    port, training = artifact.report.embedding(), job.training
+    if training is None or training.truth is None or port is None or port.scale is None or port.zero_point is None:
+        return None
+    if job.network.task.kind != "single":  # a device learns genres of which a track has one
+        return None
+    counts = [len(cells) for cells in training.windows]
+    vectors = dequantize(raw[-sum(counts) :], port.scale, port.zero_point)
+    tracks = np.split(vectors, np.cumsum(counts)[:-1])
+    return measure_statistics(tracks, training.truth, len(job.network.labels))
 
 
 def require_contracts(models: Mapping[str, Artifact], top_db: int, task: Task = ONE_LABEL) -> None:

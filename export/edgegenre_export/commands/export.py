@@ -90,7 +90,7 @@ def export(
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
     calibration, reference = _windows(tables, cache, source, windows, seed, part if gate == "on" else None)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
-    inputs = _Inputs(network, tables, cache, calibration, reference, tuple(teacher or ()), seed, command_line())
+    inputs = _Inputs(network, tables, cache, source, calibration, reference, tuple(teacher or ()), seed, command_line())
     if sweep:
         _sweep(inputs, out, epochs)
     else:
@@ -106,6 +106,7 @@ class _Inputs:
     network: TrainedNetwork
     tables: Tables
     cache: FeatureCache | None
+    source: str
     calibration: Calibration
     reference: ReferenceTracks | None
     teachers: tuple[Path, ...]
@@ -116,6 +117,7 @@ class _Inputs:
         """Return the job of one recipe and destination."""
         from edgegenre_export import ExportJob, FineTuning
         from edgegenre_export.inputs.golden_pcm import golden_inputs, golden_pcm
+        from edgegenre_export.inputs.reference_tracks import training_tracks
         from edgegenre_export.job import tuned_path
         from edgegenre_runtime.network.bundle import check_destination
 
@@ -132,6 +134,7 @@ class _Inputs:
             command=self.command,
             reference=self.reference,
             fine_tuning=fine_tuning,
+            training=None if self.cache is None else training_tracks(self.cache, self.tables, self.source),
         )
 
 

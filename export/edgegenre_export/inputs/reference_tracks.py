@@ -17,8 +17,9 @@ from edgegenre_runtime.frontend import Tables, log_mel, normalize
 
 from .toy_music import style_of, toy_pieces
 
-__all__ = ["ReferenceTracks", "cache_tracks", "toy_pcm", "toy_tracks"]
+__all__ = ["ReferenceTracks", "cache_tracks", "toy_pcm", "toy_tracks", "training_tracks"]
 
+_TRAINING_WINDOWS = 6
 _TOY_TRACKS = 40
 _TOY_SEED = 900_000  # no calibration window is drawn with such a seed
 
@@ -86,6 +87,15 @@ def cache_tracks(cache: FeatureCache, tables: Tables, part: str, source: str) ->
         source=f"the {part} part of {source}",
         spec_hash=tables.spec_hash,
     )
+
+
+def training_tracks(cache: FeatureCache, tables: Tables, source: str) -> ReferenceTracks | None:
+    """Take at most six windows, evenly spaced, of every training track of a cache; None if it has none."""
+    if not len(cache.tracks_of("train")):
+        return None
+    tracks = cache_tracks(cache, tables, "train", source)
+    thinned = tuple(cells[:: -(-len(cells) // _TRAINING_WINDOWS)] for cells in tracks.windows)
+    return dataclasses.replace(tracks, windows=thinned)
 
 
 def toy_tracks(tables: Tables, processes: int = 1) -> ReferenceTracks:

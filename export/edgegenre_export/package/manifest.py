@@ -56,6 +56,13 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         keys["uncertain_below"] = threshold
     if checked.embedding is not None:
         keys["embedding"] = {**dataclasses.asdict(checked.embedding), "command": job.command}
+    if checked.statistics is not None and job.training is not None:
+        keys["class_statistics"] = {
+            "axes": checked.statistics.axes.shape[1],
+            "source": job.training.source,
+            "n_tracks": len(job.training.names),
+            "n_windows": sum(map(len, job.training.windows)),
+        }
     if checked.micro is not None:
         keys["tflite_micro"] = checked.micro.to_dict()
     return keys

@@ -77,7 +77,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         *_accuracy(network.meta.get("metrics", {}), report),
         Title(2, "Use"),
         *_use(network, models),
-        *_embedding(checked.embedding),
+        *_embedding(checked.embedding, has_statistics=checked.statistics is not None),
         Title(2, "Training"),
         Items([f"{key}: {_value(value)}" for key, value in sorted(network.meta.items()) if key not in _NOT_A_LINE]),
         Title(2, "Licence and limits"),
@@ -108,7 +108,7 @@ def _task(task: Task) -> list[Block]:
     return [Text(about), Table(("level", "threshold"), [(name, f"{t:.4f}") for name, t in task.thresholds.items()])]
 
 
-def _embedding(record: EmbeddingRecord | None) -> list[Block]:
+def _embedding(record: EmbeddingRecord | None, *, has_statistics: bool) -> list[Block]:
     if record is None:
         return []
     alike = (
@@ -119,11 +119,16 @@ def _embedding(record: EmbeddingRecord | None) -> list[Block]:
             f"{record.mean_cosine:.4f} in the mean, {record.least_cosine:.4f} at least."
         )
     )
+    learning = (
+        " `edgegenre-run --learn NAME FILE…` learns further genres with it; for that `class_statistics.npz` holds "
+        "averages of the training tracks' embeddings by class, and nothing of a single track."
+    )
     return [
         Title(2, "Embedding"),
         Text(
             f"The second output of the int8 network, `embedding`: {record.dims} numbers a window, what the last dense "
             f"layer takes, int8 with scale {record.scale:.9g} and zero point {record.zero_point}.{alike}"
+            + (learning if has_statistics else "")
         ),
     ]
 

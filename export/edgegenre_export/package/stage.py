@@ -14,6 +14,7 @@ from edgegenre_export.recipes import ENGINE_FILE
 from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.inspect.model_report import tensor_tables
 from edgegenre_runtime.network.golden import GOLDEN, pack_golden
+from edgegenre_runtime.network.personal.class_statistics import STATISTICS, pack_statistics
 
 from .c_array import micro_files
 from .c_sources import c_files
@@ -69,6 +70,8 @@ def package(job: ExportJob, accepted: AcceptedArtifacts, progress: Progress) -> 
         "tensors.json": tensor_tables({name: artifact.report for name, artifact in models.items()}),
         **card_files(job, accepted),
     }
+    if checked.statistics is not None:
+        files[STATISTICS] = pack_statistics(checked.statistics)
     keys = manifest_keys(job, accepted)
     steps.begin(f"writing {job.destination}")
     return PackagedBundle(accepted, publish(job, files, keys, accepted.report))

@@ -82,7 +82,8 @@ def _summary(bundle: Bundle) -> str:
     ]
     lines += [_model_line(name, entry) for name, entry in sorted(manifest.get("model_reports", {}).items())]
     vector = manifest.get("embedding")
-    lines.append("embedding: none" if vector is None else f"embedding: {vector['dims']} numbers a window, int8")
+    learns = "" if "class_statistics" in manifest else "; no class statistics, so that nothing can be learned"
+    lines.append("embedding: none" if vector is None else f"embedding: {vector['dims']} numbers a window, int8{learns}")
     micro = manifest.get("tflite_micro", {})
     if "refused" in micro:
         lines.append(f"TFLite Micro: no, {micro['refused']}")

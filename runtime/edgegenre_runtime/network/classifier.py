@@ -19,8 +19,10 @@ from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 from .backends import load_backend
 from .bundle import Bundle, read_bundle
 from .bundle_names import default_bundle, find_bundle
+from .personal.head import PersonalHead
+from .personal.store import read_personal
 from .quantization import dequantize
-from .task import Answer
+from .task import Answer, make_task
 from .window_stream import StreamWindow, WindowStream
 
 __all__ = ["SILENCE", "FilePrediction", "GenreClassifier", "Prediction", "default_bundle"]
@@ -99,13 +101,15 @@ class GenreClassifier:
         What :func:`read_bundle` returned.
     threads
         Threads of the network; the front-end runs in the caller's.
+    personal
+        Genres learned beside the bundle's (:func:`.personal.store.read_personal`); None for the bundle's alone.
 
     Attributes
     ----------
     backend
         The interpreter that runs the network.
-    task
-        What the outputs mean.
+    labels, task
+        The bundle's classes, and behind them the learned ones; what they mean.
 
     Raises
     ------
@@ -115,22 +119,29 @@ class GenreClassifier:
         If ``threads`` is not 1 to 64, or no interpreter is installed.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 1, personal: PersonalHead | None = None) -> None:
         if not 1 <= threads <= 64:
             raise UsageError(f"{threads} threads were given; allowed are 1 to 64")
         self.bundle = bundle
-        self.labels = bundle.labels
-        self.task = bundle.task
+        self.personal = personal
+        self.labels = bundle.labels if personal is None else (*bundle.labels, *personal.names)
+        self.task = bundle.task if personal is None else make_task(bundle.task.kind, self.labels)
         self.tables = bundle.tables
         self.threads = threads
         self.backend = load_backend(bundle, threads)
         self._check_contract()
+        if personal is not None and personal.statistics.center.size != self.backend.embedding_dims:
+            raise BundleError(f"bundle {bundle.root}: its class statistics are not of its embedding: export again")
         WindowStream(self.tables)  # an implementation that is not there is reported now, not in the middle of a file
 
     @classmethod
-    def load(cls, path: Path | str | None = None, threads: int = 1) -> GenreClassifier:
-        """Load a bundle: a directory, a ``.zip``, an installed one by its name, or the default if none is given."""
-        return cls(read_bundle(find_bundle(path)), threads)
+    def load(cls, path: Path | str | None = None, threads: int = 1, *, with_personal: bool = False) -> GenreClassifier:
+        """Load a bundle: a directory, a ``.zip``, an installed one by its name, or the default if none is given.
+
+        ``with_personal``: answer with the genres that were learned beside it, too, if there are any.
+        """
+        bundle = read_bundle(find_bundle(path))
+        return cls(bundle, threads, read_personal(bundle) if with_personal else None)
 
     def _check_contract(self) -> None:
         spec, backend = self.tables.spec, self.backend
@@ -140,7 +151,7 @@ class GenreClassifier:
             and float(np.float32(scale)) == cell_scale_db(spec.top_db)
             and zero_point == CELL_ZERO_POINT
         )
-        if not (is_window and backend.output_shape == (1, len(self.labels))):
+        if not (is_window and backend.output_shape == (1, len(self.bundle.labels))):
             raise BundleError(
                 f"{self.bundle.root}: the network's input or output is not what the front-end and labels say: "
                 "export the bundle again"
@@ -151,11 +162,13 @@ class GenreClassifier:
         return self.backend.run(cells)
 
     def probabilities(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        """Run the network on one window's cells; returns float32 [n_classes]."""
+        """Run the network on one window's cells; returns float32 [n_classes], of :attr:`labels`."""
+        if self.personal is not None:
+            return self.answer(cells)[0]
         return self.task.probabilities(dequantize(self.outputs(cells), *self.backend.output_quantization))
 
     def answer(self, cells: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Run the network on one window's cells; returns probabilities float32 [n_classes] and embedding float32 [D].
+        """Run the network on one window's cells; returns probabilities of :attr:`labels` and embedding float32 [D].
 
         Raises
         ------
@@ -164,8 +177,11 @@ class GenreClassifier:
         """
         self.require_embedding()
         logits, embedding = self.backend.run_both(cells)
-        probabilities = self.task.probabilities(dequantize(logits, *self.backend.output_quantization))
-        return probabilities, dequantize(embedding, *self.backend.embedding_quantization)
+        real = dequantize(logits, *self.backend.output_quantization)
+        vector = dequantize(embedding, *self.backend.embedding_quantization)
+        if self.personal is not None:
+            real = np.concatenate((real, self.personal.logits(vector, real)))
+        return self.task.probabilities(real), vector
 
     def require_embedding(self) -> None:
         """Raise :class:`BundleError` if the network gives no embedding."""
