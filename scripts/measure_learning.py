@@ -3,10 +3,12 @@
     python scripts/measure_learning.py cache CACHE --hold blues,metal --out EIGHT
     edgegenre fit-head … or edgegenre train EIGHT …; edgegenre export RUN --int8 --data EIGHT --out BUNDLE
     python scripts/measure_learning.py learn BUNDLE CACHE
+    python scripts/measure_learning.py cost BUNDLE
 
 `cache` writes a feature cache without the two genres. `learn` takes the genres of CACHE that BUNDLE does not know,
 learns them from training tracks drawn at random, by the code and the int8 embeddings of the device, and classifies the
-tracks of a part by the mean of their windows' probabilities, as `edgegenre-run` does.
+tracks of a part by the mean of their windows' probabilities, as `edgegenre-run` does. `cost` counts the instructions of
+learning from 30 s of toy music on an emulated Raspberry Pi Zero 2 W (Cortex-A53).
 """
 
 import argparse
@@ -102,6 +104,19 @@ def measure(tracks: Tracks, part: str, n_shots: list[int], draws: int) -> None:
         print(f"{n_shot} | {right_new:.4f} | {right_old:.4f} | {100 * (before - right_old):.2f}", flush=True)
 
 
+def print_cost(bundle: Path, device: str) -> None:
+    """Print the instructions of learning from one track, and the time that the device's profile makes of them."""
+    from edgegenre.toy.dataset import render
+    from edgegenre_bench.emulate.learning_instructions import count_learning
+    from edgegenre_bench.results.device_profiles import load_device
+
+    profile = load_device(device)
+    found = count_learning(bundle, render("disco", 1, 30.0), "cortex-a53")
+    print(f"{profile.title}, {found.backend}, {found.windows} windows of 30 s:")
+    print(f"{found.embed / 1e6:.1f} M instructions for the embeddings, {found.learn / 1e6:.2f} M for the class")
+    print(f"estimate: {profile.estimate_ms(found.embed + found.learn):.0f} ms a track, without decoding the file")
+
+
 def main() -> int:
     """Run the command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,11 +132,17 @@ def main() -> int:
     run.add_argument("--part", choices=("valid", "test"), default="test")
     run.add_argument("--tracks", type=int, nargs="+", default=[1, 5, 10])
     run.add_argument("--draws", type=int, default=10)
+    cost = modes.add_parser("cost")
+    cost.add_argument("bundle", type=Path)
+    cost.add_argument("--device", default="rpizero2w")
     options = parser.parse_args()
     try:
         if options.mode == "cache":
             cache = load_cache(options.cache, released(options.spec))
             save_cache(without(cache, options.hold.split(",")), options.out)
+            return 0
+        if options.mode == "cost":
+            print_cost(options.bundle, options.device)
             return 0
         classifier = GenreClassifier.load(options.bundle)
         classifier.require_embedding()

@@ -51,6 +51,12 @@ def test_export_calibrates_on_the_training_split_and_runs(capsys, trained, tmp_p
     command = [BIN / "edgegenre-run", "--bundle", tmp_path / "b", "--json", toy_folder / "jazz" / "jazz.00000.wav"]
     rows = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     assert set(json.loads(rows[0])["probabilities"]) == set(bundle.labels)
+    assert bundle.manifest["class_statistics"]["n_tracks"] == 20
+    learn = [BIN / "edgegenre-run", "--bundle", tmp_path / "b", "--learn", "mine", toy_folder / "jazz"]
+    out = subprocess.run(learn, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert out.startswith("learned mine from 4 tracks (4 windows)")
+    rows = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    assert set(json.loads(rows[0])["probabilities"]) == {*bundle.labels, "mine"}
     for model in (trained, tmp_path / "b"):
         code, out, _ = edgegenre(capsys, "evaluate", model, trained / "features.npz", "--json")
         assert code == 0

@@ -25,7 +25,7 @@ def measure_statistics(
 
     The axes are the principal components of the standardized track means, at most 32, turned and scaled so that the
     covariance of windows within their class, shrunk by 0.3 toward a multiple of the identity (Ledoit and Wolf, 2004),
-    becomes the identity. Number of axes and shrinkage were chosen on GTZAN's validation tracks on the windows of the artist network.
+    becomes the identity. Number of axes and shrinkage were chosen on GTZAN's validation tracks (docs/learn.md).
 
     Parameters
     ----------
