@@ -50,7 +50,9 @@ def learn_command(classifier: GenreClassifier, options: argparse.Namespace) -> l
     """
     name, bundle = options.learn, classifier.bundle
     if bundle.task.kind != "single":
-        raise UsageError(f"bundle {bundle.root} gives several labels at once; genres are learned beside single ones alone")
+        raise UsageError(
+            f"bundle {bundle.root} gives several labels at once; genres are learned beside single ones alone"
+        )
     statistics = read_statistics(bundle)
     check_name(name, classifier.labels)
     classifier.require_embedding()

@@ -250,6 +250,14 @@ def test_a_bundle_without_statistics_says_what_is_missing(run, bundle, music, tm
     refused(run("--learn", NAME, *examples(music, "classical"), bundle=damaged), STATISTICS, "damaged")
 
 
+def test_a_bundle_of_several_labels_at_once_learns_nothing(run, bundle, music, tmp_path):
+    shipped = read_bundle(bundle)
+    files = {name: shipped.read(name) for name in ("model_int8.tflite", "net.eg", STATISTICS)}
+    about = {"task": "multi", "thresholds": dict.fromkeys(shipped.labels, 0.5)}
+    multi = write_bundle(tmp_path / "multi.bundle", files, tables=shipped.tables, labels=shipped.labels, about=about)
+    refused(run("--learn", NAME, *examples(music, "classical"), bundle=multi), "several labels")
+
+
 def test_a_package_s_bundle_is_learned_for_in_the_user_s_folder(capsys, bundle, music, tmp_path):
     before = sorted(os.listdir(default_bundle().parent))
     assert main(["--learn", NAME, *map(str, examples(music, "classical"))]) == 0
