@@ -42,7 +42,7 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     outputs: list[Output] = []
     on_block: Callable[[AudioBlock], None] | None = None
     with contextlib.ExitStack() as undo:
-        for make in _outputs(options, events.put, latency, classifier.labels):
+        for make in _outputs(options, events.put, latency, classifier.task.names):
             outputs.append(make())
             undo.callback(outputs[-1].close)
         if options.save_clips is not None:

@@ -79,10 +79,6 @@ def export(
     from edgegenre_runtime.frontend import released
 
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
-    if web is not None and loaded.task.kind != "single":
-        raise UsageError(
-            f"--web shows one label of several, and this network's task is {loaded.task.kind}: leave it out"
-        )
     network = checkpoint_network(loaded)
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.compiler.blob import read_header
+from edgegenre_runtime.network.task import Task
 
 from .single_file import single_file
 
@@ -27,7 +30,7 @@ _ENGINE = "net.eg"
 _SHAPE = {"index.html", "style.css", "icon.svg"}
 _SCRIPTS = {
     "analysis.js", "app.js", "audio_file.js", "capture.js", "device.js", "engine.js", "frames.js", "listener.js",
-    "microphone.js", "resources.js", "spectrogram.js", "view.js", "wav.js", "worker.js",
+    "microphone.js", "resources.js", "spectrogram.js", "task.js", "view.js", "wav.js", "worker.js",
 }  # fmt: skip
 _LOOKS = {"icon-192.png", "icon-512.png", "manifest.webmanifest"}
 _MODULES = {"edgegenre.wasm", "edgegenre_plain.wasm"}
@@ -52,14 +55,8 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     Raises
     ------
     BundleError
-        If the bundle has no ``net.eg``, or it is damaged or does not take the front-end's windows; or if it answers
-        several labels or label paths, which the page does not show.
+        If the bundle has no ``net.eg``, or it is damaged or does not take the front-end's windows.
     """
-    if bundle.task.kind != "single":
-        raise BundleError(
-            f"bundle {bundle.root}: its task is {bundle.task.kind}, and the page shows one label of several: listen "
-            "with edgegenre-run --bundle, or serve that with --http"
-        )
     if _ENGINE not in bundle.manifest["files"]:
         raise BundleError(
             f"bundle {bundle.root} has no {_ENGINE}, which the page runs: export it with a recipe that makes an int8 "
@@ -69,11 +66,23 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     header = read_header(net)
     if header.input_shape != (spec.n_mels, spec.frames_per_window, 1) or header.output_shape[1] != len(bundle.labels):
         raise BundleError(f"bundle {bundle.root}: {_ENGINE} is not of its front-end and labels: export it again")
-    about = {"uncertain_below": uncertain_below(bundle.manifest), "top_db": spec.top_db, "spec": spec.name}
+    about: dict[str, Any] = {"task": _task_facts(bundle.task)}
+    about |= {"uncertain_below": uncertain_below(bundle.manifest), "top_db": spec.top_db, "spec": spec.name}
     files = {name: page_file(name) for name in sorted(_SHAPE | _LOOKS | _SCRIPTS | _MODULES)}
     files |= {"mel.blob": table_blob(bundle.tables), _ENGINE: net, "bundle.json": page_facts(bundle.labels, **about)}
     files[_SERVICE_WORKER] = _service_worker(files)
     return files | {"single.html": single_file(files)}
+
+
+def _task_facts(task: Task) -> dict[str, Any]:
+    """Return a task as the page's ``task.js`` takes it."""
+    about: dict[str, Any] = {"kind": task.kind, "names": task.names, "thresholds": list(task.thresholds.values())}
+    if task.taxonomy is not None:
+        tree = task.taxonomy
+        nodes = zip(tree.is_below, (tree.children[node] for node in tree.nodes), strict=True)
+        about["nodes"] = [{"leaves": np.flatnonzero(row).tolist(), "children": below} for row, below in nodes]
+        about["top"] = tree.children[""]
+    return about
 
 
 def _service_worker(files: Mapping[str, bytes]) -> bytes:

@@ -135,7 +135,13 @@ def test_a_device_serves_what_its_page_loads():
     assert reached | wanted | icons == set(DEVICE_FILES)
 
 
-def test_a_bundle_of_several_labels_is_refused(bundle):
-    several = dataclasses.replace(bundle, task=make_task("multi", bundle.labels))
-    with pytest.raises(BundleError, match="its task is multi, and the page shows one label"):
-        web_folder(several)
+def test_the_page_knows_what_several_labels_and_a_tree_mean(bundle):
+    def facts(kind, labels):
+        changed = dataclasses.replace(bundle, task=make_task(kind, labels))
+        return json.loads(web_folder(changed)["bundle.json"])["task"]
+
+    assert facts("multi", bundle.labels) == {"kind": "multi", "names": list(bundle.labels), "thresholds": [0.5] * 10}
+    tree = facts("hierarchy", tuple(f"{'ab'[i % 2]}/{i}" for i in range(10)))
+    assert (tree["top"], len(tree["thresholds"])) == ([0, 6], 2)
+    assert tree["names"][:2] == ["a", "a/0"]
+    assert tree["nodes"][0] == {"leaves": [0, 2, 4, 6, 8], "children": [1, 2, 3, 4, 5]}

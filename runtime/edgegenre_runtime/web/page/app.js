@@ -172,7 +172,7 @@ function useDevice({ name }) {
 
 try {
   const bundle = await readBundle();
-  view.setLabels(bundle.labels);
+  view.setLabels(bundle.task?.names ?? bundle.labels);
   view.reset("–");
   if (bundle.device) {
     useDevice(bundle.device);

@@ -82,13 +82,10 @@ export class Engine {
     return { cells: new Int8Array(this.memory, this.c.eg_cells(), this.nMels * this.width), isSilence };
   }
 
-  // Probabilities of that window, and its int8 logits.
+  // The network's int8 logits of that window, and their real values.
   classify() {
     this.check(this.c.eg_network());
     const logits = Array.from(new Int8Array(this.memory, this.c.eg_logits(), this.nClasses));
-    const largest = Math.max(...logits);
-    const powers = logits.map((logit) => Math.exp((logit - largest) * this.scale));
-    const sum = powers.reduce((a, b) => a + b, 0);
-    return { logits, probabilities: powers.map((power) => power / sum) };
+    return { logits, values: logits.map((logit) => (logit - this.zero) * this.scale) };
   }
 }

@@ -1,15 +1,17 @@
 // From samples to answers, as edgegenre-run gives them: windows of a stream, gates, smoothing, lost samples.
 
-import { LevelGate, NOISE, SILENCE, Smoother, UNCERTAIN, isSteadyNoise, largestAt } from "./analysis.js";
+import { LevelGate, NOISE, SILENCE, Smoother, UNCERTAIN, isSteadyNoise } from "./analysis.js";
+import { Task } from "./task.js";
 
 const EVERY_S = 1, SMOOTH_S = 5; // edgegenre-run's --every and --smooth
 
 // One source: a microphone (answers each second, smoothed) or a file (windows that overlap by half, and their mean).
 export class Listener {
-  // engine: an Engine; bundle: { labels, uncertain_below, top_db }
+  // engine: an Engine; bundle: { labels, task, uncertain_below, top_db }
   constructor(engine, bundle, rateHz, isFile) {
     this.engine = engine;
     this.bundle = bundle;
+    this.task = new Task(bundle.task);
     this.rateHz = rateHz;
     this.isFile = isFile;
     const { width, hop, rateHz: outHz } = engine;
@@ -93,11 +95,11 @@ export class Listener {
     const nFrames = Math.min(this.nFrames, width), isRepeated = nFrames < width;
     const startS = this.originS + (this.nextEnd - nFrames) * hop / rateHz;
     const endS = this.originS + ((this.nextEnd - 1) * hop + nFft) / rateHz;
-    const { label, probabilities, logits } = this.isFile
+    const { label, labels, probabilities, logits } = this.isFile
       ? this.fileLabel(isSilence) : this.liveLabel(cells, isSilence, endS, isRepeated);
     const answer = {
-      label, start_s: startS, end_s: endS, is_repeated: isRepeated, level_dbfs: this.levelDbfs,
-      probabilities: Object.fromEntries(probabilities.map((p, i) => [this.bundle.labels[i], p])),
+      label, labels, start_s: startS, end_s: endS, is_repeated: isRepeated, level_dbfs: this.levelDbfs,
+      probabilities: this.byName(probabilities),
       dropped_samples: this.dropped, skipped_windows: this.skipped, logits,
       mel_ms: melMs, network_ms: performance.now() - started,
     };
@@ -107,11 +109,12 @@ export class Listener {
   }
 
   fileLabel(isSilence) {
-    if (isSilence) return { label: SILENCE, probabilities: [] };
-    const { probabilities, logits } = this.engine.classify();
+    if (isSilence) return { ...this.task.noGenre(SILENCE), probabilities: [] };
+    const { values, logits } = this.engine.classify(), probabilities = this.task.probabilities(values);
     probabilities.forEach((p, i) => { this.sums[i] += p; });
     this.nSounding++;
-    return { label: this.bundle.labels[largestAt(probabilities)], probabilities, logits };
+    const named = this.task.named(probabilities);
+    return { ...this.task.answer(named), probabilities: named, logits };
   }
 
   liveLabel(cells, isSilence, endS, isRepeated) {
@@ -119,24 +122,27 @@ export class Listener {
     if (isSilence || this.gate.isQuiet) return this.nothing(SILENCE);
     if (isSteadyNoise(cells, nMels, width, this.bundle.top_db / 255)) return this.nothing(NOISE);
     if (isRepeated) this.smoother.reset(); // it holds all that came before it, more of which is no mean of it
-    const { probabilities, logits } = this.engine.classify();
-    const mean = this.smoother.push(probabilities, endS), best = largestAt(mean);
-    const label = mean[best] >= this.bundle.uncertain_below ? this.bundle.labels[best] : UNCERTAIN;
-    return { label, probabilities: mean, logits };
+    const { values, logits } = this.engine.classify();
+    const mean = this.smoother.push(this.task.probabilities(values), endS), named = this.task.named(mean);
+    const isUnsure = this.task.kind === "single" && Math.max(...mean) < this.bundle.uncertain_below;
+    const answer = isUnsure ? { label: UNCERTAIN } : this.task.answer(named); // the others have their own thresholds
+    return { ...answer, probabilities: named, logits };
   }
 
   nothing(label) {
     this.smoother.reset();
-    return { label, probabilities: [] };
+    return { ...this.task.noGenre(label), probabilities: [] };
   }
+
+  byName(named) { return Object.fromEntries(named.map((p, i) => [this.task.names[i], p])); }
 
   // The answer for the whole file: the mean over its windows that are not silence; null if it was too short for any.
   summary() {
     if (!this.nAnswers) return null;
-    const mean = this.nSounding ? this.sums.map((sum) => sum / this.nSounding) : [];
+    const named = this.nSounding ? this.task.named(this.sums.map((sum) => sum / this.nSounding)) : [];
     return {
-      label: mean.length ? this.bundle.labels[largestAt(mean)] : SILENCE,
-      probabilities: Object.fromEntries(mean.map((p, i) => [this.bundle.labels[i], p])),
+      ...(named.length ? this.task.answer(named) : this.task.noGenre(SILENCE)),
+      probabilities: this.byName(named),
       end_s: this.originS + ((this.nFrames - 1) * this.engine.hop + this.engine.nFft) / this.engine.rateHz,
     };
   }

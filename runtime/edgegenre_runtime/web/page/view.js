@@ -1,6 +1,7 @@
 // What the page shows: label, bars, history, counts and problems. It knows nothing of audio.
 
 import { NOISE, SILENCE, UNCERTAIN } from "./analysis.js";
+import { answerText } from "./task.js";
 
 const HISTORY_S = 300, MAX_RUNS = 400, LISTED_RUNS = 8;
 const GRAYS = { [SILENCE]: "#8884", [NOISE]: "#8888", [UNCERTAIN]: "#888b" };
@@ -8,7 +9,7 @@ export const $ = (id) => document.getElementById(id);
 
 export class View {
   constructor() {
-    this.runs = []; // { label, from, to } in seconds
+    this.runs = []; // { label, color, from, to }, times in seconds
     this.dropped = 0;
     this.pending = null;
     this.colors = {};
@@ -48,28 +49,29 @@ export class View {
   // An answer, drawn with the next picture of the screen; a hidden page draws none.
   show(answer) {
     this.dropped += answer.dropped_samples ?? 0;
-    if (answer.end_s !== undefined) this.remember(answer.label, answer.end_s);
+    if (answer.end_s !== undefined) this.remember(answer);
     if (this.pending === null) requestAnimationFrame(() => this.draw());
     this.pending = answer;
   }
 
-  remember(label, endS) {
-    const last = this.runs.at(-1);
+  remember({ label: given, labels, end_s: endS }) {
+    const last = this.runs.at(-1), label = answerText({ label: given, labels });
+    const color = this.colors[given] ?? this.colors[labels?.[0]] ?? GRAYS[given] ?? "transparent";
     if (last?.label === label) last.to = endS;
-    else this.runs.push({ label, from: last ? last.to : 0, to: endS });
+    else this.runs.push({ label, color, from: last ? last.to : 0, to: endS });
     if (this.runs.length > MAX_RUNS) this.runs.shift();
   }
 
   draw() {
-    const { label, probabilities, level_dbfs: level, mel_ms: melMs, network_ms: networkMs } = this.pending;
+    const { label, labels, probabilities, level_dbfs: level, mel_ms: melMs, network_ms: networkMs } = this.pending;
     this.pending = null;
-    setText($("label"), label);
+    setText($("label"), answerText({ label, labels }));
     for (const bar of this.bars) {
       const percent = 100 * (probabilities[bar.label] ?? 0);
       bar.fill.style.width = `${percent}%`;
       bar.meter.setAttribute("aria-valuenow", Math.round(percent));
       setText(bar.value, bar.label in probabilities ? `${percent.toFixed(0)} %` : "");
-      bar.row.classList.toggle("best", bar.label === label);
+      bar.row.classList.toggle("best", (labels ?? [label]).includes(bar.label));
     }
     const parts = [`${this.dropped} samples dropped`];
     if (level !== undefined) parts.push(`level ${level.toFixed(0)} dBFS`);
@@ -84,7 +86,7 @@ export class View {
     $("strip").replaceChildren(...shown.map((run) => {
       const part = element("span");
       part.style.flexGrow = run.to - Math.max(run.from, since);
-      part.style.background = this.colors[run.label] ?? GRAYS[run.label] ?? "transparent";
+      part.style.background = run.color;
       part.title = run.label;
       return part;
     }));
