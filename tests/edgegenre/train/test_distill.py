@@ -98,3 +98,15 @@ def test_a_student_takes_after_two_teachers_and_says_so(teacher, tmp_path):
     assert score_tracks(predict, cache, cache.tracks_of("valid"), TABLES).n_tracks == 6
     first, last = (float(line.split("train loss ")[1].split(",")[0]) for line in (lines[0], lines[-1]))
     assert last < first
+
+
+def test_teachers_of_several_labels_give_sigmoids_and_a_binary_loss():
+    teachers = Teachers([Fixed([2.0, -4.0]), Fixed([0.0, 0.0])], "multi")
+    soft = teachers(torch.zeros(1, 1, 2, 2), 2.0)
+    expected = (torch.sigmoid(torch.tensor([1.0, -2.0])) + 0.5) / 2
+    assert soft[0].tolist() == pytest.approx(expected.tolist())
+    logits = torch.tensor([[0.5, 1.0]], requires_grad=True)
+    distillation_loss(logits, soft, 2.0, "multi").backward()
+    # the gradient of T² · BCE is T · (sigmoid(logit / T) - target), over two classes
+    slope = 2.0 * (torch.sigmoid(logits.detach() / 2) - soft) / 2
+    assert logits.grad[0].tolist() == pytest.approx(slope[0].tolist(), rel=1e-5)

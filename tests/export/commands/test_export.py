@@ -107,8 +107,8 @@ def test_bad_checkpoints(capsys, out, small_cache, small_checkpoints, tmp_path) 
         save_checkpoint(path, bad)
         refused(capsys, out, words, path, "--int8", "--data", small_cache)
     about = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps({**about, "format_version": 2}))
-    refused(capsys, out, "format 2; this edgegenre reads 1", path, "--int8", "--data", small_cache)
+    path.with_suffix(".json").write_text(json.dumps({**about, "format_version": 3}))
+    refused(capsys, out, "format 3; this edgegenre reads 1 and 2", path, "--int8", "--data", small_cache)
 
 
 def test_wrong_use(capsys, out, small_cache, small_checkpoints) -> None:
