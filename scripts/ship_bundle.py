@@ -10,13 +10,14 @@ import re
 import sys
 from pathlib import Path
 
+from edgegenre_runtime.audio.music_detector import DETECTOR_FILE
 from edgegenre_runtime.network.bundle import Bundle, read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.network.golden import GOLDEN, embedding_key, golden_key, pack_golden, read_golden
 
 MODELS = ("model_int8.tflite",)
 ENGINE = "net.eg"
-COPIED = (*MODELS, ENGINE, "class_statistics.npz", "recipe.json", "calibration.json")
+COPIED = (*MODELS, ENGINE, DETECTOR_FILE, "class_statistics.npz", "recipe.json", "calibration.json")
 _STAGES = ("pcm", "frames_q9", "cells", "is_silence")
 _WRITTEN_HERE = ("files", "format_version", "labels", "spec_hash")
 _NOTE = (

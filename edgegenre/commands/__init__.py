@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import augment, data, evaluate, explain, fit_head, models, protocol, soft_labels, train, tune, verify
+from . import augment, calibrate, data, evaluate, explain, fit_head, models, protocol, soft_labels, train, tune, verify
 
 __all__ = ["register"]
 
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("tune")(tune.tune)
     app.command("augment")(augment.augment)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("calibrate")(calibrate.calibrate)
     app.command("explain")(explain.explain)
     app.command("features")(explain.features)
     app.command("baseline")(protocol.baseline)

@@ -182,6 +182,40 @@ def unlabeled(
     typer.echo(f"{out}: {n_pieces} pieces of {seconds:g} s, {spec}")
 
 
+@app.command("sounds")
+def sounds(
+    out: Annotated[Path, typer.Argument(help="Feature cache (.npz) to write.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Recordings as KIND/SOURCE/*.wav, taken too; scripts/sounds_from_packages.py.")
+    ] = None,
+    clips: Annotated[int, typer.Option(help="Rendered clips of each kind.", min=2)] = 24,
+    seconds: Annotated[float, typer.Option(help="Length of a rendered clip in seconds.", min=1)] = 20.0,
+    spec: Spec = "wide9s",
+    seed: Seed = 0,
+) -> None:
+    """Cache sounds that are no music: noise, hum, rain, engines, applause, beeps, one instrument, and recordings.
+
+    Half of the sources of each kind are to fit on (valid), the other half to measure by (test).
+
+    Example: `edgegenre data sounds sounds.npz --folder recordings/`
+    """
+    from edgegenre.data.sounds import cache_sounds
+    from edgegenre.toy.sounds import KINDS, rendered_sounds
+    from edgegenre_runtime.frontend import released
+
+    check_suffix(out, ".npz")
+    check_output(out)
+    n_rendered = len(KINDS) * clips
+    with progress_bar("sounds") as show:
+        rendered = rendered_sounds(clips, seconds, seed)
+        counts = cache_sounds(
+            out, released(spec), rendered, folder, seed, lambda n: show(min(n, n_rendered), n_rendered)
+        )
+    typer.echo(
+        f"{out}: {sum(counts.values())} sounds, {spec}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}"
+    )
+
+
 @app.command("thin")
 def thin(
     features: Annotated[Path, typer.Argument(help="Feature cache (.npz).")],

@@ -45,8 +45,14 @@ def evaluate(
     taxonomy: Annotated[
         Path | None, typer.Option(help="CSV `label,parent`: judge a model of plain labels as a hierarchy.")
     ] = None,
+    sounds: Annotated[
+        Path | None, typer.Option(help="Cache of `data sounds`: how often what is no music gets a genre.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the scores into the checkpoint's JSON.")] = False,
+    name: Annotated[
+        str, typer.Option(help="With --record: what data from elsewhere is called in the card, such as outside.")
+    ] = "",
 ) -> None:
     """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
 
@@ -54,6 +60,10 @@ def evaluate(
     """
     if report is not None:
         check_output(report)
+    if name and not record:
+        raise UsageError("--name is for --record, which was not given")
+    if sounds is not None and together:
+        raise UsageError("--sounds asks one model, not an ensemble: leave out --with")
     if record and together:
         raise UsageError("--record writes the scores of one checkpoint, not of an ensemble: leave it out")
     if robustness or audio is not None:
@@ -63,12 +73,19 @@ def evaluate(
 
     task = model_task(model, taxonomy)
     if task.kind != "single":
-        others = {"--with": together, "--against": against, "--map": label_map, "--robustness": robustness or audio}
+        others = {
+            "--with": together,
+            "--against": against,
+            "--map": label_map,
+            "--robustness": robustness or audio,
+            "--sounds": sounds,
+        }
         _evaluate_task(model, features, part, report, thresholds, taxonomy, record, as_json, others)
         return
     if thresholds is not None:
         raise UsageError(f"{model}: answers one label, the most probable one, so that --thresholds has no use")
     with needs("train"):
+        from edgegenre.evaluate.answers import format_rejections, measure_rejections
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
         from edgegenre.evaluate.run import compare, read_label_map, record_metrics
@@ -81,12 +98,16 @@ def evaluate(
         tables: dict[str, list[RobustnessRow]] = {}
         if robustness or audio is not None:
             tables = measure_robustness([model, *(together or ())], features if robustness else None, part, audio)
+        rejections = measure_rejections(model, result, features, sounds) if sounds is not None else None
         if record:
-            record_metrics(model, part, result.summary(), command_line())
+            figures = result.summary() | ({"answers": rejections.summary()} if rejections is not None else {})
+            record_metrics(model, f"{name} {part}".strip(), figures, command_line())
         if report is not None:
             write_report(report, result, command_line(), pair, tables)
     if as_json:
         document = result.details()
+        if rejections is not None:
+            document["answers"] = rejections.summary()
         if tables:
             document["robustness"] = {what: [dataclasses.asdict(row) for row in rows] for what, rows in tables.items()}
         if pair is not None:
@@ -102,6 +123,8 @@ def evaluate(
     typer.echo(format_evaluation(result))
     if pair is not None:
         typer.echo("\n" + format_comparison(result, *pair))
+    if rejections is not None:
+        typer.echo("\n" + format_rejections(rejections))
     for what, rows in tables.items():
         typer.echo("\n" + format_robustness(what, rows))
     if report is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.frontend import Tables, normalize
+from edgegenre_runtime.frontend import Tables, Window, normalize
 
 from .feature_cache import FeatureCache, crop
 
-__all__ = ["cut_windows", "track_windows", "window_hop_frames", "window_starts"]
+__all__ = ["cut_windows", "track_records", "track_windows", "window_hop_frames", "window_starts"]
 
 
 def window_hop_frames(frames_per_window: int) -> int:
@@ -28,8 +28,16 @@ def track_windows(cache: FeatureCache, track: int, tables: Tables) -> npt.NDArra
     return cut_windows(cache.track(track), tables)
 
 
+def track_records(cache: FeatureCache, track: int, tables: Tables) -> list[Window]:
+    """Return the same windows as records, which know whether they are silence."""
+    return _records(cache.track(track), tables)
+
+
 def cut_windows(frames_q9: npt.NDArray[np.int16], tables: Tables) -> npt.NDArray[np.int8]:
     """Return the half-overlapping network windows of int16 [n_mels, T], int8 [n, n_mels, frames_per_window]."""
+    return np.stack([window.cells for window in _records(frames_q9, tables)])
+
+
+def _records(frames_q9: npt.NDArray[np.int16], tables: Tables) -> list[Window]:
     width = tables.spec.frames_per_window
-    starts = window_starts(frames_q9.shape[1], width)
-    return np.stack([normalize(crop(frames_q9, start, width), tables).cells for start in starts])
+    return [normalize(crop(frames_q9, at, width), tables) for at in window_starts(frames_q9.shape[1], width)]

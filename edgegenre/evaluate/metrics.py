@@ -47,7 +47,8 @@ class Calibration:
     Attributes
     ----------
     ece
-        Expected calibration error: mean of |accuracy − confidence| over the bins, weighted by their counts.
+        Expected calibration error: mean of |accuracy − confidence| over the bins, weighted by their counts
+        (Naeini, Cooper, Hauskrecht 2015; Guo et al. 2017, equation 3).
     confidence, accuracy
         float64 [n_bins], mean of a bin; 0 in an empty one.
     counts
@@ -168,23 +169,31 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, n, 0.5).pvalue) if n else 1.0
 
 
-def uncertain_below(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.int64]) -> float:
+def uncertain_below(
+    answers: Sequence[tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]], most_lost: float = 1.0
+) -> float:
     """Return the confidence below which an answer should be ``uncertain``, 0 … 1.
 
-    The threshold on the largest probability with the fewest errors of both kinds: correct answers rejected and wrong
-    ones accepted. Among equals, the lowest.
+    The threshold on the largest probability with the fewest errors of both kinds (correct answers rejected and wrong
+    ones accepted, as shares of all), among those that reject at most ``most_lost`` of the correct ones; both in the
+    mean over the data sets. Among equals, the lowest.
 
     Parameters
     ----------
-    probabilities
-        float [n, C], smoothed as they are where the threshold is applied.
-    truth
+    answers
+        By data set, probabilities float [n, C], smoothed as they are where the threshold is applied, and truth
         int64 [n].
+    most_lost
+        Share of the correct answers that may be rejected.
     """
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(confidence, kind="stable")
-    is_correct = (probabilities.argmax(axis=1) == truth)[order]
-    rejected_correct = np.concatenate([[0], np.cumsum(is_correct)])  # with the first k rejected
-    accepted_wrong = np.concatenate([[0], np.cumsum(~is_correct)])
-    k = int((rejected_correct + accepted_wrong[-1] - accepted_wrong).argmin())
-    return 0.0 if k == 0 else min(1.0, float(np.nextafter(confidence[order][k - 1], 1.0)))
+    confidences = [np.sort(probabilities.max(axis=1)) for probabilities, _ in answers]
+    limits = np.unique(np.concatenate([np.zeros(1), *(np.nextafter(one, 2.0) for one in confidences)]))
+    lost, errors = np.zeros(len(limits)), np.zeros(len(limits))
+    for probabilities, truth in answers:
+        is_right = probabilities.argmax(axis=1) == truth
+        right, wrong = (np.sort(probabilities.max(axis=1)[chosen]) for chosen in (is_right, ~is_right))
+        rejected = np.searchsorted(right, limits)
+        lost += rejected / max(len(right), 1) / len(answers)
+        errors += (rejected + len(wrong) - np.searchsorted(wrong, limits)) / len(truth) / len(answers)
+    errors[lost > most_lost] = np.inf
+    return min(1.0, float(limits[int(errors.argmin())]))

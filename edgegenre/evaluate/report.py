@@ -11,7 +11,7 @@ import numpy as np
 from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
 
-from .metrics import Metrics
+from .metrics import ECE_BINS, Metrics
 from .report_plots import classes_png, confusion_png, reliability_png
 from .robustness import RobustnessRow
 from .run import Comparison, Evaluation
@@ -29,7 +29,8 @@ def format_evaluation(evaluation: Evaluation) -> str:
         f"{evaluation.part}: accuracy {tracks.accuracy:.4f} of {tracks.n} tracks "
         f"(95 % interval {low:.3f} to {high:.3f}), {windows.accuracy:.4f} of {windows.n} windows",
         f"weighted F1 {tracks.weighted_f1:.4f}, macro F1 {tracks.macro_f1:.4f}, "
-        f"ECE {tracks.calibration.ece:.4f} (tracks), {windows.calibration.ece:.4f} (windows)",
+        f"ECE of {ECE_BINS} bins {tracks.calibration.ece:.4f} (tracks), {windows.calibration.ece:.4f} (windows), "
+        f"{evaluation.answers.ece:.4f} (smoothed over 5 s)",
     ]
     if evaluation.dropped:
         lines.append(f"{evaluation.dropped} tracks left out: the label map has no class for them")

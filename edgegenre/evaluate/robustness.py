@@ -151,7 +151,7 @@ def measure_robustness(
         What :func:`.run.open_ensemble`, :func:`edgegenre.data.feature_cache.load_cache` and :func:`audio_robustness`
         raise.
     """
-    labels, tables, predict, _ = open_ensemble(models)
+    labels, tables, predict = open_ensemble(models)[:3]
     tables_by_title = {}
     if features is not None:
         cache = load_cache(features, tables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,17 +14,18 @@ import numpy.typing as npt
 
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache, load_cache
-from edgegenre.data.windows import window_hop_frames
 from edgegenre.heads.checkpoint import load_head, save_head
 from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.music_detector import DETECTOR_KEY, MusicDetector
+from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.errors import DataError, SpecError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.frontend import Tables, released
-from edgegenre_runtime.live.smoothing import smooth_track
+from edgegenre_runtime.network.answer_gate import AnswerGate
 from edgegenre_runtime.network.task import Task
 
-from .metrics import Metrics, mcnemar_exact, measure, uncertain_below
-from .scoring import Predictor, TrackScores, score_answers, score_tracks, torch_predictor, track_windows
+from .metrics import Calibration, Metrics, calibration, mcnemar_exact, measure
+from .scoring import Predictor, TrackScores, score_answers, score_tracks, smoothed, torch_predictor, track_windows
 from .sequence import is_bundle, open_head
 
 __all__ = [
@@ -61,9 +62,9 @@ class Evaluation:
         Probabilities of windows and tracks, and the truth.
     tracks, windows
         Metrics over tracks, and over windows.
-    uncertain_below
-        Confidence below which a listening device should answer ``uncertain``, fitted on the windows' probabilities
-        as it smooths them (:func:`edgegenre_runtime.live.smoothing.smooth_track`).
+    answers
+        Calibration of the windows' probabilities as a listening device smooths them
+        (:func:`edgegenre_runtime.network.smoothing.smooth_track`).
     dropped
         Tracks left out because the label map has no class for them.
     """
@@ -76,15 +77,15 @@ class Evaluation:
     scores: TrackScores
     tracks: Metrics
     windows: Metrics
-    uncertain_below: float
+    answers: Calibration
     dropped: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return the main metrics as JSON-ready keys and values."""
         main = {
-            "uncertain_below": round(self.uncertain_below, 4),
             "weighted_f1": round(self.tracks.weighted_f1, 4),
             "ece": round(self.tracks.calibration.ece, 4),
+            "answer_ece": round(self.answers.ece, 4),
         }
         return self.scores.summary() | main | ({"dropped_tracks": self.dropped} if self.dropped else {})
 
@@ -101,12 +102,13 @@ class Evaluation:
 
 
 class OpenModel(NamedTuple):
-    """Classes, front-end, predictor and task of a checkpoint or bundle."""
+    """Classes, front-end, predictor, task, and what makes the gate of a source's answers, of a checkpoint or bundle."""
 
     labels: tuple[str, ...]
     tables: Tables
     predict: Predictor
     task: Task
+    gate: Callable[[], AnswerGate]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def evaluate(
     DataError
         If the cache has other classes than the model, another front-end, or no track in ``part``.
     """
-    labels, tables, predict, task = open_ensemble([model, *others])
+    labels, tables, predict, task, _ = open_ensemble([model, *others])
     cache = load_cache(features, tables)
     cache.require_single(str(model))
     tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
@@ -204,30 +206,32 @@ def evaluate(
         scores=scores,
         tracks=measure(scores.probabilities, scores.truth, labels),
         windows=measure(scores.window_probabilities, scores.window_truth, labels),
-        uncertain_below=uncertain_below(_smoothed(scores, tables), scores.window_truth),
+        answers=_answers(scores, tables),
         dropped=dropped,
     )
 
 
-def _smoothed(scores: TrackScores, tables: Tables) -> npt.NDArray[np.float64]:
-    """Return the windows' probabilities, [n_windows, n_classes], smoothed along each track as listening does."""
-    spec = tables.spec
-    hop_s = window_hop_frames(spec.frames_per_window) * spec.hop_samples / spec.sample_rate_hz
-    tracks = np.split(scores.window_probabilities, np.cumsum(scores.windows_per_track)[:-1])
-    end_s = [hop_s * np.arange(n, dtype=np.float64) for n in scores.windows_per_track]
-    return np.concatenate([smooth_track(*track) for track in zip(tracks, end_s, strict=True)])
+def _answers(scores: TrackScores, tables: Tables) -> Calibration:
+    smooth = smoothed(scores.window_probabilities, scores.windows_per_track, tables)
+    return calibration(smooth.max(axis=1), smooth.argmax(axis=1) == scores.window_truth)
 
 
 def open_model(model: Path) -> OpenModel:
     """Open a bundle or checkpoint; raises :class:`SpecError` for other tables."""
     if is_bundle(model):
         classifier = GenreClassifier.load(model)
-        return OpenModel(classifier.labels, classifier.tables, _bundle_predictor(classifier), classifier.task)
+        predict = _bundle_predictor(classifier)
+        return OpenModel(classifier.labels, classifier.tables, predict, classifier.task, classifier.answer_gate)
     checkpoint = load_checkpoint(model)
     tables = released(checkpoint.spec.name)
     if tables.spec_hash != checkpoint.spec_hash:
         raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
-    return OpenModel(checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables), checkpoint.task)
+
+    def gate() -> AnswerGate:
+        detector = MusicDetector.of(checkpoint.meta.get(DETECTOR_KEY))
+        return AnswerGate(detector, uncertain_below(checkpoint.meta), tables.spec)
+
+    return OpenModel(checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables), checkpoint.task, gate)
 
 
 def open_ensemble(models: Sequence[Path]) -> OpenModel:

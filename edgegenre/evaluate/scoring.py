@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.data.feature_cache import FeatureCache
-from edgegenre.data.windows import track_windows, window_starts
+from edgegenre.data.windows import track_windows, window_hop_frames, window_starts
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import cells_to_db
 from edgegenre_runtime.network.head import Head
 from edgegenre_runtime.network.quantization import softmax
+from edgegenre_runtime.network.smoothing import smooth_track
 from edgegenre_runtime.network.task import ONE_LABEL, Task
 
 from .truth import is_right, losses
@@ -32,6 +33,7 @@ __all__ = [
     "score_answers",
     "score_tracks",
     "score_windows",
+    "smoothed",
     "torch_predictor",
     "track_windows",
     "window_starts",
@@ -173,3 +175,13 @@ def _scores(
         window_probabilities=per_window,
         windows_per_track=counts.astype(np.int64),
     )
+
+
+def smoothed(
+    window_probabilities: npt.NDArray[np.float32], windows_per_track: npt.NDArray[np.int64], tables: Tables
+) -> npt.NDArray[np.float64]:
+    """Return the windows' probabilities, [n_windows, n_classes], smoothed along each track as listening does."""
+    spec = tables.spec
+    hop_s = window_hop_frames(spec.frames_per_window) * spec.hop_samples / spec.sample_rate_hz
+    tracks = np.split(window_probabilities, np.cumsum(windows_per_track)[:-1])
+    return np.concatenate([smooth_track(rows, hop_s * np.arange(len(rows), dtype=np.float64)) for rows in tracks])

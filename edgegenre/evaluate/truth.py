@@ -109,7 +109,7 @@ def fit_thresholds(task: Task, probabilities: _Floats, truth: npt.NDArray[Any]) 
             rows = [row for row, chain in enumerate(chains) if len(chain) >= level]
             if rows:
                 level_truth = np.array([columns.index(chains[row][level - 1]) for row in rows], np.int64)
-                fitted[name] = uncertain_below(nodes[np.ix_(rows, columns)], level_truth)
+                fitted[name] = uncertain_below([(nodes[np.ix_(rows, columns)], level_truth)])
         return task.with_thresholds({name: round(value, 4) for name, value in fitted.items()})
     if task.kind == "multi":
         by_label = zip(task.labels, probabilities.T, truth.T, strict=True)

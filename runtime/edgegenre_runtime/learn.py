@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from edgegenre_runtime.audio.files import audio_files, file_blocks
 from edgegenre_runtime.audio.resample import Resampler
-from edgegenre_runtime.audio.sound_gate import is_steady_noise
 from edgegenre_runtime.live.audio_queue import AudioQueue
 from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.network.classifier import GenreClassifier
@@ -105,13 +104,12 @@ def list_command(classifier: GenreClassifier) -> list[str]:
 
 
 def usable_embeddings(classifier: GenreClassifier, blocks: Iterable[npt.NDArray[np.int16]]) -> _Floats:
-    """Return the embeddings float32 [n, D] of a source's windows that are music: no silence, no steady noise."""
-    windows, found = WindowStream(classifier.tables), []
+    """Return the embeddings float32 [n, D] of a source's windows that are music: neither silence nor noise."""
+    windows, gate = WindowStream(classifier.tables), classifier.answer_gate()
+    found: list[_Floats] = []
     for block in blocks:
-        for item in windows.push(block):
-            if item.window.is_silence or is_steady_noise(item.window, classifier.tables.spec):
-                continue
-            found.append(classifier.answer(item.window.cells)[1])
+        music = (one for one in windows.push(block) if gate.hears_music(one.window, is_repeated=one.is_repeated))
+        found.extend(classifier.answer(one.window.cells)[1] for one in music)
     return np.stack(found) if found else np.zeros((0, classifier.backend.embedding_dims), np.float32)
 
 
@@ -137,7 +135,7 @@ def _music(classifier: GenreClassifier, blocks: Iterable[npt.NDArray[np.int16]],
     vectors = usable_embeddings(classifier, blocks)
     if not len(vectors):
         window_s = classifier.tables.spec.window_s
-        raise AudioError(f"{name}: nothing to learn from: silence, steady noise, or shorter than {window_s:.1f} s")
+        raise AudioError(f"{name}: nothing to learn from: silence, noise, or shorter than {window_s:.1f} s")
     return vectors
 
 

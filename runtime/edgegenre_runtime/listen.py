@@ -17,8 +17,8 @@ from edgegenre_runtime.live.events import Event
 from edgegenre_runtime.live.latency import Latency
 from edgegenre_runtime.live.listen_loop import QUEUE_S, ListenOutcome, Source, listen
 from edgegenre_runtime.live.output import Output
-from edgegenre_runtime.live.smoothing import DEFAULT_SMOOTH_S
 from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.network.smoothing import DEFAULT_SMOOTH_S
 from edgegenre_runtime.system.systemd_notify import Notifier
 
 from .command_line import EXIT_LOST

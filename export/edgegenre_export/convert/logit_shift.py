@@ -20,7 +20,7 @@ def shift_logits(network: nn.Module, layer: str, shift: npt.NDArray[np.float32])
     network
         The network.
     layer
-        Path of the layer that produces the logits (:func:`edgegenre_export.quantize.logit_layer.logit_layer`).
+        Path of the layer that produces the logits (:func:`edgegenre.models.logit_layer.logit_layer`).
     shift
         What is added to its bias.
     """

@@ -9,6 +9,8 @@ from typing import Any
 from edgegenre.evaluate.complexity import measure
 from edgegenre_export.accept.stage import AcceptedArtifacts
 from edgegenre_export.job import ExportJob
+from edgegenre_runtime.audio.music_detector import DETECTOR_KEY
+from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 
 __all__ = ["manifest_keys"]
 
@@ -41,7 +43,7 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "command": job.command,
         "model": dict(network.model),
         "complexity": measure(network.name, network.module, network.spec).to_dict(),
-        "training": dict(network.meta),
+        "training": {key: value for key, value in network.meta.items() if key != DETECTOR_KEY},
         "metrics": [
             {"artifact": name, "data": data, "command": job.command, **dataclasses.asdict(agreement)}
             for data, agreements in compared.items()
@@ -51,9 +53,8 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "model_reports": {name: model.report.to_summary() for name, model in checked.artifacts.models.items()},
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }
-    threshold = network.meta.get("metrics", {}).get("valid", {}).get("uncertain_below")
-    if threshold is not None:
-        keys["uncertain_below"] = threshold
+    if UNCERTAIN_KEY in network.meta:
+        keys[UNCERTAIN_KEY] = network.meta[UNCERTAIN_KEY]
     if checked.embedding is not None:
         keys["embedding"] = {**dataclasses.asdict(checked.embedding), "command": job.command}
     if checked.statistics is not None and job.training is not None:

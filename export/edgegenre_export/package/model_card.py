@@ -15,6 +15,8 @@ from edgegenre_export.check.embedding_check import EmbeddingRecord
 from edgegenre_export.convert.stage import Artifact
 from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_export.job import ExportJob
+from edgegenre_runtime.audio.music_detector import DETECTOR_KEY
+from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.network.task import Task
 
@@ -32,7 +34,7 @@ _TARGETS = (
     ("model_float.onnx", "onnxruntime; the trained network, takes dB above the floor"),
     ("model_float.tflite", "LiteRT; the trained network, takes dB above the floor"),
 )
-_NOT_A_LINE = ("metrics", "limits", "licence")
+_NOT_A_LINE = ("metrics", "limits", "licence", DETECTOR_KEY)
 
 
 def card_files(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, bytes]:
@@ -75,6 +77,8 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Text(f"Measured by `{command}`."),
         Title(2, "Accuracy of the trained network, tracks"),
         *_accuracy(network.meta.get("metrics", {}), report),
+        Title(2, "When it does not know"),
+        *_unknown(network.meta),
         Title(2, "Use"),
         *_use(network, models),
         *_embedding(checked.embedding, has_statistics=checked.statistics is not None),
@@ -159,21 +163,44 @@ def _value(value: Any) -> str:
 
 def _accuracy(metrics: Mapping[str, Mapping[str, Any]], report: AcceptanceReport | None) -> list[Block]:
     if metrics:
-        head = ("part", "accuracy", "95 % interval", "tracks", "measured by")
+        head = ("part", "accuracy", "95 % interval", "tracks", "ECE, tracks", "ECE, answers", "measured by")
         rows = [
             (
                 part,
                 f"{m['track_accuracy']:.4f}",
                 "{:.3f} to {:.3f}".format(*m["track_accuracy_95"]),
                 m["n_tracks"],
+                *(f"{m[key]:.4f}" if isinstance(m.get(key), float) else "—" for key in ("ece", "answer_ece")),
                 f"`{m['command']}`",
             )
             for part, m in metrics.items()
         ]
-        return [Table(head, rows)]
+        ece = Text(
+            "ECE: expected calibration error of 15 bins (Guo et al. 2017), of a track's mean and of the answers "
+            "smoothed over 5 s. Parts without another name are of the data it was trained for."
+        )
+        return [Table(head, rows), ece]
     if report is not None and report.verdicts[0].accuracy_now is not None:
         return [Text("Measured by the gate: the table above.")]
     return [Text("Not measured: `edgegenre evaluate CHECKPOINT DATA --part test --record`, then export again.")]
+
+
+def _unknown(meta: Mapping[str, Any]) -> list[Block]:
+    noise = "what is no music, by statistics of the window," if DETECTOR_KEY in meta else "steady noise"
+    below = f"below {meta[UNCERTAIN_KEY]:.2f}" if UNCERTAIN_KEY in meta else "below 0.35, which was not fitted,"
+    lines = [f"It calls {noise} `noise`; a largest probability, smoothed over 5 s, {below} is `uncertain`."]
+    if "temperature" in meta:
+        lines.append(f"The weights hold a temperature of {meta['temperature']:g}. Fitted by `{meta['calibrated_by']}`.")
+    for part, m in meta.get("metrics", {}).items():
+        if isinstance(answers := m.get("answers"), Mapping):
+            kinds = ", ".join(f"{kind} {share:.2f}" for kind, share in answers["by_kind"].items())
+            lines.append(
+                f"{part}: of {answers['sound_windows']} windows of sounds that are no music, "
+                f"{answers['sounds_without_genre']:.3f} get no genre ({kinds}); of {answers['right_tracks']} tracks "
+                f"that the network has right, {answers['right_tracks_lost']} get none "
+                f"({answers['right_tracks_lost_share']:.3f})."
+            )
+    return [Items(lines)]
 
 
 def _tensor(model_report: ModelReport, role: str) -> str:

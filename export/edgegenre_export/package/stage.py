@@ -12,6 +12,7 @@ from edgegenre_export.accept.stage import AcceptedArtifacts
 from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import ENGINE_FILE
 from edgegenre_export.steps import Progress, Steps
+from edgegenre_runtime.audio.music_detector import DETECTOR_FILE, DETECTOR_KEY
 from edgegenre_runtime.inspect.model_report import tensor_tables
 from edgegenre_runtime.network.golden import GOLDEN, pack_golden
 from edgegenre_runtime.network.personal.class_statistics import STATISTICS, pack_statistics
@@ -62,6 +63,8 @@ def package(job: ExportJob, accepted: AcceptedArtifacts, progress: Progress) -> 
     files |= c_files(job.tables)
     if micro is not None and micro.facts is not None:
         files |= micro_files(files["model_int8.tflite"], micro.facts)
+    if DETECTOR_KEY in meta:
+        files[DETECTOR_FILE] = _json(meta[DETECTOR_KEY])
     tuned = {"tuned": meta["tuned"]} if "tuned" in meta else {}
     files |= {
         "recipe.json": _json({**job.recipe.to_dict(), **tuned}),

@@ -24,7 +24,17 @@ from .prune import Pruned
 __all__ = ["fine_tune"]
 
 _AVERAGE = 0.98
-_STALE = ("metrics", "valid", "best_epoch", "options", "versions", "tuned")
+_STALE = (
+    "metrics",
+    "uncertain_below",
+    "temperature",
+    "calibrated_by",
+    "valid",
+    "best_epoch",
+    "options",
+    "versions",
+    "tuned",
+)
 
 
 def fine_tune(

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from edgegenre.models.logit_layer import logit_layer
 from edgegenre_export.job import ExportJob
 from edgegenre_export.prepare.stage import PreparedNetwork
 from edgegenre_export.steps import Progress, Steps
 
 from .equalize import equalize
-from .logit_layer import logit_layer
 from .weight_rounding import round_weights
 
 __all__ = ["QuantizedNetwork", "quantize"]

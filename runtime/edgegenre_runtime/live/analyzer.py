@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.audio.resample import Resampler
-from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, LevelGate, is_steady_noise, uncertain_below
+from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, LevelGate
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Window
 from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.network.smoothing import DEFAULT_SMOOTH_S, Smoother
 from edgegenre_runtime.network.task import Answer
 from edgegenre_runtime.network.window_stream import StreamWindow, WindowStream
 
 from .audio_queue import AudioBlock
-from .smoothing import DEFAULT_SMOOTH_S, Smoother
 
 __all__ = ["Analyzer", "LiveResult"]
 
@@ -117,12 +117,11 @@ class Analyzer:
         if not 0 <= smooth_s <= _MAX_SMOOTH_S:
             raise UsageError(f"--smooth {smooth_s:g} s was given; allowed are 0 to {_MAX_SMOOTH_S:g}")
         self._classifier, self._spec, self._embeddings = classifier, classifier.tables.spec, embeddings
-        self._uncertain_below = uncertain_below(classifier.bundle.manifest)
+        self._answers = classifier.answer_gate()
         hop = max(round(every_s * self._spec.sample_rate_hz / self._spec.hop_samples), 1)
         self.every_s = hop * self._spec.hop_samples / self._spec.sample_rate_hz
         self._windows = WindowStream(classifier.tables, hop, max(self._spec.frames_per_window // 8, 1))
         self._smoother = Smoother(smooth_s)
-        self._confidence = Smoother(DEFAULT_SMOOTH_S)  # uncertain_below is fitted for it, whatever smooth_s is
         self._resampler: Resampler | None = None
         self._format = (0, 0)  # rate in Hz and channels of the block before
         self._origin_s = 0.0  # source's time at which the present run of unbroken samples began
@@ -237,7 +236,7 @@ class Analyzer:
         if window.is_silence or self.gate.is_quiet:
             self._reset_smoothing()
             return task.no_genre(SILENCE), {}, None
-        if is_steady_noise(window, self._spec):
+        if not self._answers.hears_music(window, is_repeated=is_repeated):
             self._reset_smoothing()
             return task.no_genre(NOISE), {}, None
         if is_repeated:  # holds all that came before it, more of which is no mean of it
@@ -248,12 +247,12 @@ class Analyzer:
         else:
             probabilities = self._classifier.probabilities(window.cells)
         mean = self._smoother.push(probabilities, end_s)
-        confidence = self._confidence.push(probabilities, end_s).max()
+        is_sure = self._answers.is_sure(probabilities, end_s)
         named = task.named(mean)
-        if task.kind == "single" and confidence < self._uncertain_below:  # the others have thresholds of their own
+        if task.kind == "single" and not is_sure:  # the others have thresholds of their own
             return Answer(UNCERTAIN), named, embedding
         return task.answer(named), named, embedding
 
     def _reset_smoothing(self) -> None:
         self._smoother.reset()
-        self._confidence.reset()
+        self._answers.reset()

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.audio.files import file_blocks
-from edgegenre_runtime.audio.sound_gate import SILENCE
+from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, uncertain_below
 from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageError
 from edgegenre_runtime.frontend import Clip, Window
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
 
+from .answer_gate import AnswerGate, read_detector
 from .backends import load_backend
 from .bundle import Bundle, read_bundle
 from .bundle_names import default_bundle, find_bundle
@@ -35,10 +36,11 @@ class Prediction:
     Attributes
     ----------
     label
-        The most probable class, or :data:`SILENCE`. Of a multi-label or hierarchical bundle all of the answer, as
-        ``blues;rock`` or ``rock/punk``, or ``uncertain``.
+        The most probable class, or ``silence``, ``noise`` (no music) or ``uncertain``. Of a multi-label or hierarchical
+        bundle all of the answer, as ``blues;rock`` or ``rock/punk``.
     probabilities
-        Probability of every class by its name, in the bundle's order; of a hierarchy, of every node. Empty for silence.
+        Probability of every class by its name, in the bundle's order; of a hierarchy, of every node. Empty for silence
+        and noise.
     start_s, end_s
         The audio it covers, in seconds from the start of the stream.
     dropped_samples
@@ -68,12 +70,13 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FilePrediction:
-    """The answer for a whole clip: the mean over its windows that are not silence.
+    """The answer for a whole clip: the mean over its windows that are music.
 
     Attributes
     ----------
     label, labels, probabilities
-        As in :class:`Prediction`.
+        As in :class:`Prediction`. It is silence or noise where more than half of the windows are, the more frequent of
+        the two, and ``uncertain`` where the largest mean probability is below the bundle's ``uncertain_below``.
     windows
         The windows' predictions.
     warnings
@@ -114,7 +117,8 @@ class GenreClassifier:
     Raises
     ------
     BundleError
-        If the network cannot be loaded or its input is not the front-end's window.
+        If the network cannot be loaded, its input is not the front-end's window, or what says when there is no genre
+        is damaged.
     UsageError
         If ``threads`` is not 1 to 64, or no interpreter is installed.
     """
@@ -132,6 +136,7 @@ class GenreClassifier:
         self._check_contract()
         if personal is not None and personal.statistics.center.size != self.backend.embedding_dims:
             raise BundleError(f"bundle {bundle.root}: its class statistics are not of its embedding: export again")
+        self._detector, self._uncertain_below = read_detector(bundle), uncertain_below(bundle.manifest)
         WindowStream(self.tables)  # an implementation that is not there is reported now, not in the middle of a file
 
     @classmethod
@@ -226,21 +231,26 @@ class GenreClassifier:
 
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""
-        return self._classify(StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0))
+        return self._classify(StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0), self.answer_gate())
 
-    def _classify(self, item: StreamWindow, *, embeddings: bool = False) -> Prediction:
+    def answer_gate(self) -> AnswerGate:
+        """Return what says which windows of one source get a genre, at its start."""
+        return AnswerGate(self._detector, self._uncertain_below, self.tables.spec)
+
+    def _classify(self, item: StreamWindow, gate: AnswerGate, *, embeddings: bool = False) -> Prediction:
         if item.window.spec_hash != self.tables.spec_hash:
             raise SpecError("this window was made by another front-end than the one the bundle was trained with")
-        began = time.perf_counter()
         probabilities: dict[str, float] = {}
-        embedding = None
-        if not item.window.is_silence:
-            if embeddings:
-                found, embedding = self.answer(item.window.cells)
-            else:
-                found = self.probabilities(item.window.cells)
+        answer, embedding = self.task.no_genre(SILENCE if item.window.is_silence else NOISE), None
+        is_music = gate.hears_music(item.window, is_repeated=item.is_repeated)
+        began = time.perf_counter()
+        if embeddings and not item.window.is_silence:
+            found, embedding = self.answer(item.window.cells)
+        elif is_music:
+            found = self.probabilities(item.window.cells)
+        if is_music:
             probabilities = self.task.named(found)
-        answer = self._answer(probabilities)
+            answer = self._answer(probabilities, is_sure=gate.is_sure(found, item.end_s))
         return Prediction(
             label=answer.label,
             probabilities=probabilities,
@@ -260,13 +270,13 @@ class GenreClassifier:
         A stream shorter than a window is repeated to fill one; shorter than a frame gives nothing. With ``embeddings``
         every prediction holds its window's.
         """
-        windows = WindowStream(self.tables)
+        windows, gate = WindowStream(self.tables), self.answer_gate()
         for block in blocks:
             for item in windows.push(block):
-                yield self._classify(item, embeddings=embeddings)
+                yield self._classify(item, gate, embeddings=embeddings)
         last = windows.finish()
         if last is not None:
-            yield self._classify(last, embeddings=embeddings)
+            yield self._classify(last, gate, embeddings=embeddings)
 
     def predict_clip(self, clip: Clip) -> FilePrediction:
         """Classify a clip; raises :class:`SpecError` for another sample rate, :class:`AudioError` if too short."""
@@ -291,11 +301,14 @@ class GenreClassifier:
         if not windows:
             least_ms = self.tables.spec.n_fft / self.rate_hz * 1e3
             raise AudioError(f"{name}: too short to classify; at least {least_ms:.0f} ms of audio is needed")
-        sounding = [window.probabilities for window in windows if window.probabilities]
-        names = self.task.names
-        mean = {name: sum(p[name] for p in sounding) / len(sounding) for name in names} if sounding else {}
-        answer = self._answer(mean)
+        music = [window.probabilities for window in windows if window.probabilities]
+        mean = {name: sum(p[name] for p in music) / len(music) for name in self.task.names} if music else {}
+        gate = self.answer_gate()
+        if (without := gate.without_music([window.label for window in windows])) is not None:
+            return FilePrediction(without, {}, windows, labels=self.task.no_genre(without).labels)
+        answer = self._answer(mean, is_sure=max(mean.values()) >= gate.uncertain_below)
         return FilePrediction(answer.label, mean, windows, labels=answer.labels)
 
-    def _answer(self, named: Mapping[str, float]) -> Answer:
-        return self.task.answer(named) if named else self.task.no_genre(SILENCE)
+    def _answer(self, named: Mapping[str, float], *, is_sure: bool) -> Answer:
+        """Return the answer of a stretch of music; bundles of several labels have thresholds of their own."""
+        return Answer(UNCERTAIN) if self.task.kind == "single" and not is_sure else self.task.answer(named)

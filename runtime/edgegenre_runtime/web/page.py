@@ -13,6 +13,7 @@ import numpy as np
 from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.c_tables import table_blob
+from edgegenre_runtime.network.answer_gate import read_detector
 from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.compiler.blob import read_header
 from edgegenre_runtime.network.task import Task
@@ -30,12 +31,14 @@ _ENGINE = "net.eg"
 _SHAPE = {"index.html", "style.css", "icon.svg"}
 _SCRIPTS = {
     "analysis.js", "app.js", "audio_file.js", "capture.js", "device.js", "engine.js", "frames.js", "listener.js",
-    "microphone.js", "resources.js", "spectrogram.js", "task.js", "view.js", "wav.js", "worker.js",
+    "microphone.js", "music_detector.js", "resources.js", "spectrogram.js", "task.js", "view.js", "wav.js", "worker.js",
 }  # fmt: skip
 _LOOKS = {"icon-192.png", "icon-512.png", "manifest.webmanifest"}
 _MODULES = {"edgegenre.wasm", "edgegenre_plain.wasm"}
 
-DEVICE_FILES = tuple(sorted(_SHAPE | _LOOKS | _SCRIPTS - {"capture.js", "worker.js", "listener.js"}))
+DEVICE_FILES = tuple(
+    sorted(_SHAPE | _LOOKS | _SCRIPTS - {"capture.js", "worker.js", "listener.js", "music_detector.js"})
+)
 """What a device serves that shows its own answers: nothing that computes."""
 
 
@@ -66,8 +69,14 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     header = read_header(net)
     if header.input_shape != (spec.n_mels, spec.frames_per_window, 1) or header.output_shape[1] != len(bundle.labels):
         raise BundleError(f"bundle {bundle.root}: {_ENGINE} is not of its front-end and labels: export it again")
-    about: dict[str, Any] = {"task": _task_facts(bundle.task)}
-    about |= {"uncertain_below": uncertain_below(bundle.manifest), "top_db": spec.top_db, "spec": spec.name}
+    detector = read_detector(bundle)
+    about: dict[str, Any] = {
+        "task": _task_facts(bundle.task),
+        "uncertain_below": uncertain_below(bundle.manifest),
+        "top_db": spec.top_db,
+        "spec": spec.name,
+        "music_detector": {"bias": detector.bias, "rows": detector.rows()},
+    }
     files = {name: page_file(name) for name in sorted(_SHAPE | _LOOKS | _SCRIPTS | _MODULES)}
     files |= {"mel.blob": table_blob(bundle.tables), _ENGINE: net, "bundle.json": page_facts(bundle.labels, **about)}
     files[_SERVICE_WORKER] = _service_worker(files)

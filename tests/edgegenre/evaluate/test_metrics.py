@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgegenre.evaluate.metrics import ClassScore, calibration, mcnemar_exact, measure, uncertain_below
+from edgegenre.evaluate.metrics import ClassScore, calibration, mcnemar_exact, measure
 
 
 def test_a_confusion_matrix_and_its_scores_by_hand():
@@ -60,13 +60,3 @@ def test_calibration_error_is_between_0_and_1_and_counts_everything(confidence, 
     result = calibration(np.array(confidence), right)
     assert 0 <= result.ece <= 1
     assert result.counts.sum() == len(confidence)
-
-
-def test_the_threshold_of_uncertainty_parts_right_from_wrong():
-    confidence = np.array([0.9, 0.8, 0.7, 0.45, 0.4, 0.35])
-    probabilities = np.stack([confidence, 1 - confidence - 0.05, np.full(6, 0.05)], axis=1).astype(np.float32)
-    probabilities[3:, 1] = 0.3
-    truth = np.array([0, 0, 0, 1, 1, 1])
-    assert 0.45 < uncertain_below(probabilities, truth) <= 0.7
-    assert uncertain_below(probabilities, np.zeros(6, np.int64)) == 0.0
-    assert uncertain_below(probabilities, np.ones(6, np.int64)) > 0.9

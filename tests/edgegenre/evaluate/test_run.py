@@ -11,7 +11,7 @@ import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
-from edgegenre.evaluate.metrics import uncertain_below
+from edgegenre.evaluate.metrics import calibration
 from edgegenre.evaluate.report import format_comparison, format_evaluation, write_report
 from edgegenre.evaluate.report_plots import classes_png, confusion_png
 from edgegenre.evaluate.run import compare, evaluate, open_ensemble, read_label_map, record_metrics
@@ -69,8 +69,8 @@ def test_only_evaluations_of_the_same_tracks_can_be_compared(evaluations, small_
         compare(evaluations[0], evaluate(small_checkpoints[0], small_cache, "valid"))
 
 
-def test_the_threshold_of_uncertain_is_fitted_on_what_listening_smooths(small_cache, small_checkpoints, monkeypatch):
-    """The device compares it with an exponential mean over 5 s; windows are 64 frames apart, 4.46 s."""
+def test_the_calibration_of_answers_is_of_what_listening_smooths(small_cache, small_checkpoints, monkeypatch):
+    """The device shows an exponential mean over 5 s; windows are 64 frames apart, 4.46 s."""
     whole = open_ensemble([small_checkpoints[0]])
     rng = np.random.default_rng(0)
     opened = whole._replace(predict=lambda cells: rng.dirichlet(np.ones(3), len(cells)).astype(np.float32))
@@ -84,8 +84,10 @@ def test_the_threshold_of_uncertain_is_fitted_on_what_listening_smooths(small_ca
             rows.append(mean)
         start += count
     truth = result.scores.window_truth
-    assert result.uncertain_below == pytest.approx(uncertain_below(np.array(rows), truth))
-    assert result.uncertain_below != pytest.approx(uncertain_below(result.scores.window_probabilities, truth), abs=1e-4)
+    means = np.array(rows)
+    expected = calibration(means.max(axis=1), means.argmax(axis=1) == truth)
+    assert result.answers.ece == pytest.approx(expected.ece)
+    assert result.answers.ece != pytest.approx(result.windows.calibration.ece, abs=1e-4)
 
 
 class _Links(html.parser.HTMLParser):

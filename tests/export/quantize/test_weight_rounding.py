@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgegenre.models.logit_layer import logit_layer
 from edgegenre_export.convert.logit_shift import shift_logits
 from edgegenre_export.quantize import weight_rounding as rounding
-from edgegenre_export.quantize.logit_layer import logit_layer
 from edgegenre_export.quantize.weight_rounding import round_weights
 
 

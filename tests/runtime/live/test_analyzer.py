@@ -7,12 +7,13 @@ import pytest
 
 from edgegenre.toy.dataset import render
 from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, is_steady_noise, uncertain_below
+from edgegenre_runtime.audio.music_detector import MusicDetector
+from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, uncertain_below
 from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.live.analyzer import Analyzer
 from edgegenre_runtime.live.audio_queue import AudioBlock
-from edgegenre_runtime.live.smoothing import smooth_track
+from edgegenre_runtime.network.smoothing import smooth_track
 from edgegenre_runtime.network.task import make_task
 
 RATE_HZ = 22050
@@ -117,7 +118,7 @@ def test_no_window_of_real_music_is_taken_for_noise_or_silence(classifier, share
         frames = log_mel(pcm, classifier.tables).frames_q9
         for at in range(0, frames.shape[1] - 127, 16):
             window = normalize(frames[:, at : at + 128], classifier.tables)
-            assert not is_steady_noise(window, classifier.tables.spec), path
+            assert MusicDetector.of(None).hears_music(window, classifier.tables.spec), path
 
 
 def test_quiet_is_silence_after_two_seconds_and_zeros_are_counted(classifier, music):

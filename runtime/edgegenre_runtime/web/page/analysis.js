@@ -1,8 +1,8 @@
 // What is not given a genre, and probabilities over time: the rules of edgegenre_runtime (audio/sound_gate.py and
-// live/smoothing.py), with their constants.
+// network/smoothing.py), with their constants.
 
 export const SILENCE = "silence", NOISE = "noise", UNCERTAIN = "uncertain";
-const QUIET_DBFS = -65, QUIET_S = 2, STEADY_DB = 3;
+const QUIET_DBFS = -65, QUIET_S = 2;
 
 // Level of PCM, and whether it has been below -65 dBFS (RMS) for two seconds.
 export class LevelGate {
@@ -19,24 +19,6 @@ export class LevelGate {
   }
 
   get isQuiet() { return this.quietS >= QUIET_S; }
-}
-
-// Whether the level of the median band varies as little as a fan's, rain's or a test tone's does. cells int8
-// [nMels][width]; stepDb is the dB of a cell. Bands at the window's floor do not count.
-export function isSteadyNoise(cells, nMels, width, stepDb) {
-  const deviations = [];
-  for (let m = 0; m < nMels; m++) {
-    const band = cells.slice(m * width, (m + 1) * width);
-    let sum = 0, squares = 0;
-    for (const cell of band) { sum += cell; squares += cell * cell; }
-    if (median(band.sort()) > -128) deviations.push(Math.sqrt(Math.max(squares / width - (sum / width) ** 2, 0)));
-  }
-  return !deviations.length || median(deviations.sort((a, b) => a - b)) * stepDb < STEADY_DB;
-}
-
-function median(sorted) {
-  const n = sorted.length;
-  return (sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2;
 }
 
 // An exponential mean of probabilities with a time constant in seconds; 0 turns it off.

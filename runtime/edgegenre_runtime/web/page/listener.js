@@ -1,13 +1,14 @@
 // From samples to answers, as edgegenre-run gives them: windows of a stream, gates, smoothing, lost samples.
 
-import { LevelGate, NOISE, SILENCE, Smoother, UNCERTAIN, isSteadyNoise } from "./analysis.js";
+import { LevelGate, NOISE, SILENCE, Smoother, UNCERTAIN } from "./analysis.js";
+import { hearsMusic, windowStatistics } from "./music_detector.js";
 import { Task } from "./task.js";
 
 const EVERY_S = 1, SMOOTH_S = 5; // edgegenre-run's --every and --smooth
 
 // One source: a microphone (answers each second, smoothed) or a file (windows that overlap by half, and their mean).
 export class Listener {
-  // engine: an Engine; bundle: { labels, task, uncertain_below, top_db }
+  // engine: an Engine; bundle: { labels, task, uncertain_below, top_db, music_detector }
   constructor(engine, bundle, rateHz, isFile) {
     this.engine = engine;
     this.bundle = bundle;
@@ -22,7 +23,7 @@ export class Listener {
     this.gate = new LevelGate(outHz);
     this.originS = this.runSamples = this.dropped = this.skipped = this.nAnswers = 0;
     this.sums = bundle.labels.map(() => 0);
-    this.nSounding = 0;
+    this.nMusic = this.nSilent = 0;
     this.levelDbfs = -120;
     engine.begin(rateHz);
     this.startWindows();
@@ -96,7 +97,7 @@ export class Listener {
     const startS = this.originS + (this.nextEnd - nFrames) * hop / rateHz;
     const endS = this.originS + ((this.nextEnd - 1) * hop + nFft) / rateHz;
     const { label, labels, probabilities, logits } = this.isFile
-      ? this.fileLabel(isSilence) : this.liveLabel(cells, isSilence, endS, isRepeated);
+      ? this.fileLabel(cells, isSilence, endS, isRepeated) : this.liveLabel(cells, isSilence, endS, isRepeated);
     const answer = {
       label, labels, start_s: startS, end_s: endS, is_repeated: isRepeated, level_dbfs: this.levelDbfs,
       probabilities: this.byName(probabilities),
@@ -108,25 +109,37 @@ export class Listener {
     return answer;
   }
 
-  fileLabel(isSilence) {
-    if (isSilence) return { ...this.task.noGenre(SILENCE), probabilities: [] };
+  fileLabel(cells, isSilence, endS, isRepeated) {
+    this.nSilent += isSilence;
+    if (isSilence) return this.nothing(SILENCE);
+    if (!this.isMusic(cells, isRepeated)) return this.nothing(NOISE);
     const { values, logits } = this.engine.classify(), probabilities = this.task.probabilities(values);
     probabilities.forEach((p, i) => { this.sums[i] += p; });
-    this.nSounding++;
+    this.nMusic++;
     const named = this.task.named(probabilities);
-    return { ...this.task.answer(named), probabilities: named, logits };
+    return { ...this.sureAnswer(named, this.smoother.push(probabilities, endS)), probabilities: named, logits };
+  }
+
+  // The others have their own thresholds.
+  sureAnswer(named, confidences) {
+    const isUnsure = this.task.kind === "single" && Math.max(...confidences) < this.bundle.uncertain_below;
+    return isUnsure ? { label: UNCERTAIN } : this.task.answer(named);
+  }
+
+  // Where less than a window was there and was repeated to fill it, only steady noise is told from music.
+  isMusic(cells, isRepeated) {
+    const { nMels, width, hop, rateHz } = this.engine;
+    const statistics = windowStatistics(cells, nMels, width, this.bundle.top_db / 255, hop / rateHz);
+    return hearsMusic(statistics, isRepeated ? null : this.bundle.music_detector);
   }
 
   liveLabel(cells, isSilence, endS, isRepeated) {
-    const { nMels, width } = this.engine;
     if (isSilence || this.gate.isQuiet) return this.nothing(SILENCE);
-    if (isSteadyNoise(cells, nMels, width, this.bundle.top_db / 255)) return this.nothing(NOISE);
+    if (!this.isMusic(cells, isRepeated)) return this.nothing(NOISE);
     if (isRepeated) this.smoother.reset(); // it holds all that came before it, more of which is no mean of it
     const { values, logits } = this.engine.classify();
     const mean = this.smoother.push(this.task.probabilities(values), endS), named = this.task.named(mean);
-    const isUnsure = this.task.kind === "single" && Math.max(...mean) < this.bundle.uncertain_below;
-    const answer = isUnsure ? { label: UNCERTAIN } : this.task.answer(named); // the others have their own thresholds
-    return { ...answer, probabilities: named, logits };
+    return { ...this.sureAnswer(named, mean), probabilities: named, logits };
   }
 
   nothing(label) {
@@ -136,12 +149,15 @@ export class Listener {
 
   byName(named) { return Object.fromEntries(named.map((p, i) => [this.task.names[i], p])); }
 
-  // The answer for the whole file: the mean over its windows that are not silence; null if it was too short for any.
+  // The answer for the whole file: the mean over its windows that are music; silence or noise where more than half of
+  // them are; null if it was too short for any.
   summary() {
     if (!this.nAnswers) return null;
-    const named = this.nSounding ? this.task.named(this.sums.map((sum) => sum / this.nSounding)) : [];
+    const nWithout = this.nAnswers - this.nMusic, isMusic = 2 * nWithout <= this.nAnswers;
+    const mean = isMusic ? this.sums.map((sum) => sum / this.nMusic) : [], named = isMusic ? this.task.named(mean) : [];
+    const without = 2 * this.nSilent >= nWithout ? SILENCE : NOISE;
     return {
-      ...(named.length ? this.task.answer(named) : this.task.noGenre(SILENCE)),
+      ...(isMusic ? this.sureAnswer(named, mean) : this.task.noGenre(without)),
       probabilities: this.byName(named),
       end_s: this.originS + ((this.nFrames - 1) * this.engine.hop + this.engine.nFft) / this.engine.rateHz,
     };

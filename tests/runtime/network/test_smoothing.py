@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgegenre_runtime.live.smoothing import Smoother, smooth_track
+from edgegenre_runtime.network.smoothing import Smoother, smooth_track
 
 
 def test_smoothing_is_an_exponential_mean():

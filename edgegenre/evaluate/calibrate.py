@@ -1,0 +1,140 @@
+"""Calibration of a checkpoint on validation tracks: how sure it says it is, and when it says that it does not know.
+
+Three things are fitted, in this order: the temperature, on the first data set, which is folded into the last layer, so
+that every export and every device has it; the detector of music; and ``uncertain_below``. The last two take the mean
+over all data sets given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
+from edgegenre.data.feature_cache import FeatureCache, load_cache
+from edgegenre.models.logit_layer import logit_layer
+from edgegenre_runtime.audio.music_detector import DETECTOR_KEY, MusicDetector
+from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
+from edgegenre_runtime.errors import CheckpointError, DataError, UsageError
+from edgegenre_runtime.frontend import Tables
+
+from .metrics import uncertain_below
+from .music_fit import fit_detector, window_set
+from .run import open_model
+from .scoring import TrackScores, score_tracks, smoothed
+from .temperature import apply_temperature, fit_temperature
+
+__all__ = ["Calibrated", "calibrate"]
+
+NOISE_LOST, UNCERTAIN_LOST = 0.01, 0.05
+"""Of the validation windows of music, the share that the detector may take for noise, and of those that the network has
+right, the share that may be below ``uncertain_below``; both in the mean over the data sets."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What was fitted: the temperature of the network as it was, the detector if sounds were given, the threshold."""
+
+    temperature: float
+    detector: MusicDetector | None
+    uncertain_below: float
+
+
+def calibrate(model: Path, data: Sequence[Path], sounds: Path | None, command: str) -> Calibrated:
+    """Fit all on the validation tracks and write them into the checkpoint.
+
+    Parameters
+    ----------
+    model
+        Checkpoint. Its weights are written anew; accuracy does not change.
+    data
+        Feature caches of the checkpoint's front-end and classes with validation tracks, the first of which sets
+        the temperature. The detector also learns from its training tracks.
+    sounds
+        Cache of `edgegenre data sounds`; without it there is no detector but the rule for steady noise.
+    command
+        What the user typed, for the record.
+
+    Raises
+    ------
+    DataError
+        If a cache is of another front-end or other classes, or has no validation track.
+    CheckpointError
+        If the last layer cannot be scaled.
+    UsageError
+        If the checkpoint answers several labels at once.
+    """
+    checkpoint = load_checkpoint(model)
+    if checkpoint.task.kind != "single":
+        raise UsageError(f"{model}: answers several labels, which have thresholds of their own: nothing to calibrate")
+    labels, tables, predict = open_model(model)[:3]
+    caches = [_opened(path, labels, tables) for path in data]
+    scores = [score_tracks(predict, cache, cache.tracks_of("valid"), tables) for cache in caches]
+    temperature = fit_temperature(lambda t: _answers(scores[0], t, tables)[0], scores[0].window_truth)
+    below = uncertain_below([_answers(one, temperature, tables) for one in scores], UNCERTAIN_LOST)
+    detector = None if sounds is None else _detector(caches, load_cache(sounds, tables), tables)
+    meta: dict[str, Any] = {
+        **checkpoint.meta,
+        UNCERTAIN_KEY: round(below, 4),
+        "temperature": round(temperature * checkpoint.meta.get("temperature", 1.0), 4),
+        "calibrated_by": command,
+    }
+    for stale in (DETECTOR_KEY, "metrics"):
+        meta.pop(stale, None)
+    if detector is not None:
+        meta[DETECTOR_KEY] = detector.to_dict()
+    weights = (model / "best.safetensors" if model.is_dir() else model).with_suffix(".safetensors")
+    save_checkpoint(weights, dataclasses.replace(_cooled(checkpoint, temperature), meta=meta))
+    return Calibrated(temperature, detector, below)
+
+
+def _opened(path: Path, labels: tuple[str, ...], tables: Tables) -> FeatureCache:
+    cache = load_cache(path, tables)
+    if cache.labels != labels:
+        raise DataError(f"{path}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}")
+    if not len(cache.tracks_of("valid")):
+        raise DataError(f"{path}: no validation tracks to calibrate on: split the data set first")
+    return cache
+
+
+def _answers(
+    scores: TrackScores, temperature: float, tables: Tables
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    cooled = apply_temperature(scores.window_probabilities, temperature)
+    return smoothed(cooled, scores.windows_per_track, tables), scores.window_truth
+
+
+def _detector(caches: Sequence[FeatureCache], sounds: FeatureCache, tables: Tables) -> MusicDetector:
+    tracks = sounds.tracks_of("valid")
+    if not len(tracks):
+        raise DataError("the sounds have no part to fit on: make them with `edgegenre data sounds`")
+    limits = [window_set(cache, cache.tracks_of("valid"), tables) for cache in caches]
+    learned = caches[0].tracks_of("train")
+    music = [window_set(caches[0], learned, tables)] if len(learned) else []
+    return fit_detector([*music, *limits], window_set(sounds, tracks, tables), limits, NOISE_LOST)
+
+
+def _cooled(checkpoint: Checkpoint, temperature: float) -> Checkpoint:
+    """Return the checkpoint with its logits divided by a temperature; raises :class:`CheckpointError` if it cannot."""
+    import torch
+
+    network = to_module(checkpoint).eval()
+    layer = logit_layer(network, len(checkpoint.labels))
+    if layer is None:
+        raise CheckpointError(f"{checkpoint.config.name}: its last layer has no bias, so it cannot take a temperature")
+    state = dict(checkpoint.state)
+    for name in ("weight", "bias"):
+        key = f"{layer}.{name}" if layer else name
+        state[key] = (state[key] / np.float32(temperature)).astype(state[key].dtype)
+    cooled = dataclasses.replace(checkpoint, state=state)
+    spec = checkpoint.spec
+    with torch.inference_mode():
+        db = torch.rand(1, 1, spec.n_mels, spec.frames_per_window) * spec.top_db
+        if not torch.allclose(to_module(cooled).eval()(db) * temperature, network(db), rtol=1e-3, atol=1e-3):
+            raise CheckpointError(f"{checkpoint.config.name}: its logits are not those of its last layer")
+    return cooled
