@@ -45,7 +45,7 @@ class ClassStatistics:
     means: _Floats
 
     def directions(self, vectors: _Floats) -> _Floats:
-        """Return the directions float32 [N, R], of length 1, in which embeddings float32 [N, D] lie."""
+        """Return the directions float32 [..., R], of length 1, in which embeddings float32 [..., D] lie."""
         return unit(np.asarray((vectors - self.center) @ self.axes, np.float32))
 
 

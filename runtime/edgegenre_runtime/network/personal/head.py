@@ -63,12 +63,12 @@ class PersonalHead:
         """The labels, in the order of :meth:`logits`."""
         return tuple(known.name for known in self.classes)
 
-    def logits(self, vector: _Floats, bundle_logits: _Floats) -> _Floats:
-        """Return the learned classes' logits float32 [P] for an embedding float32 [D] and the bundle's logits [C]."""
-        z = self.statistics.directions(vector[None])[0]
-        own = _SHARPNESS * (np.stack([known.mean for known in self.classes]) @ z)
-        level = _log_sum(bundle_logits) - _log_sum(_SHARPNESS * (self.statistics.means @ z)) + _PRIOR_LOGIT
-        return np.asarray(own + level, np.float32)
+    def logits(self, vectors: _Floats, bundle_logits: _Floats) -> _Floats:
+        """Return the learned logits float32 [..., P] for embeddings [..., D] and the bundle's logits [..., C]."""
+        z = self.statistics.directions(vectors)
+        own = _SHARPNESS * z @ np.stack([known.mean for known in self.classes]).T
+        level = _log_sum(bundle_logits) - _log_sum(_SHARPNESS * z @ self.statistics.means.T)
+        return np.asarray(own + level + _PRIOR_LOGIT, np.float32)
 
 
 def learn_class(
@@ -80,6 +80,8 @@ def learn_class(
     return PersonalClass(name, unit(means.mean(axis=0)), len(tracks), n_windows, learned_at)
 
 
-def _log_sum(values: _Floats) -> float:
-    highest = float(values.max())
-    return highest + float(np.log(np.exp(values - highest).sum()))
+def _log_sum(values: _Floats) -> _Floats:
+    """Return the logarithm of the sum of exponentials over the last axis, which stays with length 1."""
+    highest = values.max(axis=-1, keepdims=True)
+    summed: _Floats = highest + np.log(np.exp(values - highest).sum(axis=-1, keepdims=True))
+    return summed
