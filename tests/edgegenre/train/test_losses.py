@@ -5,9 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_cache
+from tiny import TABLES, tiny_cache
 from torch import nn
 
+from edgegenre.checkpoint import load_checkpoint
+from edgegenre.models import ModelConfig
+from edgegenre.train import train
 from edgegenre.train.losses import BinaryLoss, NodeLoss, make_loss, targets_of
 from edgegenre.train.options import TrainOptions
 from edgegenre_runtime.network.taxonomy import build_taxonomy
@@ -59,3 +62,18 @@ def test_classes_are_weighted_by_how_rare_they_are():
     assert loss.positive_weights.tolist() == [0.0, 5.0, 2.0]
     assert make_loss(cache, TrainOptions(class_weights=False)).positive_weights.tolist() == [1.0, 1.0, 1.0]
     assert targets_of(cache, np.array([0, 6])).tolist() == [[1, 1, 0], [1, 0, 1]]
+
+
+def test_tracks_labeled_at_an_inner_node_train_with_the_others(tmp_path):
+    cache = tiny_cache(24)
+    y = np.array([0, 2, 3])[cache.y]
+    y[1] = 1  # a training track of which no more is known
+    labels = ("high", "other", "other/low", "other/middle")
+    cache = dataclasses.replace(cache, labels=labels, y=y, task_kind="hierarchy")
+    options = TrainOptions(epochs=1, crops_per_track=1, batch_size=8)
+    result = train(cache, TABLES, ModelConfig("cnn", 3), options, tmp_path, about={})
+    saved = load_checkpoint(result.checkpoint)
+    assert saved.labels == ("high", "other/low", "other/middle")
+    assert saved.task.kind == "hierarchy"
+    assert set(saved.task.thresholds) == {"level 1", "level 2"}
+    assert saved.task.thresholds == result.task.thresholds
