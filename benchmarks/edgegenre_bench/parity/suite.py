@@ -1,7 +1,8 @@
 """The parity suite: one trained network by every implementation that a bundle has, over the same windows.
 
-The others are compared with TFLite int8 by XNNPACK, as a device runs it: its reference kernels, TFLite Micro, ONNX int8
-and float, float torch, the waveform model, and emulated ARM.
+The others are compared with TFLite int8 by XNNPACK: the engine and the NumPy reference network, which must give the
+same logits (:data:`EXACT`), TFLite's reference kernels, TFLite Micro, ONNX int8 and float, float torch, the waveform
+model, and emulated ARM.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ from edgegenre_export.inputs.trained_network import checkpoint_network
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel, normalize
+from edgegenre_runtime.network import engine
 from edgegenre_runtime.network.quantization import dequantize, softmax
+from edgegenre_runtime.network.reference import Reference
 from edgegenre_runtime.printable import printable
 
-__all__ = ["Windows", "run_suite", "windows_of_cache", "windows_of_clips"]
+__all__ = ["EXACT", "Windows", "exact_differ", "run_suite", "windows_of_cache", "windows_of_clips"]
 
 _AUDIO, _INT8_ONNX = "model_audio.tflite", "model_int8.onnx"
+_ENGINE = "net.eg"
+EXACT = ("edgegenre engine", "NumPy reference network")
+"""The implementations whose logits are those of TFLite int8 by XNNPACK, tolerance 0."""
 _MICRO_ARENA_BYTES = 1 << 24
 """More than any of our networks needs."""
 
@@ -139,6 +145,19 @@ def _implementations(
         logits = dequantize(outputs, float(metadata["output_scale"]), int(metadata["output_zero_point"]))
         return _Answers(softmax(logits))
 
+    def by_engine(windows: Windows) -> _Answers | str:
+        if _ENGINE not in files or engine.load() is None:
+            return f"the bundle has no {_ENGINE}, or the C library is not built"
+        compiled = engine.Engine(bundle.read(_ENGINE))
+        return from_logits(np.stack([compiled.run(cells) for cells in windows.cells]))
+
+    def by_reference(windows: Windows) -> _Answers | str:
+        try:
+            reference = Reference(model)
+        except ValueError as error:
+            return str(error)
+        return from_logits(np.stack([reference.run(cells) for cells in windows.cells]))
+
     def by_float_onnx(windows: Windows) -> _Answers:
         content = float_onnx(network.module, classifier.tables.spec, {})
         return _Answers(softmax(run_artifact("model_float.onnx", content, windows.cells, top_db)))
@@ -152,6 +171,8 @@ def _implementations(
     model, network = bundle.read(MODEL), checkpoint_network(checkpoint)
     implementations: dict[str, Callable[[Windows], _Answers | str]] = {
         "TFLite int8, XNNPACK": lambda w: from_logits(run_artifact(MODEL, model, w.cells, top_db)),
+        EXACT[0]: by_engine,
+        EXACT[1]: by_reference,
         "TFLite int8, reference kernels": lambda w: from_logits(
             run_artifact(MODEL, model, w.cells, top_db, reference_kernels=True)
         ),
@@ -215,6 +236,11 @@ def run_suite(
         reference = reference or answers
         rows.append(_row(name) | _agreement(reference, answers, windows))
     return rows
+
+
+def exact_differ(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the implementations of :data:`EXACT` that ran and did not give the same logits."""
+    return [row["implementation"] for row in rows if row["implementation"] in EXACT and row["max_lsb"]]
 
 
 def _row(name: str, why_not: str = "") -> dict[str, Any]:

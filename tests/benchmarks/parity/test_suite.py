@@ -14,7 +14,7 @@ from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import load_cache
 from edgegenre_bench.parity import suite
-from edgegenre_bench.parity.suite import run_suite, windows_of_cache, windows_of_clips
+from edgegenre_bench.parity.suite import EXACT, exact_differ, run_suite, windows_of_cache, windows_of_clips
 from edgegenre_bench.results.parity_table import format_table
 from edgegenre_bench.results.result import read_result
 from edgegenre_runtime import GenreClassifier
@@ -40,6 +40,7 @@ def test_every_implementation_answers_alike(classifier, windows):
     assert tflite | {"ONNX int8", "ONNX float", "torch float", "waveform model"} <= {
         row["implementation"] for row in ran
     }
+    assert {name: named[name]["max_lsb"] for name in EXACT} == dict.fromkeys(EXACT, 0)
     assert named["TFLite int8, reference kernels"]["max_lsb"] <= 4
     assert named["ONNX float"]["max_lsb"] is None
     assert all(row["max_probability_difference"] < 0.2 for row in ran)
@@ -59,6 +60,33 @@ def test_an_implementation_that_answers_otherwise_is_named_with_its_clips(classi
     assert row["clips_agree"] == 0
     assert row["changed"] == list(windows.names)
     assert f"reference kernels: {', '.join(windows.names)}." in format_table(rows, 4, 4, "toy")
+
+
+def test_a_rounding_that_differs_is_a_fault(tmp_path, toy_folder, capsys, monkeypatch):
+    right = suite.Reference.run
+
+    def off(self, cells):
+        return np.where(np.arange(10) == 3, right(self, cells) ^ 1, right(self, cells)).astype(np.int8)
+
+    monkeypatch.setattr(suite.Reference, "run", off)
+    clip = str(audio_files([toy_folder])[0])
+    assert main(["bench", "parity", "--suite", clip, "--least", "0"]) == 1
+    assert "NumPy reference network does not give the logits" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_engine_and_reference_give_xnnpacks_logits_over_real_music(tmp_path, shared_dir, monkeypatch):
+    gtzan, cache = shared_dir / "data" / "gtzan", tmp_path / "gtzan.npz"
+    classifier = GenreClassifier.load()
+    assert main(["data", "import-logmel", str(gtzan), "--spec", classifier.tables.spec.name, "--out", str(cache)]) == 0
+    windows = windows_of_cache(load_cache(cache, classifier.tables), "test", classifier)
+    assert len(windows.cells) >= 1450
+    kept = ("TFLite int8, XNNPACK", *EXACT)
+    every = suite._implementations
+    monkeypatch.setattr(suite, "_implementations", lambda *job: {name: every(*job)[name] for name in kept})
+    rows = run_suite(windows, classifier, load_checkpoint(default_checkpoint()))
+    assert [row["max_lsb"] for row in rows] == [0, 0, 0]
+    assert exact_differ(rows) == []
 
 
 def test_the_command_scores_a_cache_and_writes_a_result(tmp_path, toy_folder, capsys):
