@@ -1,6 +1,7 @@
 /* Fuzz target of the network engine's loader and of a run: whatever the bytes, no sanitizer may find anything.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Iruntime/c/include tests/c/fuzz_net.c runtime/c/src/net/?*.c
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -DEDGEGENRE_NET_PORTABLE -Iruntime/c/include tests/c/fuzz_net.c \
+ *       runtime/c/src/net/?*.c         (with AVX2 and VNNI clang takes many minutes to compile it)
  *   cc -DSTANDALONE -fsanitize=address,undefined …; ./a.out blob rounds seed     mutates a valid blob by itself */
 #include <stdio.h>
 #include <stdlib.h>
