@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from . import augment, calibrate, data, evaluate, explain, fit_head, models, protocol, soft_labels, train, tune, verify
+from . import (
+    augment,
+    calibrate,
+    data,
+    evaluate,
+    explain,
+    fit_head,
+    models,
+    probe,
+    protocol,
+    soft_labels,
+    train,
+    tune,
+    verify,
+)
 
 __all__ = ["register"]
 
@@ -22,5 +36,6 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain.explain)
     app.command("features")(explain.features)
     app.command("baseline")(protocol.baseline)
+    app.command("probe")(probe.probe)
     app.command("verify")(verify.verify)
     app.command("models")(models.models)

@@ -11,7 +11,7 @@ from edgegenre_runtime.errors import UsageError
 
 from .common import check_output, check_suffix, command_line, needs, progress_bar, require_installed
 
-__all__ = ["soft_labels"]
+__all__ = ["network_and_weights", "soft_labels"]
 
 
 def soft_labels(
@@ -34,7 +34,9 @@ def soft_labels(
     require_installed("train", "torch", "sklearn", "safetensors")
     check_suffix(out, ".npz")
     check_output(out)
-    networks = [(*_parse(text), 0.0) for text in network] + [(*_parse(text), 0.5) for text in equalized or ()]
+    networks = [(*network_and_weights(text), 0.0) for text in network] + [
+        (*network_and_weights(text), 0.5) for text in equalized or ()
+    ]
     from edgegenre_runtime.frontend import released
 
     with needs("train"):
@@ -53,7 +55,7 @@ def soft_labels(
     )
 
 
-def _parse(text: str) -> tuple[str, Path]:
+def network_and_weights(text: str) -> tuple[str, Path]:
     """Return model and weights of ``MODEL=WEIGHTS``; raises :class:`UsageError`."""
     from edgegenre.models import check_name
     from edgegenre.weight_files import find_weights
