@@ -103,6 +103,7 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
             **{key: state[key] for key in state if key.startswith(("knees.", "means."))},
             **start_temporal(loaded),
         }
+    head += tuple(key for key in state if key.startswith("pool.") and key not in loaded)  # published with a mean
     counters = {key for key in state if key.endswith("num_batches_tracked")}  # files of old torch lack these
     missing = sorted(set(state) - set(loaded) - set(head) - counters)
     unknown = sorted(set(loaded) - set(state))

@@ -22,7 +22,7 @@ def explain(
     checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint; default: the shipped one.")] = None,
     genre: Annotated[str | None, typer.Option(help="Class to explain; default: the most probable one.")] = None,
 ) -> None:
-    """Plot which parts of the mel spectrogram speak for a genre (Grad-CAM).
+    """Plot which parts of the mel spectrogram speak for a genre (Grad-CAM), and where an attention pool looks.
 
     Example: `edgegenre explain song.mp3 --out song.png`
     """

@@ -35,6 +35,7 @@ def train(
     data: Annotated[Path, typer.Argument(help="Feature cache (.npz), folder with one sub-folder per class, or CSV.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/MODEL.")] = None,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
+    pool: Annotated[str, typer.Option(help="From features to a vector: mean or attention (cnn, compact).")] = "mean",
     spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 60,
     patience: Annotated[int, typer.Option(help="Epochs without a better result before training stops.", min=1)] = 20,
@@ -152,7 +153,7 @@ def train(
     from edgegenre.augment.spectrogram import augment_preset
     from edgegenre.data.feature_cache import save_cache
     from edgegenre.data.taxonomy_file import read_taxonomy, with_taxonomy
-    from edgegenre.models import ModelConfig, check_name
+    from edgegenre.models import ModelConfig, check_name, check_pool
     from edgegenre.train import Hardware, TrainOptions
     from edgegenre_runtime.frontend import released
 
@@ -192,7 +193,7 @@ def train(
     if unlabeled is not None and soft_labels is None:
         raise UsageError("--unlabeled needs --soft-labels: without them its tracks say nothing")
     hardware = Hardware(devices=devices, nodes=nodes, strategy=strategy, workers=workers)
-    check_name(model)
+    check_pool(check_name(model), pool)
     out = out if out is not None else Path("runs") / model
     tables = released(spec)
     weights_file = _check_sources(weights, teacher or ())
@@ -227,7 +228,7 @@ def train(
         result = run(
             cache,
             tables,
-            ModelConfig(model, len(cache.classes), dropout),
+            ModelConfig(model, len(cache.classes), dropout, pool=pool),
             dataclasses.replace(options, precision=_precision(precision)),
             out,
             about=about,

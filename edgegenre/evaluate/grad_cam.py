@@ -1,4 +1,4 @@
-"""Grad-CAM: which parts of the mel spectrogram speak for a class.
+"""Grad-CAM: which parts of the mel spectrogram speak for a class; and where a network's attention lies.
 
 Selvaraju et al. 2017: the last convolution's maps, weighted by the mean gradient of the class's logit and
 rectified, enlarged to the window; half-overlapping windows are averaged over the clip.
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from edgegenre.models import Network
+
 __all__ = ["Explanation", "explain", "grad_cam", "plot_explanation"]
 
 
@@ -47,6 +49,9 @@ class Explanation:
         float32 [n_mels, T], relative to the maximum over the clip, 0 to 1; all 0 where nothing speaks for the class.
     hop_s
         Seconds per frame.
+    attention
+        float32 [n_mels, T], gate of the attention pool, 0 to 1, where 1/2 is what a cell with the mean score gets; None
+        for a network without one.
     """
 
     label: str
@@ -54,6 +59,7 @@ class Explanation:
     levels_db: npt.NDArray[np.float32]
     relevance: npt.NDArray[np.float32]
     hop_s: float
+    attention: npt.NDArray[np.float32] | None = None
 
 
 def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Explanation:
@@ -100,11 +106,8 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
         label = checkpoint.labels[int(probabilities.argmax())]
     indices = [checkpoint.labels.index(label)] if label in checkpoint.labels else _leaves_below(task, label)
     maps = np.concatenate([grad_cam(network, inputs[i : i + 16], indices) for i in range(0, len(inputs), 16)])
-    total, count = np.zeros((spec.n_mels, T), np.float32), np.zeros(T, np.float32)
-    for start, relevant in zip(starts, maps, strict=True):
-        total[:, start : start + width] += relevant[:, : T - start]
-        count[start : start + width] += 1
-    relevance = total / count
+    relevance = _along_clip(maps, starts, T)
+    gates = _attention(network, inputs)
     levels_db = q9_to_db(frames.astype(np.int32) - int(frames.max()))
     return Explanation(
         label=label,
@@ -112,6 +115,7 @@ def explain(checkpoint: Checkpoint, path: Path, label: str | None = None) -> Exp
         levels_db=np.maximum(levels_db, -spec.top_db).astype(np.float32),
         relevance=relevance / max(float(relevance.max()), 1e-12),
         hop_s=spec.hop_samples / spec.sample_rate_hz,
+        attention=None if gates is None else _along_clip(gates, starts, T),
     )
 
 
@@ -120,6 +124,37 @@ def _leaves_below(task: Task, node: str) -> list[int]:
     assert task.taxonomy is not None  # noqa: S101  # only a hierarchy has names beside its classes
     below = task.taxonomy.is_below[task.taxonomy.nodes.index(node)]
     return [int(index) for index in np.flatnonzero(below)]
+
+
+def _along_clip(maps: npt.NDArray[np.float32], starts: list[int], n_frames: int) -> npt.NDArray[np.float32]:
+    """Return the mean of windows' maps, float32 [n, M, width], where they lie in a clip: float32 [M, n_frames]."""
+    _, M, width = maps.shape
+    total, count = np.zeros((M, n_frames), np.float32), np.zeros(n_frames, np.float32)
+    for start, one in zip(starts, maps, strict=True):
+        total[:, start : start + width] += one[:, : n_frames - start]
+        count[start : start + width] += 1
+    return total / count
+
+
+def _attention(network: Network, inputs: torch.Tensor) -> npt.NDArray[np.float32] | None:
+    """Return the gates of the attention pool for windows [B, 1, M, T], enlarged to float32 [B, M, T]; None without."""
+    import torch
+    from torch import nn
+
+    from edgegenre.models.pool import AttentionPool
+
+    pools = [module for module in network.modules() if isinstance(module, AttentionPool)]
+    if not pools:
+        return None
+    seen: list[torch.Tensor] = []
+    hook = pools[0].gate.register_forward_hook(lambda _module, _inputs, gates: seen.append(gates))
+    try:
+        with torch.no_grad():
+            network(inputs)
+    finally:
+        hook.remove()
+    enlarged = nn.functional.interpolate(seen[0], size=inputs.shape[2:], mode="bilinear", align_corners=False)
+    return np.asarray(enlarged[:, 0].numpy())
 
 
 def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -142,13 +177,16 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -
     import torch
     from torch import nn
 
+    from edgegenre.models.pool import AttentionPool
+
     outputs: list[torch.Tensor] = []
 
     def collect(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if output.ndim == 4 and min(output.shape[2:]) > 1:
             outputs.append(output)
 
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    scores = {pool.score for pool in network.modules() if isinstance(pool, AttentionPool)}
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m not in scores]
     handles = [module.register_forward_hook(collect) for module in convolutions]
     try:
         with torch.enable_grad():
@@ -167,21 +205,25 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -
 
 
 def plot_explanation(explanation: Explanation, title: str, path: Path) -> None:
-    """Draw the spectrogram, and below it the relevance over it, as PNG; :class:`DataError` if it cannot be written."""
+    """Draw the spectrogram, and below it relevance and attention, as PNG; :class:`DataError` if that fails."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
+    maps = {"relevance": explanation.relevance}
+    if explanation.attention is not None:
+        maps["attention"] = explanation.attention
+    figure = Figure(figsize=(10, 3.5 + 3 * len(maps)), layout="constrained")
+    above, *others = figure.subplots(1 + len(maps), 1, sharex=True)
     n_mels, T = explanation.levels_db.shape
     extent = (0, T * explanation.hop_s, 0, n_mels)
-    for axes, colors in ((below, "gray"), (above, "magma")):
+    for axes, colors in (*((axes, "gray") for axes in others), (above, "magma")):
         levels = axes.imshow(explanation.levels_db, origin="lower", aspect="auto", extent=extent, cmap=colors)
         axes.set_ylabel("mel band")
     figure.colorbar(levels, ax=above, label="dB from the clip's maximum")
-    heat = below.imshow(
-        explanation.relevance, origin="lower", aspect="auto", extent=extent, cmap="inferno", alpha=0.6, vmin=0, vmax=1
-    )
-    figure.colorbar(heat, ax=below, label="relevance")
-    below.set_xlabel("seconds")
+    for axes, (name, values) in zip(others, maps.items(), strict=True):
+        heat = axes.imshow(
+            values, origin="lower", aspect="auto", extent=extent, cmap="inferno", alpha=0.6, vmin=0, vmax=1
+        )
+        figure.colorbar(heat, ax=axes, label=name)
+    others[-1].set_xlabel("seconds")
     above.set_title(f"{printable(title)}: {explanation.label} ({explanation.probability:.2f})", parse_math=False)
     write_png(figure, path)

@@ -1,4 +1,4 @@
-"""A model that answers after each window of a track: a checkpoint with a head."""
+"""A model that answers after each window of a track: a checkpoint or a bundle with a head."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.heads.checkpoint import load_head
+from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import CheckpointError
 
 from .scoring import head_answers, network_input
@@ -32,14 +33,16 @@ def is_bundle(model: Path) -> bool:
 
 
 def open_head(model: Path) -> SequencePredictor | None:
-    """Return what answers after each window of a track, of a checkpoint with a head beside it; None without one.
+    """Return what answers after each window of a track, of a checkpoint or bundle with a head; None without.
 
     Raises
     ------
     CheckpointError
         If the head is damaged or of another encoder.
     """
-    trained = None if is_bundle(model) else load_head(model)
+    if is_bundle(model):
+        return _bundle_head(GenreClassifier.load(model))
+    trained = load_head(model)
     if trained is None:
         return None
     head, checkpoint = trained.head(), load_checkpoint(model)
@@ -60,3 +63,13 @@ def open_head(model: Path) -> SequencePredictor | None:
         return head_answers(head, vectors)
 
     return answer
+
+
+def _bundle_head(classifier: GenreClassifier) -> SequencePredictor | None:
+    def answer(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        stream = classifier.head_stream()
+        assert stream is not None  # noqa: S101  # asked below
+        hop_s = stream.hop_s
+        return np.stack([classifier.answer_along(stream, one, i * hop_s)[0] for i, one in enumerate(cells)])
+
+    return None if classifier.head is None else answer

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgegenre_runtime.errors import UsageError
 
-from .config import ModelConfig
+from .config import POOLS, ModelConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .channel_widths import layer_widths
     from .network import Network
 
-__all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "layer_widths", "parameter_groups"]
+__all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "check_pool", "layer_widths", "parameter_groups"]
 
 
 def _artist(config: ModelConfig) -> Network:
@@ -92,6 +92,8 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "vgg16": _vgg16,
 }
 
+_POOLING = ("cnn", "compact")
+
 
 def check_name(name: str) -> str:
     """Return the name of a network; raises :class:`UsageError` if it is not in the table."""
@@ -100,17 +102,27 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_pool(name: str, pool: str) -> str:
+    """Return how a network pools; raises :class:`UsageError` if that is unknown, or not that network's choice."""
+    if pool not in POOLS:
+        raise UsageError(f"pool {pool!r} is unknown; there are: {', '.join(POOLS)}")
+    if pool != "mean" and name not in _POOLING:
+        raise UsageError(f"model {name} pools as it was published; --pool {pool} is for {' and '.join(_POOLING)}")
+    return pool
+
+
 def build(config: ModelConfig) -> Network:
     """Return a freshly initialized network.
 
     Raises
     ------
     UsageError
-        If the name is not in the table.
+        If the name is not in the table, or the network cannot pool that way.
     CheckpointError
         If the widths of a pruned network are not its layers'.
     """
     network = MODELS[check_name(config.name)](config)
+    check_pool(config.name, config.pool)
     if config.widths:
         from .channel_widths import set_widths
 

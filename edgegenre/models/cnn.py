@@ -9,6 +9,7 @@ from torch import nn
 
 from .config import ModelConfig
 from .network import Network
+from .pool import make_pool, pool_stage
 
 __all__ = ["Cnn"]
 
@@ -23,16 +24,17 @@ class Cnn(Network):
             conv = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False)
             blocks += [conv, nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
         self.blocks = nn.Sequential(*blocks)
+        self.pool = make_pool(config.pool, 128)
         self.dense = nn.Linear(128, 256)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(256, config.n_classes)
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 1, n_mels, 128] to logits float32 [B, n_classes]."""
-        pooled = self.blocks(db_above_floor).mean(dim=(2, 3))  # not a pool: int8 means get a scale of their own
+        pooled = self.pool(self.blocks(db_above_floor))
         logits: torch.Tensor = self.head(self.dropout(torch.relu(self.dense(pooled))))
         return logits
 
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
-        """Return the convolutions, the dense layer and the head."""
-        return [("blocks", self.blocks), ("dense", self.dense), ("head", self.head)]
+        """Return the convolutions, a pool with weights, the dense layer and the head."""
+        return [("blocks", self.blocks), *pool_stage(self.pool), ("dense", self.dense), ("head", self.head)]

@@ -9,6 +9,7 @@ from torch import nn
 
 from .config import ModelConfig
 from .network import Network
+from .pool import make_pool, pool_stage
 
 __all__ = ["COMPACT_BLOCKS", "Compact"]
 
@@ -73,18 +74,20 @@ class Compact(Network):
             n_channels = n_out
         layers.append(_conv(n_channels, _LAST_CHANNELS, 1))
         self.features = nn.Sequential(*layers)
+        self.pool = make_pool(config.pool, _LAST_CHANNELS)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(_LAST_CHANNELS, config.n_classes)
-        for module in self.modules():
+        for module in self.features.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 1, n_mels, 128] in dB above the floor to logits float32 [B, n_classes]."""
-        pooled = self.features(db_above_floor).mean(dim=(2, 3))
+        pooled = self.pool(self.features(db_above_floor))
         logits: torch.Tensor = self.head(self.dropout(pooled))
         return logits
 
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
-        """Return the stem, each block, the last convolution and the head."""
-        return [*((f"features.{i}", block) for i, block in enumerate(self.features)), ("head", self.head)]
+        """Return the stem, each block, the last convolution, a pool with weights and the head."""
+        blocks = [(f"features.{i}", block) for i, block in enumerate(self.features)]
+        return [*blocks, *pool_stage(self.pool), ("head", self.head)]

@@ -8,9 +8,12 @@ from typing import Any
 
 from edgegenre_runtime.errors import CheckpointError
 
-__all__ = ["ModelConfig"]
+__all__ = ["POOLS", "ModelConfig"]
 
+POOLS = ("mean", "attention")
+"""How the features of a window can become one vector."""
 
+_OPTIONAL = {"widths", "pool"}
 _MAX_CLASSES = 100_000
 
 
@@ -29,24 +32,29 @@ class ModelConfig:
     widths
         Of a pruned network: name, inputs and outputs of every layer with weights; empty for the network as it is
         written down (:mod:`.channel_widths`).
+    pool
+        How the features of a window become one vector: ``mean`` or ``attention`` (:mod:`.pool`).
     """
 
     name: str
     n_classes: int
     dropout: float = 0.5
     widths: tuple[tuple[str, int, int], ...] = ()
+    pool: str = "mean"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the config as JSON-ready keys and values; ``widths`` only where there are any."""
-        values = {"name": self.name, "n_classes": self.n_classes, "dropout": self.dropout}
-        return {**values, "widths": [list(row) for row in self.widths]} if self.widths else values
+        """Return the config as JSON-ready keys and values; ``widths`` and ``pool`` only where they say something."""
+        values: dict[str, Any] = {"name": self.name, "n_classes": self.n_classes, "dropout": self.dropout}
+        if self.widths:
+            values["widths"] = [list(row) for row in self.widths]
+        return values if self.pool == "mean" else {**values, "pool": self.pool}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build a config from :meth:`to_dict`; raises :class:`CheckpointError` for unknown keys or wrong values."""
         known = {"name", "n_classes", "dropout"}
-        if not isinstance(values, Mapping) or set(values) - {"widths"} != known:
-            wrong = sorted((set(values) - {"widths"}) ^ known) if isinstance(values, Mapping) else values
+        if not isinstance(values, Mapping) or set(values) - _OPTIONAL != known:
+            wrong = sorted((set(values) - _OPTIONAL) ^ known) if isinstance(values, Mapping) else values
             raise CheckpointError(f"model config has unknown or missing keys: {wrong}")
         name, n_classes, dropout = (values[key] for key in ("name", "n_classes", "dropout"))
         if not isinstance(name, str):
@@ -59,7 +67,10 @@ class ModelConfig:
         if not isinstance(rows, list) or not all(_is_width(row) for row in rows):
             raise CheckpointError("model config has widths that are not rows of a layer's name, inputs and outputs")
         widths = tuple((str(name), int(n_in), int(n_out)) for name, n_in, n_out in rows)
-        return cls(name, n_classes, dropout, widths)
+        pool = values.get("pool", "mean")
+        if pool not in POOLS:
+            raise CheckpointError(f"model config has the pool {pool!r}; there are: {', '.join(POOLS)}")
+        return cls(name, n_classes, dropout, widths, pool)
 
 
 def _is_width(row: Any) -> bool:

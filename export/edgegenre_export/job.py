@@ -10,13 +10,15 @@ from typing import Any
 import numpy.typing as npt
 
 from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.heads.checkpoint import TrainedHead
+from edgegenre.models import Network
 from edgegenre_export.inputs.calibration import Calibration
 from edgegenre_export.inputs.reference_tracks import ReferenceTracks
 from edgegenre_export.inputs.trained_network import TrainedNetwork
 from edgegenre_runtime.errors import SpecError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from .recipes import Recipe
+from .recipes import Recipe, require_head_recipe
 
 __all__ = ["ExportJob", "FineTuning", "tuned_path"]
 
@@ -76,13 +78,15 @@ class ExportJob:
     training
         Training tracks with their classes, for the statistics that genres are learned with on a device; None leaves
         them out.
+    head
+        The head over windows that was trained on the network; None without one.
 
     Raises
     ------
     SpecError
         If network, tables, calibration windows, reference or training tracks are of different front-ends.
     UsageError
-        If the recipe fine-tunes and there is nothing to fine-tune with.
+        If the recipe fine-tunes and there is nothing to fine-tune with, or a head cannot be exported by it.
     """
 
     network: TrainedNetwork
@@ -95,6 +99,7 @@ class ExportJob:
     reference: ReferenceTracks | None = None
     fine_tuning: FineTuning | None = None
     training: ReferenceTracks | None = None
+    head: TrainedHead | None = None
 
     def __post_init__(self) -> None:
         network, tables = self.network, self.tables
@@ -110,7 +115,21 @@ class ExportJob:
                     f"{tables.spec_hash[:12]} ({tables.spec.name}): give windows of the model's front-end"
                 )
         self.calibration.require_tables(tables)
+        if self.head is not None:
+            require_head_recipe(self.recipe)
+            _require_size(self.head, network)
         if self.recipe.tuning is not None and self.fine_tuning is None:
             raise UsageError(
                 f"recipe {self.recipe.name} fine-tunes and needs the training data: name its cache with --data"
             )
+
+
+def _require_size(head: TrainedHead, network: TrainedNetwork) -> None:
+    """Raise :class:`UsageError` unless a head is of edgegenre's network and takes its embeddings."""
+    given = network.module.stages()[-1][1] if isinstance(network.module, Network) else None
+    found = getattr(given, "in_features", 0)
+    if found != head.config.embedding_size:
+        raise UsageError(
+            f"the head takes embeddings of {head.config.embedding_size} values, {network.name} gives {found}: "
+            "export the head with the network that it was trained on"
+        )

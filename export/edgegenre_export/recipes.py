@@ -7,7 +7,7 @@ from typing import Any
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["ENGINE_FILE", "RECIPES", "Recipe", "Tuning", "body_of", "find_recipe", "is_waveform"]
+__all__ = ["ENGINE_FILE", "RECIPES", "Recipe", "Tuning", "body_of", "find_recipe", "is_waveform", "require_head_recipe"]
 
 ENGINE_FILE = "net.eg"
 """The int8 network compiled for the project's own engine; it comes with every ``model_int8.tflite``."""
@@ -128,6 +128,15 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"recipe {name!r} is unknown; there are: {', '.join(sorted(RECIPES))}")
     return RECIPES[name]
+
+
+def require_head_recipe(recipe: Recipe) -> None:
+    """Raise :class:`UsageError` unless a head over windows can be exported by a recipe: it takes int8 embeddings."""
+    if recipe.name != "int8":
+        raise UsageError(
+            f"a head over windows is exported by recipe int8 alone, not {recipe.name}: it takes the int8 network's "
+            "embeddings, of the network that it was trained on; add --int8"
+        )
 
 
 def is_waveform(name: str) -> bool:

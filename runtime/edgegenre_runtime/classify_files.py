@@ -16,6 +16,7 @@ from edgegenre_runtime.audio.files import audio_files, file_blocks
 from edgegenre_runtime.audio.pcm_blocks import PcmBlocks
 from edgegenre_runtime.audio.raw_pcm import raw_blocks
 from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier, Prediction
+from edgegenre_runtime.network.head import HeadStream
 from edgegenre_runtime.network.task import answer_text
 
 from .command_line import PIPE
@@ -37,7 +38,7 @@ def classify_command(classifier: GenreClassifier, options: argparse.Namespace) -
     OutputError
         If standard output cannot be written.
     """
-    report = _Report(is_json=options.json)
+    report, state = _Report(is_json=options.json), _open_state(classifier, options)
     n_failed = 0
     for name in options.inputs:
         closed: list[AudioError] = []
@@ -49,7 +50,7 @@ def classify_command(classifier: GenreClassifier, options: argparse.Namespace) -
         n_failed += sum(report.failure(name, error) for error in closed)
         for file in files:
             try:
-                _classify(classifier, file, options, report)
+                _classify(classifier, file, options, report, state)
             except OutputError:
                 raise
             except Exception as error:
@@ -64,7 +65,23 @@ def _files_of(name: str, on_error: Callable[[AudioError], None]) -> Sequence[str
     return [str(path) for path in audio_files([name], on_error)] if name != PIPE and os.path.isdir(name) else [name]
 
 
-def _classify(classifier: GenreClassifier, name: str, options: argparse.Namespace, report: _Report) -> None:
+def _open_state(classifier: GenreClassifier, options: argparse.Namespace) -> HeadStream | None:
+    """Return the stream that ``--state`` continues; raises :class:`DataError` if its file is not a state of it."""
+    stream = None if options.state is None else classifier.head_stream()
+    if stream is not None and os.path.exists(options.state):
+        stream.load(Path(options.state))
+    return stream
+
+
+def _classify(
+    classifier: GenreClassifier,
+    name: str,
+    options: argparse.Namespace,
+    report: _Report,
+    state: HeadStream | None,
+) -> None:
+    """Report the answers to an input; a state goes on, and to its file, only if the whole input could be read."""
+    trial = None if state is None else state.copy()
     blocks: PcmBlocks
     if name == PIPE:
         raw = options.rate, options.channels, options.format
@@ -72,7 +89,7 @@ def _classify(classifier: GenreClassifier, name: str, options: argparse.Namespac
     else:
         blocks = file_blocks(Path(name), classifier.rate_hz)
     counted = _Counted(blocks)
-    predictions = _with_progress(name, classifier.stream(counted, embeddings=options.embeddings))
+    predictions = _with_progress(name, classifier.stream(counted, embeddings=options.embeddings, head=trial))
     if options.json:
         n_windows = 0
         for n_windows, prediction in enumerate(predictions, 1):  # noqa: B007  # used below
@@ -82,6 +99,9 @@ def _classify(classifier: GenreClassifier, name: str, options: argparse.Namespac
     else:
         answer = classifier.summarize(predictions, name)
         report.write(printable(_text_line(name, answer, counted.n_samples / classifier.rate_hz)) + "\n")
+    if state is not None and trial is not None:
+        trial.save(Path(options.state))
+        state.continue_from(trial)
     for warning in blocks.warnings:
         report.event(name, "warning", f"{name}: {warning}")
 

@@ -46,7 +46,7 @@ class Mode:
 
 
 _OPTIONS = {
-    Mode.FILES: {"json", "embeddings", *_LEARNED, *_NETWORK, *_RAW},
+    Mode.FILES: {"json", "state", "embeddings", *_LEARNED, *_NETWORK, *_RAW},
     Mode.PIPE: {"json", "embeddings", *_LEARNED, *_NETWORK, *_RAW, *_LIVE} - {"no_retry"},
     Mode.MICROPHONE: {"mic", "json", "embeddings", *_LEARNED, *_NETWORK, *_LIVE, "install_service"},
     Mode.DOCTOR: {"doctor", *_NETWORK},
@@ -86,6 +86,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--channels", type=int, metavar="N", help="channels of raw PCM (default: 1)")
     add("--format", choices=sorted(RAW_FORMATS), help="sample format of raw PCM (default: s16le)")
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
+    add("--state", metavar="FILE", help="go on from the state in FILE and write it back (bundles with a head)")
     add("--doctor", action="store_true", help="examine this machine and report whether it keeps up")
     _add_live_options(parser)
     _add_learning_options(parser)

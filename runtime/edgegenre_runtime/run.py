@@ -82,6 +82,8 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
         return _print_lines(forget_command(classifier, options.forget) if forget else list_command(classifier))
     if options.embeddings:
         classifier.require_embedding()
+    if options.state is not None and classifier.head is None:
+        raise UsageError("--state is for a bundle with a head over windows, which this one has not: leave it out")
     if mode == Mode.DOCTOR:
         from edgegenre_runtime.system.doctor import examine
 

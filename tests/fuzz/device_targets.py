@@ -30,11 +30,13 @@ from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.inspect.bundle_summary import changed_files, describe_bundle, describe_tflite
 from edgegenre_runtime.network import engine
-from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.network.compiler import compile_network
 from edgegenre_runtime.network.compiler.blob import read_header
 from edgegenre_runtime.network.golden import read_golden
+from edgegenre_runtime.network.head import BundleHead, Head, HeadConfig, HeadStream, read_head
+from edgegenre_runtime.network.head.bundle_head import pack_head
 from edgegenre_runtime.network.verify import verify
 
 Rng = np.random.Generator
@@ -56,6 +58,8 @@ def targets() -> Iterator[Target]:
     yield Target("tflite", _tflite, lambda folder: describe_tflite((folder / "m.tflite").read_bytes()))
     yield Target("network compiler", _tflite, _read_compiled)
     yield Target("network blob", _blob, lambda folder: _run_blob((folder / "net.eg").read_bytes()))
+    yield Target("head in a bundle", _head_bundle, _run_head)
+    yield Target("state of a stream", _head_state, _go_on)
     yield Target("front-end tables", _tables, lambda folder: Tables.from_json((folder / "t.json").read_bytes()))
     for name, ending in _ENDINGS.items():
         yield Target(f"audio, {name}", functools.partial(_audio, name, ending), _read_audio)
@@ -192,6 +196,45 @@ def _blob(folder: Path, rng: Rng) -> None:
 @functools.cache
 def _released() -> Any:
     return json.loads((BUNDLE / "frontend.json").read_bytes())
+
+
+_HEAD = HeadConfig("gru", 5, len((BUNDLE / "labels.txt").read_text().splitlines()), 4, 0)
+
+
+def _head_files() -> dict[str, bytes]:
+    return pack_head(_HEAD, {name: np.ones(shape, np.float32) for name, shape in _HEAD.weights.items()}, 64, {})
+
+
+def _head_bundle(folder: Path, rng: Rng) -> None:
+    shipped, files = read_bundle(BUNDLE), _head_files()
+    name = str(rng.choice(sorted(files)))
+    is_json = name.endswith(".json") and rng.random() < 0.7
+    files[name] = mutate_json(json.loads(files[name]), rng) if is_json else _mutate_member(name, files[name], rng)
+    write_bundle(folder / "b", files, tables=shipped.tables, labels=shipped.labels, about={})
+
+
+def _run_head(folder: Path) -> None:
+    found = read_head(read_bundle(folder / "b"))
+    if found is not None:
+        found.head.run(np.ones((3, found.head.config.embedding_size), np.float32))
+
+
+def _head_stream() -> HeadStream:
+    weights = {name: np.ones(shape, np.float32) for name, shape in _HEAD.weights.items()}
+    return HeadStream(BundleHead(Head(_HEAD, weights), 64, "0" * 64), 1.0)
+
+
+def _head_state(folder: Path, rng: Rng) -> None:
+    stream, path = _head_stream(), folder / "s.npz"
+    stream.push(np.ones(5, np.float32), 1.0)
+    stream.save(path)
+    path.write_bytes(_mutate_member("s.npz", path.read_bytes(), rng))
+
+
+def _go_on(folder: Path) -> None:
+    stream = _head_stream()
+    stream.load(folder / "s.npz")
+    stream.push(np.ones(5, np.float32), 2.0)
 
 
 def _tables(folder: Path, rng: Rng) -> None:

@@ -48,10 +48,10 @@ def synthetic_windows(n: int, seed: int) -> tuple[npt.NDArray[np.int8], npt.NDAr
     return np.stack(windows), classes
 
 
-def trained_checkpoint() -> Checkpoint:
+def trained_checkpoint(pool: str = "mean") -> Checkpoint:
     """The seed's CNN on random convolutions, its head solved by least squares: confident and cheap."""
     torch.manual_seed(0)
-    config = ModelConfig(name="cnn", n_classes=len(LABELS))
+    config = ModelConfig(name="cnn", n_classes=len(LABELS), pool=pool)
     network = build(config)
     cells, classes = synthetic_windows(64, seed=1)
     db = network_input(cells, SPEC.top_db)

@@ -19,6 +19,7 @@ from .verdict import AcceptanceReport, Limits, Verdict, judge, judge_tuning
 __all__ = ["AcceptedArtifacts", "accept"]
 
 _FLOAT = "the float network"
+_FLOAT_CHAIN = "the float network and head"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,10 @@ def accept(job: ExportJob, checked: CheckedArtifacts, progress: Progress) -> Acc
         verdicts.append(judge_tuning(_FLOAT, reference.trained, tuned, tracks, task, limits))
     for answers in filter(None, (reference, checked.rendered)):
         verdicts += _judge(answers, checked, task, limits)
+    if checked.head is not None and checked.head.tracks is not None and checked.head.expected is not None:
+        tracks_once, expected = checked.head.tracks, checked.head.expected
+        for name, now in checked.head.answers.items():
+            verdicts.append(judge(name, _FLOAT_CHAIN, expected, now, tracks_once, task, limits))
     report = AcceptanceReport(tracks.source, tracks.digest(), limits, tuple(verdicts))
     if any(verdict.faults and verdict.against == _FLOAT for verdict in verdicts):
         steps.begin("looking for the layers at fault")

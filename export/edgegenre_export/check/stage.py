@@ -23,6 +23,7 @@ from .agreement import Agreement, compare
 from .class_statistics import measure_statistics
 from .embedding_check import EmbeddingRecord, check_embedding
 from .engine_answers import engine_answers
+from .head_check import HeadAnswers, check_head
 from .int8_check import require_int8, require_int8x16, require_waveform
 from .model_answers import run_artifact, run_embeddings, run_waveform
 from .tflite_micro import MicroTarget, check_micro
@@ -82,6 +83,8 @@ class CheckedArtifacts:
         The embedding of the int8 TFLite model; None if it gives none.
     statistics
         Where its classes lie; None without an embedding or the training tracks.
+    head
+        What the head over windows answers; None without one.
     reference, rendered
         Answers to the job's reference tracks, and of waveform models to rendered music, as caches hold no PCM; None if
         the acceptance gate is off, or there is no waveform model.
@@ -95,6 +98,7 @@ class CheckedArtifacts:
     micro: MicroTarget | None
     embedding: EmbeddingRecord | None
     statistics: ClassStatistics | None
+    head: HeadAnswers | None
     reference: ReferenceAnswers | None
     rendered: ReferenceAnswers | None
 
@@ -110,7 +114,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
     """
     models, quantized, top_db = artifacts.models, artifacts.quantized, job.tables.spec.top_db
     task = job.network.task
-    steps = Steps("check", 1 + len(models) + 2 * (_INT8 in models), progress)
+    steps = Steps("check", 1 + len(models) + 2 * (_INT8 in models) + (job.head is not None), progress)
     steps.begin("checking the model reports")
     require_contracts(models, top_db, task)
     embedded = job.calibration.windows[:_EMBEDDED_WINDOWS]
@@ -144,6 +148,11 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         steps.begin("running model_int8.tflite with TFLite Micro")
         reference_kernels = golden[golden_key(_INT8, reference_kernels=True)]
         micro = check_micro(models[_INT8].content, golden["cells"], reference_kernels)
+    if job.head is not None:
+        steps.begin("running the head")
+    head = check_head(job, artifacts, golden)
+    if head is not None:
+        golden |= head.golden
     return CheckedArtifacts(
         artifacts=artifacts,
         agreement=agreement,
@@ -153,6 +162,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         micro=micro,
         embedding=records.get(_INT8),
         statistics=statistics,
+        head=head,
         reference=_reference_answers(job, artifacts, logits),
         rendered=None if rendered is None else _rendered_answers(rendered[1], logits, task),
     )

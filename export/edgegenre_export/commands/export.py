@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edgegenre.commands.common import command_line, needs
-from edgegenre_export.recipes import RECIPES, Recipe, find_recipe
+from edgegenre_export.recipes import RECIPES, Recipe, find_recipe, require_head_recipe
 from edgegenre_runtime.errors import UsageError
 
 from .stage_bars import stage_bars
@@ -21,6 +21,7 @@ from .web import write_page
 if TYPE_CHECKING:
     from edgegenre.checkpoint import Checkpoint
     from edgegenre.data.feature_cache import FeatureCache
+    from edgegenre.heads.checkpoint import TrainedHead
     from edgegenre_export import Calibration, ExportJob, ExportResult, ReferenceTracks, TrainedNetwork
     from edgegenre_runtime.frontend import Tables
 
@@ -69,16 +70,19 @@ def export(
         raise UsageError(f"recipe {chosen.name} does not fine-tune, so --teacher has no use: leave it out")
     _check_web(web, chosen, sweep=sweep)
     _require_readable(checkpoint, data, *(teacher or ()))
+    _require_head_recipe(checkpoint, chosen, sweep=sweep)
     from edgegenre_runtime.network.bundle import check_destination
 
     if not sweep:
         check_destination(out)
     with needs("export"):
         from edgegenre.checkpoint import default_checkpoint, load_checkpoint
+        from edgegenre.heads.checkpoint import load_head
         from edgegenre_export.inputs.trained_network import checkpoint_network
     from edgegenre_runtime.frontend import released
 
     loaded = load_checkpoint(checkpoint if checkpoint is not None else default_checkpoint())
+    head = None if checkpoint is None else load_head(checkpoint)
     network = checkpoint_network(loaded)
     tables = released(loaded.spec.name)
     cache, source = _cache(loaded, tables, data)
@@ -86,7 +90,9 @@ def export(
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
     calibration, reference = _windows(tables, cache, source, windows, seed, part if gate == "on" else None)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
-    inputs = _Inputs(network, tables, cache, source, calibration, reference, tuple(teacher or ()), seed, command_line())
+    inputs = _Inputs(
+        network, tables, cache, source, calibration, reference, tuple(teacher or ()), seed, command_line(), head
+    )
     if sweep:
         _sweep(inputs, out, epochs)
     else:
@@ -108,6 +114,7 @@ class _Inputs:
     teachers: tuple[Path, ...]
     seed: int
     command: str
+    head: TrainedHead | None
 
     def job(self, recipe: Recipe, out: Path) -> ExportJob:
         """Return the job of one recipe and destination."""
@@ -130,7 +137,10 @@ class _Inputs:
             command=self.command,
             reference=self.reference,
             fine_tuning=fine_tuning,
-            training=None if self.cache is None else training_tracks(self.cache, self.tables, self.source),
+            training=None
+            if self.cache is None or self.head is not None
+            else training_tracks(self.cache, self.tables, self.source),
+            head=self.head,
         )
 
 
@@ -197,6 +207,19 @@ def _require_readable(*paths: Path | None) -> None:
             if not os.path.exists(with_suffix):
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 raise UsageError(f"{path}: cannot be read ({reason})") from error
+
+
+def _require_head_recipe(checkpoint: Path | None, recipe: Recipe, *, sweep: bool) -> None:
+    """Raise :class:`UsageError` for a run with a head and a recipe, or a sweep of them, that cannot export it."""
+    from edgegenre.heads.checkpoint import find_head
+
+    if checkpoint is None or find_head(checkpoint) is None:
+        return
+    if sweep:
+        raise UsageError(
+            f"{checkpoint}: has a head over windows, which is exported by recipe int8 alone: leave --sweep out"
+        )
+    require_head_recipe(recipe)
 
 
 def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:

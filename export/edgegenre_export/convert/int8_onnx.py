@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from edgegenre_export.activation_range import activation_range
 from edgegenre_export.model_files import pack_onnx
@@ -81,6 +82,7 @@ def int8_onnx(
             path,
             _Reader(windows[:1], spec.top_db),  # the ranges are passed below
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=[*QLinearOpsRegistry, *QDQRegistry, "Sub"],
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,

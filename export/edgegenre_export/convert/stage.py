@@ -18,6 +18,7 @@ from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from .embedding_output import with_embedding
 from .engine_blob import EngineBlob, engine_blob
 from .float_frontend import FloatFrontend
+from .head_files import head_files, require_embedding
 from .int8_onnx import int8_onnx
 from .int8_tflite import centered_int8_tflite, int8_tflite
 from .join_onnx import join_onnx
@@ -41,7 +42,7 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Artifacts:
-    """The model files, by name in the recipe's order, and the network that they were converted from.
+    """The model files, by name in the recipe's order, the head's files, and the network that they were converted from.
 
     ``engine`` is the int8 network compiled for the project's own engine; None without a ``model_int8.tflite``.
     """
@@ -49,6 +50,7 @@ class Artifacts:
     quantized: QuantizedNetwork
     models: Mapping[str, Artifact]
     engine: EngineBlob | None
+    head: Mapping[str, bytes]
 
 
 def convert(job: ExportJob, quantized: QuantizedNetwork, progress: Progress) -> Artifacts:
@@ -63,10 +65,17 @@ def convert(job: ExportJob, quantized: QuantizedNetwork, progress: Progress) -> 
     M, T = spec.n_mels, spec.frames_per_window
     shapes = {"model_audio.tflite": (1, M, T, 1), "model_audio.onnx": (1, 1, M, T)}
     fronts = {name: FloatFrontend(job.tables, shape) for name, shape in shapes.items() if name in names}
-    steps = Steps("convert", 2 * len(names) - sum("float" in name for name in names), progress)
+    n_steps = 2 * len(names) - sum("float" in name for name in names)
+    steps = Steps("convert", n_steps + (job.head is not None), progress)
     tflite, shift, engine = _tflite_files(job, quantized, fronts.get("model_audio.tflite"), steps)
     files = tflite | _onnx_files(job, quantized, shift, fronts.get("model_audio.onnx"), steps)
-    return Artifacts(quantized, {name: Artifact(files[name], _report(name, files[name])) for name in names}, engine)
+    models = {name: Artifact(files[name], _report(name, files[name])) for name in names}
+    head = {}
+    if job.head is not None:
+        steps.begin("converting the head")
+        require_embedding(models["model_int8.tflite"].report, job.head.config.embedding_size)
+        head = head_files(job.head, spec, job.network.labels)
+    return Artifacts(quantized, models, engine, head)
 
 
 def _tflite_files(

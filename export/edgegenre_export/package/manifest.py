@@ -53,6 +53,8 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "model_reports": {name: model.report.to_summary() for name, model in checked.artifacts.models.items()},
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }
+    if job.head is not None:
+        keys["head"] = {"config": job.head.config.to_dict(), "training": dict(job.head.meta)}
     if UNCERTAIN_KEY in network.meta:
         keys[UNCERTAIN_KEY] = network.meta[UNCERTAIN_KEY]
     if checked.embedding is not None:

@@ -21,6 +21,7 @@ from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.network.task import Task
 
 from .acceptance_text import acceptance_blocks
+from .head_text import head_blocks
 from .snippets import snippets
 
 __all__ = ["card_blocks", "card_files"]
@@ -82,6 +83,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Title(2, "Use"),
         *_use(network, models),
         *_embedding(checked.embedding, has_statistics=checked.statistics is not None),
+        *head_blocks(job.head, checked.artifacts.head, spec.window_s / 2),
         Title(2, "Training"),
         Items([f"{key}: {_value(value)}" for key, value in sorted(network.meta.items()) if key not in _NOT_A_LINE]),
         Title(2, "Licence and limits"),

@@ -60,6 +60,7 @@ def package(job: ExportJob, accepted: AcceptedArtifacts, progress: Progress) -> 
     files = {name: artifact.content for name, artifact in models.items()}
     if checked.engine is not None:
         files[ENGINE_FILE] = checked.engine
+    files |= dict(checked.artifacts.head)
     files |= c_files(job.tables)
     if micro is not None and micro.facts is not None:
         files |= micro_files(files["model_int8.tflite"], micro.facts)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import math
 from typing import Any
 
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.network.bundle import Bundle
+from edgegenre_runtime.network.head import read_head
 
 from .mediapipe_metadata import read_metadata
 from .model_report import ModelReport
@@ -84,6 +86,14 @@ def _summary(bundle: Bundle) -> str:
     vector = manifest.get("embedding")
     learns = "" if "class_statistics" in manifest else "; no class statistics, so that nothing can be learned"
     lines.append("embedding: none" if vector is None else f"embedding: {vector['dims']} numbers a window, int8{learns}")
+    head = read_head(bundle)
+    if head is not None:
+        config = head.head.config
+        n_floats = sum(math.prod(part.shape) for part in config.state.values())
+        lines.append(
+            f"head over windows: {config.kind}, embeddings of {config.embedding_size}, every {head.hop_frames} frames, "
+            f"a state of {n_floats} floats"
+        )
     micro = manifest.get("tflite_micro", {})
     if "refused" in micro:
         lines.append(f"TFLite Micro: no, {micro['refused']}")

@@ -23,6 +23,7 @@ from .audio_queue import AudioBlock
 __all__ = ["Analyzer", "LiveResult"]
 
 _CLIPPED_SHARE = 0.01
+_HEAD_MEMORY_S = 60.0
 _MIN_EVERY_S, _MAX_EVERY_S, _MAX_SMOOTH_S = 0.1, 3600.0, 3600.0
 
 
@@ -121,6 +122,7 @@ class Analyzer:
         hop = max(round(every_s * self._spec.sample_rate_hz / self._spec.hop_samples), 1)
         self.every_s = hop * self._spec.hop_samples / self._spec.sample_rate_hz
         self._windows = WindowStream(classifier.tables, hop, max(self._spec.frames_per_window // 8, 1))
+        self._head = classifier.head_stream(_HEAD_MEMORY_S)
         self._smoother = Smoother(smooth_s)
         self._resampler: Resampler | None = None
         self._format = (0, 0)  # rate in Hz and channels of the block before
@@ -242,17 +244,24 @@ class Analyzer:
         if is_repeated:  # holds all that came before it, more of which is no mean of it
             self._reset_smoothing()
         embedding = None
-        if self._embeddings:
+        if self._head is not None:
+            probabilities, embedding = self._classifier.answer_along(
+                self._head, window.cells, end_s, is_repeated=is_repeated
+            )
+        elif self._embeddings:
             probabilities, embedding = self._classifier.answer(window.cells)
         else:
             probabilities = self._classifier.probabilities(window.cells)
         mean = self._smoother.push(probabilities, end_s)
+        asked_for = embedding if self._embeddings else None
         is_sure = self._answers.is_sure(probabilities, end_s)
         named = task.named(mean)
         if task.kind == "single" and not is_sure:  # the others have thresholds of their own
-            return Answer(UNCERTAIN), named, embedding
-        return task.answer(named), named, embedding
+            return Answer(UNCERTAIN), named, asked_for
+        return task.answer(named), named, asked_for
 
     def _reset_smoothing(self) -> None:
         self._smoother.reset()
         self._answers.reset()
+        if self._head is not None:
+            self._head.reset()

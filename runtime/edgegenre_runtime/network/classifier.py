@@ -20,6 +20,7 @@ from .answer_gate import AnswerGate, read_detector
 from .backends import load_backend
 from .bundle import Bundle, read_bundle
 from .bundle_names import default_bundle, find_bundle
+from .head import HeadStream, read_head
 from .personal.head import PersonalHead
 from .personal.store import read_personal
 from .quantization import dequantize
@@ -70,7 +71,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FilePrediction:
-    """The answer for a whole clip: the mean over its windows that are music.
+    """The answer for a whole clip: the mean over its windows that are music, or a head's after the last of them.
 
     Attributes
     ----------
@@ -113,6 +114,8 @@ class GenreClassifier:
         The interpreter that runs the network.
     labels, task
         The bundle's classes, and behind them the learned ones; what they mean.
+    head
+        The bundle's head over windows; None if it has none, and a track's answer is the mean of its windows'.
 
     Raises
     ------
@@ -133,6 +136,7 @@ class GenreClassifier:
         self.tables = bundle.tables
         self.threads = threads
         self.backend = load_backend(bundle, threads)
+        self.head = read_head(bundle)
         self._check_contract()
         if personal is not None and personal.statistics.center.size != self.backend.embedding_dims:
             raise BundleError(f"bundle {bundle.root}: its class statistics are not of its embedding: export again")
@@ -161,6 +165,34 @@ class GenreClassifier:
                 f"{self.bundle.root}: the network's input or output is not what the front-end and labels say: "
                 "export the bundle again"
             )
+        if self.head is not None and self.head.head.config.embedding_size != backend.embedding_dims:
+            raise BundleError(
+                f"{self.bundle.root}: its head takes embeddings of {self.head.head.config.embedding_size} values, the "
+                f"network gives {backend.embedding_dims}: export the bundle again"
+            )
+
+    def head_stream(self, memory_s: float | None = None) -> HeadStream | None:
+        """Return the bundle's head at the beginning of a stream, None without one; see :class:`HeadStream`."""
+        if self.head is None:
+            return None
+        return HeadStream(self.head, self.head.hop_frames * self.tables.spec.hop_samples / self.rate_hz, memory_s)
+
+    def answer_along(
+        self, head: HeadStream, cells: npt.NDArray[np.int8], end_s: float, *, is_repeated: bool = False
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Run network and head on the next window of a stream; returns what :meth:`answer` does, of the stream so far.
+
+        Parameters
+        ----------
+        head
+            The stream's.
+        cells
+            The window, int8 [n_mels, frames_per_window].
+        end_s, is_repeated
+            As in :meth:`HeadStream.push`.
+        """
+        _, embedding = self.answer(cells)
+        return self.task.probabilities(head.push(embedding, end_s, is_repeated=is_repeated)), embedding
 
     def outputs(self, cells: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         """Run the network on int8 [n_mels, frames_per_window]; returns its output, int8 [n_classes] logits."""
@@ -231,20 +263,26 @@ class GenreClassifier:
 
     def classify(self, window: Window) -> Prediction:
         """Classify one window; raises :class:`SpecError` if another front-end made it."""
-        return self._classify(StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0), self.answer_gate())
+        return self._classify(
+            StreamWindow(window, 0.0, self.tables.spec.window_s, mel_ms=0.0), self.answer_gate(), self.head_stream()
+        )
 
     def answer_gate(self) -> AnswerGate:
         """Return what says which windows of one source get a genre, at its start."""
         return AnswerGate(self._detector, self._uncertain_below, self.tables.spec)
 
-    def _classify(self, item: StreamWindow, gate: AnswerGate, *, embeddings: bool = False) -> Prediction:
+    def _classify(
+        self, item: StreamWindow, gate: AnswerGate, head: HeadStream | None, *, embeddings: bool = False
+    ) -> Prediction:
         if item.window.spec_hash != self.tables.spec_hash:
             raise SpecError("this window was made by another front-end than the one the bundle was trained with")
         probabilities: dict[str, float] = {}
         answer, embedding = self.task.no_genre(SILENCE if item.window.is_silence else NOISE), None
         is_music = gate.hears_music(item.window, is_repeated=item.is_repeated)
         began = time.perf_counter()
-        if embeddings and not item.window.is_silence:
+        if is_music and head is not None:
+            found, embedding = self.answer_along(head, item.window.cells, item.end_s, is_repeated=item.is_repeated)
+        elif embeddings and not item.window.is_silence:
             found, embedding = self.answer(item.window.cells)
         elif is_music:
             found = self.probabilities(item.window.cells)
@@ -260,23 +298,31 @@ class GenreClassifier:
             mel_ms=item.mel_ms,
             network_ms=(time.perf_counter() - began) * 1e3,
             is_repeated=item.is_repeated,
-            embedding=embedding,
+            embedding=embedding if embeddings else None,
             labels=answer.labels,
         )
 
-    def stream(self, blocks: Iterable[npt.NDArray[np.int16]], *, embeddings: bool = False) -> Iterator[Prediction]:
+    def stream(
+        self,
+        blocks: Iterable[npt.NDArray[np.int16]],
+        *,
+        embeddings: bool = False,
+        head: HeadStream | None = None,
+    ) -> Iterator[Prediction]:
         """Classify int16 mono PCM at the spec's rate, block by block; memory stays flat.
 
         A stream shorter than a window is repeated to fill one; shorter than a frame gives nothing. With ``embeddings``
-        every prediction holds its window's.
+        every prediction holds its window's. Where the bundle has a head, an answer is that of the stream up to its
+        window; ``head`` is the state to go on from, a new one if not given.
         """
+        head = self.head_stream() if head is None else head
         windows, gate = WindowStream(self.tables), self.answer_gate()
         for block in blocks:
             for item in windows.push(block):
-                yield self._classify(item, gate, embeddings=embeddings)
+                yield self._classify(item, gate, head, embeddings=embeddings)
         last = windows.finish()
         if last is not None:
-            yield self._classify(last, gate, embeddings=embeddings)
+            yield self._classify(last, gate, head, embeddings=embeddings)
 
     def predict_clip(self, clip: Clip) -> FilePrediction:
         """Classify a clip; raises :class:`SpecError` for another sample rate, :class:`AudioError` if too short."""
@@ -296,12 +342,14 @@ class GenreClassifier:
         return self.tables.spec.sample_rate_hz
 
     def summarize(self, predictions: Iterable[Prediction], name: str) -> FilePrediction:
-        """Average the windows of one source; raises :class:`AudioError` naming it if there is none."""
+        """Average the windows of a source, or take a head's last answer; raises :class:`AudioError` without any."""
         windows = tuple(predictions)
         if not windows:
             least_ms = self.tables.spec.n_fft / self.rate_hz * 1e3
             raise AudioError(f"{name}: too short to classify; at least {least_ms:.0f} ms of audio is needed")
         music = [window.probabilities for window in windows if window.probabilities]
+        if self.head is not None:
+            music = music[-1:]
         mean = {name: sum(p[name] for p in music) / len(music) for name in self.task.names} if music else {}
         gate = self.answer_gate()
         if (without := gate.without_music([window.label for window in windows])) is not None:

@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "INTERPRETERS",
     "OnnxModel",
     "Port",
+    "StepModel",
     "TfliteModel",
     "has_interpreter",
     "quiet_stderr",
@@ -36,6 +37,7 @@ INTERPRETERS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_ru
 EMBEDDING = "embedding"
 """Name of the second output of an int8 network: the vector that its last dense layer takes."""
 
+_TFLITE = ("ai-edge-litert", "tflite-runtime")
 _INSTALL = {"ai-edge-litert": "edgegenre[litert]"}
 
 
@@ -101,7 +103,7 @@ class TfliteModel:
         reference_kernels: bool = False,
         n_samples: int | None = None,
     ) -> None:
-        self.name = name or require_installed([name for name in INTERPRETERS if name != "onnxruntime"])
+        self.name = name or require_installed(_TFLITE)
         module = importlib.import_module(f"{INTERPRETERS[self.name]}.interpreter")
         kernels: dict[str, Any] = {}
         if reference_kernels:
@@ -210,6 +212,46 @@ def _onnx_port(value: Any, scale: str | None, zero_point: str | None) -> Port:
     dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
     shape = tuple(size if isinstance(size, int) else 1 for size in value.shape)
     return Port(shape, dtype, float(scale or 0), int(zero_point or 0))
+
+
+class StepModel:
+    """A float model of several inputs and outputs, .tflite or .onnx, told apart by their names.
+
+    Parameters
+    ----------
+    name
+        File name; its ending says what runs it.
+    model
+        Content of the file.
+
+    Raises
+    ------
+    UsageError
+        If no interpreter for it is installed.
+    Exception
+        The interpreter's own, if it refuses the model.
+    """
+
+    def __init__(self, name: str, model: bytes) -> None:
+        self._run: Callable[[dict[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]]
+        if name.endswith(".onnx"):
+            runtime: Any = importlib.import_module(INTERPRETERS[require_installed([OnnxModel.name])])
+            options = runtime.SessionOptions()
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            options.log_severity_level = 3
+            session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            names = [value.name for value in session.get_outputs()]
+            self._run = lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+            return
+        module = importlib.import_module(f"{INTERPRETERS[require_installed(_TFLITE)]}.interpreter")
+        with quiet_stderr():
+            interpreter = module.Interpreter(model_content=model, num_threads=1)
+            runner = interpreter.get_signature_runner()
+        self._run = lambda inputs: runner(**inputs)
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Run once, from inputs by name to outputs by name."""
+        return self._run(dict(inputs))
 
 
 def has_interpreter() -> bool:

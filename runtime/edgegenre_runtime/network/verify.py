@@ -25,7 +25,9 @@ from .backends import Backend
 from .bundle import Bundle, read_bundle
 from .engine import Engine
 from .engine import load as load_engine
-from .golden import embedding_key, golden_key, read_golden
+from .golden import GOLDEN, embedding_key, golden_key, read_golden
+from .head import read_head
+from .head_model import run_head_model
 from .interpreters import TfliteModel, has_interpreter
 from .reference import Reference
 
@@ -66,6 +68,7 @@ def verify(path: Path) -> Iterator[Check]:
             yield _network(bundle, name, golden, golden[key])
             if embedding_key(name) in golden:
                 yield _embedding(bundle, name, golden["cells"], golden[embedding_key(name)])
+    yield from _head(bundle, golden)
 
 
 def format_checks(checks: list[Check]) -> str:
@@ -132,6 +135,28 @@ def _answers(backend: Backend, windows: npt.NDArray[np.int8]) -> npt.NDArray[np.
     if not backend.embedding_dims:
         return np.stack([backend.run(cells) for cells in windows])
     return np.stack([np.concatenate(backend.run_both(cells)) for cells in windows])
+
+
+def _head(bundle: Bundle, golden: _Arrays) -> Iterator[Check]:
+    """Yield whether the head gives its golden logits over the golden embeddings, taken for one stream."""
+    found = read_head(bundle)
+    if found is None:
+        return
+    embeddings, expected = golden.get("head_embeddings"), golden.get("head_logits")
+    if embeddings is None or expected is None:
+        yield Check("head, numpy", False, f"{GOLDEN} has no golden logits of it")
+        return
+    runs: dict[str, Callable[[], npt.NDArray[np.float32]]] = {"head, numpy": lambda: found.head.run(embeddings)}
+    if "head.tflite" in bundle.manifest["files"] and has_interpreter():
+        content = bundle.read("head.tflite")
+        runs["head.tflite"] = lambda: run_head_model("head.tflite", content, found.head, embeddings)
+    for what, run in runs.items():
+        try:
+            difference = float(np.abs(run() - expected).max())
+        except (KeyError, ValueError, RuntimeError) as error:
+            yield Check(what, False, f"cannot be run: {(str(error) or type(error).__name__).splitlines()[0]}")
+            continue
+        yield Check(what, difference <= _FLOAT_LOGITS, f"largest difference {difference:.2g}")
 
 
 def _exact(what: str, n_different: int, n: int, items: str) -> Check:

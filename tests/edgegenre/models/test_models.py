@@ -47,7 +47,7 @@ def test_cnn_is_the_seeds():
 def test_compact_has_a_norm_behind_every_convolution_and_no_activation_but_relu():
     network = build(ModelConfig("compact", n_classes=10))
     layers = [type(m).__name__ for m in network.modules() if not list(m.children())]
-    assert set(layers) == {"Conv2d", "BatchNorm2d", "ReLU", "Dropout", "Linear"}
+    assert set(layers) == {"Conv2d", "BatchNorm2d", "ReLU", "MeanPool", "Dropout", "Linear"}
     behind = {after for before, after in itertools.pairwise(layers) if before == "Conv2d"}
     assert behind == {"BatchNorm2d"}
     convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]

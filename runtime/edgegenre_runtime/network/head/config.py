@@ -106,11 +106,11 @@ class HeadConfig:
         """Build a config from :meth:`to_dict`; raises :class:`BundleError` for unknown keys or wrong values."""
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(values, Mapping) or sorted(values) != sorted(names):
-            raise BundleError(f"a head is described by {', '.join(names)}, not by {values}")
+            raise BundleError(f"a head is described by {', '.join(names)} and nothing else")
         kind, *sizes = (values[name] for name in names)
         is_whole = all(type(size) is int and 0 <= size <= _MAX_SIZE for size in sizes)
         if kind not in HEADS or not is_whole:
-            raise BundleError(f"a head is one of {', '.join(HEADS)} with whole sizes, not {dict(values)}")
+            raise BundleError(f"a head is one of {', '.join(HEADS)} with whole sizes from 0 to {_MAX_SIZE}")
         config = cls(kind, *sizes)
         if min(config.embedding_size, config.n_classes) < 1 or (config.width < 1) != (kind == "mean"):
             raise BundleError(f"a head of kind {kind} cannot have the sizes {sizes}")
