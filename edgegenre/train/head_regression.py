@@ -27,6 +27,9 @@ from .frozen_features import frozen_features
 
 __all__ = ["FittedHead", "fit_head"]
 
+_LEAST_DEVIATION = 0.01
+"""Of a feature, over the median of all."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class FittedHead:
@@ -74,8 +77,9 @@ def fit_head(
     DataError
         If a class has no track in the parts.
     UsageError
-        If the head is no dense layer.
+        If the head is no dense layer, or a track has several labels.
     """
+    cache.require_single("fitting a head")
     head = network.stages()[-1][1]
     if not isinstance(head, nn.Linear):
         raise UsageError(f"the head of {config.name} is no dense layer, which a regression could replace")
@@ -101,9 +105,17 @@ def fit_head(
 def _regression(
     features: npt.NDArray[np.float32], y: npt.NDArray[np.int64], inverse_penalty: float
 ) -> list[torch.Tensor]:
-    """Return mean and deviation float32 [D] of the features, weight float32 [C, D] and bias float32 [C]."""
-    scaler, regression = (step for _, step in fit_regression(features, y, inverse_penalty).steps)
-    weight, bias = regression.coef_, regression.intercept_
+    """Return mean and deviation float32 [D] of the features, weight float32 [C, D] and bias float32 [C].
+
+    A channel that is silent on nearly every track has weight 0: standardized, it would need steps that no int8 runtime
+    has.
+    """
+    deviations = features.std(axis=0)
+    used = deviations > _LEAST_DEVIATION * np.median(deviations)
+    scaler, regression = (step for _, step in fit_regression(features[:, used], y, inverse_penalty).steps)
+    mean, deviation = np.zeros(len(used)), np.ones(len(used))
+    weight, bias = np.zeros((len(regression.coef_), len(used))), regression.intercept_
+    mean[used], deviation[used], weight[:, used] = scaler.mean_, scaler.scale_, regression.coef_
     if len(weight) == 1:  # two classes: scikit-learn has one row, against 0
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return [torch.from_numpy(array).float() for array in (scaler.mean_, scaler.scale_, weight, bias)]
+    return [torch.from_numpy(array).float() for array in (mean, deviation, weight, bias)]

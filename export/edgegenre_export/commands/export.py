@@ -88,7 +88,8 @@ def export(
     cache, source = _cache(loaded, tables, data)
     if chosen.tuning is not None and cache is None:
         raise UsageError(f"recipe {chosen.name} fine-tunes and needs the training data: name its cache with --data")
-    calibration, reference = _windows(tables, cache, source, windows, seed, part if gate == "on" else None)
+    was_seen = part in loaded.meta.get("fitted_on", ())
+    calibration, reference = _windows(tables, cache, source, windows, seed, part if gate == "on" else None, was_seen)
     typer.echo(f"calibration: {len(calibration.windows)} windows of {calibration.source}", err=True)
     inputs = _Inputs(
         network, tables, cache, source, calibration, reference, tuple(teacher or ()), seed, command_line(), head
@@ -277,7 +278,7 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
 
 
 def _windows(
-    tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int, part: str | None
+    tables: Tables, cache: FeatureCache | None, source: str, n: int, seed: int, part: str | None, was_seen: bool
 ) -> tuple[Calibration, ReferenceTracks | None]:
     """Return calibration windows and reference tracks, of toy music without a cache; no tracks without a part."""
     from edgegenre_export.inputs.calibration_windows import draw_calibration, toy_calibration
@@ -285,6 +286,6 @@ def _windows(
 
     if cache is not None:
         calibration = draw_calibration(cache, tables, n, seed, source)
-        return calibration, None if part is None else cache_tracks(cache, tables, part, source)
+        return calibration, None if part is None else cache_tracks(cache, tables, part, source, was_seen=was_seen)
     processes = os.cpu_count() or 1
     return toy_calibration(tables, n, seed, processes), None if part is None else toy_tracks(tables, processes)

@@ -77,14 +77,20 @@ class ReferenceTracks:
         return hashlib.sha256(np.ascontiguousarray(self.cells).data).hexdigest()[:16]
 
 
-def cache_tracks(cache: FeatureCache, tables: Tables, part: str, source: str) -> ReferenceTracks:
-    """Take the tracks of a part (``"valid"`` or ``"test"``) of a cache; raises :class:`DataError` if it is empty."""
+def cache_tracks(
+    cache: FeatureCache, tables: Tables, part: str, source: str, *, was_seen: bool = False
+) -> ReferenceTracks:
+    """Take the tracks of a part (``"valid"`` or ``"test"``) of a cache; raises :class:`DataError` if it is empty.
+
+    Tracks that the network was trained on (``was_seen``) are compared without their classes: a share of right answers
+    would pass for an accuracy.
+    """
     tracks = cache.tracks_of(part)
     return ReferenceTracks(
         names=tuple(cache.names[track] for track in tracks),
         windows=tuple(track_windows(cache, int(track), tables) for track in tracks),
-        truth=cache.truth(tracks),
-        source=f"the {part} part of {source}",
+        truth=None if was_seen else cache.truth(tracks),
+        source=f"the {part} part of {source}{', which the network was trained on' if was_seen else ''}",
         spec_hash=tables.spec_hash,
     )
 

@@ -13,7 +13,7 @@ from edgegenre.data.feature_cache import save_cache
 from edgegenre.models import ModelConfig, build
 from edgegenre.train.feature_teacher import fit_regression
 from edgegenre.train.frozen_features import frozen_features
-from edgegenre.train.head_regression import fit_head
+from edgegenre.train.head_regression import _regression, fit_head
 from edgegenre_runtime.errors import DataError
 
 CONFIG = ModelConfig("cnn", 3, 0.0)
@@ -30,11 +30,12 @@ def test_the_head_is_the_regression():
     cache = tiny_cache()
     network, result = fitted(cache)
     features, train = frozen_features(network, cache, TABLES), cache.tracks_of("train")
-    regression = fit_regression(features[train], cache.y[train], 1.0)
+    used = features[train].std(axis=0) > 0.01 * np.median(features[train].std(axis=0))
+    regression = fit_regression(features[train][:, used], cache.y[train], 1.0)
     head = network.stages()[-1][1]
     logits = features @ head.weight.detach().numpy().T + head.bias.detach().numpy()
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(shares, regression.predict_proba(features), atol=1e-4)
+    np.testing.assert_allclose(shares, regression.predict_proba(features[:, used]), atol=1e-4)
     assert result.valid.track_accuracy == 1.0
     assert result.checkpoint.meta["fitted_on"] == ["train"]
     assert result.n_tracks == len(train) == result.checkpoint.meta["n_tracks"]
@@ -50,6 +51,19 @@ def test_two_classes_have_two_logits():
     wanted = fit_regression(features[train], two.y[train], 1.0).predict_proba(features)
     np.testing.assert_allclose(1 / (1 + np.exp(logits[:, 0] - logits[:, 1])), wanted[:, 1], atol=1e-4)
     assert result.valid.probabilities.shape == (6, 2)
+
+
+def test_a_channel_that_is_nearly_always_silent_has_no_weight():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(30, 5)).astype(np.float32), np.arange(30) % 3
+    features[:, 1], features[:, 3] = 0, 0
+    features[4, 3] = 1e-4
+    mean, deviation, weight, bias = _regression(features, y, 1.0)
+    assert weight[:, [1, 3]].abs().max() == 0
+    assert deviation.min() > 0.1
+    wanted = fit_regression(features[:, [0, 2, 4]], y, 1.0).decision_function(features[:, [0, 2, 4]])
+    made = (torch.from_numpy(features) - mean) / deviation @ weight.T + bias
+    np.testing.assert_allclose(made.numpy(), wanted, atol=1e-4)
 
 
 def test_all_parts_leave_nothing_to_validate_on():
