@@ -30,10 +30,10 @@ from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.inspect.bundle_summary import changed_files, describe_bundle, describe_tflite
 from edgegenre_runtime.network import engine
+from edgegenre_runtime.network.blob_header import read_header
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.network.compiler import compile_network
-from edgegenre_runtime.network.compiler.blob import read_header
 from edgegenre_runtime.network.golden import read_golden
 from edgegenre_runtime.network.head import BundleHead, Head, HeadConfig, HeadStream, read_head
 from edgegenre_runtime.network.head.bundle_head import pack_head

@@ -18,10 +18,9 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import BundleError, UsageError
 
 from . import engine
+from .blob_header import read_header
 from .bundle import Bundle
-from .compiler import read_header
 from .interpreters import INTERPRETERS, OnnxModel, TfliteModel, require_installed
-from .reference import Reference
 
 __all__ = ["ENGINE", "REFERENCE", "Backend", "load_backend"]
 
@@ -163,6 +162,8 @@ def _load(name: str, content: bytes, threads: int) -> Backend:
     if name == ENGINE:
         return engine.Engine(content)
     if name == REFERENCE:
+        from .reference import Reference  # with the compiler's reader of .tflite: not where the engine runs
+
         return Reference(content)
     require_installed([name])
     if name == "onnxruntime":

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.native import LIBRARY, open_library
 
-from .compiler.blob import read_header
+from .blob_header import read_header
 
 __all__ = ["Engine", "load"]
 

@@ -14,8 +14,8 @@ from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.network.answer_gate import read_detector
+from edgegenre_runtime.network.blob_header import read_header
 from edgegenre_runtime.network.bundle import Bundle
-from edgegenre_runtime.network.compiler.blob import read_header
 from edgegenre_runtime.network.task import Task
 
 from .single_file import single_file

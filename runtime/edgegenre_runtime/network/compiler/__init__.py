@@ -6,7 +6,8 @@ flatbuffer → graph (records) → lower (steps) → plan (rows, barriers, arena
 from __future__ import annotations
 
 from ...errors import ExportError
-from .blob import BlobHeader, program_blob, read_header
+from ..blob_header import BlobHeader, read_header
+from .blob import program_blob
 from .graph import Graph, read_graph
 from .lower import lower
 from .plan import plan

@@ -1,4 +1,4 @@
-"""``net.eg``: a program as one block of little-endian 32-bit words. Writer above, reader below; C reads it in place.
+"""``net.eg``: a program as one block of little-endian 32-bit words. C reads it in place.
 
 ======  ========================================================================================
 word    header (32 words)
@@ -29,57 +29,24 @@ in int16.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import zlib
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import BundleError
+from ..blob_header import BUFFER_WORDS, CRC_FROM, HEADER_WORDS, MAGIC
 from .program import CALLER, LANES, Kind, Program, Step, as_words
 
-__all__ = ["BLOB_VERSION", "BlobHeader", "program_blob", "read_header"]
+__all__ = ["BLOB_VERSION", "program_blob"]
 
 BLOB_VERSION = 2
-_READ_VERSIONS = (1, 2)
-MAGIC = b"EGNETBLB"
 CELL_INPUTS = 4
-_HEADER_WORDS, _BUFFER_WORDS, _STEP_WORDS = 32, 10, 24
-_CRC_FROM = 20
+_STEP_WORDS = 24
 _BARRIER, _INTERLEAVED = 1, 2
 _CHUNK, _TAPS = 16, (3, 4)
 _LARGEST_SUM = 255
 """Of the sizes of weights whose products with any int8 add up in int16."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class BlobHeader:
-    """What ``net.eg`` says of itself.
-
-    Attributes
-    ----------
-    n_bytes, arena_bytes
-        Sizes of the block and of the memory that a run takes.
-    input_shape, output_shape
-        Rows, columns and channels; classes.
-    embedding_dims
-        Length of the embedding, 0 for none.
-    input_quantization, output_quantization, embedding_quantization
-        Scale and zero point.
-    model_sha256
-        Of the ``.tflite`` that it was compiled from, hexadecimal.
-    """
-
-    n_bytes: int
-    arena_bytes: int
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    input_quantization: tuple[float, int]
-    output_quantization: tuple[float, int]
-    embedding_dims: int
-    embedding_quantization: tuple[float, int]
-    model_sha256: str
 
 
 def program_blob(program: Program, model: bytes, is_interleaved: bool = True) -> bytes:
@@ -94,7 +61,7 @@ def program_blob(program: Program, model: bytes, is_interleaved: bool = True) ->
     is_interleaved
         Whether taps are interleaved where that pays; microcontrollers have too few registers for it.
     """
-    first = 4 * (_HEADER_WORDS + _BUFFER_WORDS * len(program.buffers) + _STEP_WORDS * len(program.steps))
+    first = 4 * (HEADER_WORDS + BUFFER_WORDS * len(program.buffers) + _STEP_WORDS * len(program.steps))
     constants = _Constants(first)
     steps = [_step_words(step, constants, is_interleaved and _is_shared(program, step)) for step in program.steps]
     buffers = [
@@ -103,7 +70,7 @@ def program_blob(program: Program, model: bytes, is_interleaved: bool = True) ->
     ]
     output = program.buffers[program.output]
     shape = (1, 1, 1, *program.input_shape)[-3:]
-    header = np.zeros(_HEADER_WORDS, np.int32)
+    header = np.zeros(HEADER_WORDS, np.int32)
     header[:2] = np.frombuffer(MAGIC, "<i4")
     header[2:8] = BLOB_VERSION, first + len(constants.content), 0, len(buffers), len(steps), program.arena_bytes
     header[8:13] = *shape, _float_word(program.input_scale), program.input_zero_point
@@ -120,7 +87,7 @@ def program_blob(program: Program, model: bytes, is_interleaved: bool = True) ->
     header[24:32] = np.frombuffer(hashlib.sha256(model).digest(), "<i4")
     tables = [header, *(as_words(row) for row in (*buffers, *steps))]
     content = bytearray(np.concatenate(tables).astype("<i4").tobytes() + constants.content)
-    content[16:20] = zlib.crc32(content[_CRC_FROM:]).to_bytes(4, "little")
+    content[16:20] = zlib.crc32(content[CRC_FROM:]).to_bytes(4, "little")
     return bytes(content)
 
 
@@ -189,46 +156,9 @@ def _cells(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     flat = weights.reshape(n_out, rows, -1)
     flat = np.pad(flat, [(0, -n_out % LANES), (0, 0), (0, -flat.shape[2] % CELL_INPUTS)])
     n_cells = flat.shape[2] // CELL_INPUTS
-    n_cells = flat.shape[2] // CELL_INPUTS
     cells: npt.NDArray[np.int8] = flat.reshape(-1, LANES, rows, n_cells, CELL_INPUTS).transpose(0, 2, 3, 1, 4)
     return cells
 
 
 def _float_word(value: np.float32) -> int:
     return int(np.float32(value).view(np.int32))
-
-
-def read_header(blob: bytes) -> BlobHeader:
-    """Check a block's magic, version, length and CRC-32, and return its header.
-
-    Raises
-    ------
-    BundleError
-        If it is no ``net.eg`` of this version, or is damaged.
-    """
-    if blob[:8] != MAGIC:
-        raise BundleError("net.eg is not a compiled network")
-    words = np.frombuffer(blob[: len(blob) // 4 * 4], "<i4")
-    if len(words) < _HEADER_WORDS or int(words[3]) != len(blob):
-        raise BundleError("net.eg is cut short")
-    if int(words[2]) not in _READ_VERSIONS:
-        raise BundleError(
-            f"net.eg is of version {words[2]}, this package reads {_READ_VERSIONS}: export the bundle again"
-        )
-    if zlib.crc32(blob[_CRC_FROM:]) != int(words[4]) % 2**32:
-        raise BundleError("net.eg is damaged: its checksum does not match")
-    scales, embedding = words.view(np.float32), int(words[18]) - 1
-    at = _HEADER_WORDS + _BUFFER_WORDS * embedding
-    if embedding >= int(words[5]) or at + _BUFFER_WORDS > len(words):
-        raise BundleError("net.eg has no buffer for its embedding")
-    return BlobHeader(
-        n_bytes=len(blob),
-        arena_bytes=int(words[7]),
-        input_shape=tuple(int(size) for size in words[8:11]),
-        output_shape=(1, int(words[13])),
-        input_quantization=(float(scales[11]), int(words[12])),
-        output_quantization=(float(scales[14]), int(words[15])),
-        embedding_dims=int(words[at + _BUFFER_WORDS - 1]) if embedding >= 0 else 0,
-        embedding_quantization=(float(scales[19]), int(words[20])),
-        model_sha256=words[24:32].astype("<i4").tobytes().hex(),
-    )
