@@ -304,7 +304,7 @@ def test_bad_inputs_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     other = dataclasses.replace(calibration(4), spec_hash="0" * 64)
     refused(SpecError, "calibration", out, checkpoint, calibration=other)
     tracks = dataclasses.replace(reference_tracks(), spec_hash="0" * 64)
-    refused(SpecError, "compare on windows of the model's front-end", out, checkpoint, reference=tracks)
+    refused(SpecError, "give windows of the model's front-end", out, checkpoint, reference=tracks)
     refused(DataError, "golden", out, checkpoint, golden_pcm=[])
     refused(DataError, "golden", out, checkpoint, golden_pcm=[np.zeros(5, dtype=np.int16)])
 

@@ -12,6 +12,7 @@ from edgegenre.models import ModelConfig
 from edgegenre.train import TrainOptions, train
 from edgegenre.train.weight_average import average_decay, weight_average
 from edgegenre_export.prepare.fake_quant import fake_quantize
+from edgegenre_runtime.network.task import Task
 
 
 def scalar() -> nn.Linear:
@@ -70,9 +71,9 @@ def test_what_training_validates_has_the_ranges_that_it_learned(tmp_path, monkey
         fake_quantize(network)
         trained.append(network)
 
-    def spy(network: nn.Module, top_db: int) -> Predictor:
+    def spy(network: nn.Module, top_db: int, task: Task) -> Predictor:
         validated.append((float(network.head.high), float(trained[0].head.high)))
-        return torch_predictor(network, top_db)
+        return torch_predictor(network, top_db, task)
 
     monkeypatch.setattr("edgegenre.train.callbacks.torch_predictor", spy)
     options = TrainOptions(epochs=3, crops_per_track=4, batch_size=2, average=0.01, learning_rate=0.02)

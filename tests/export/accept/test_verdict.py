@@ -56,7 +56,7 @@ def gate(textures_checkpoint):
     def run(models: dict[str, bytes]) -> AcceptanceReport:
         inspect = {name: inspect_onnx if name.endswith(".onnx") else inspect_tflite for name in models}
         artifacts = {name: Artifact(model, inspect[name](model)) for name, model in models.items()}
-        report = accept(job, check(job, Artifacts(network, artifacts, None), ignore_steps), ignore_steps).report
+        report = accept(job, check(job, Artifacts(network, artifacts, None, {}), ignore_steps), ignore_steps).report
         assert report is not None
         return report
 
