@@ -6,6 +6,7 @@ import dataclasses
 
 import onnx
 
+from edgegenre_export.check.embedding_check import EmbeddingRecord
 from edgegenre_export.check.stage import CheckedArtifacts, ReferenceAnswers
 from edgegenre_export.job import ExportJob
 from edgegenre_export.recipes import body_of, is_waveform
@@ -68,7 +69,8 @@ def _judge(answers: ReferenceAnswers, checked: CheckedArtifacts, task: Task, lim
     for name, now in answers.answers.items():
         against = f"the front-end and {body_of(name)}" if is_waveform(name) else _FLOAT
         verdict = judge(name, against, answers.expected[name], now, answers.tracks, task, limits)
-        verdicts.append(_with_label_fault(verdict, checked.artifacts.models[name].content, task.labels))
+        verdict = _with_label_fault(verdict, checked.artifacts.models[name].content, task.labels)
+        verdicts.append(_with_embedding_fault(verdict, checked.embeddings.get(name), limits))
     return verdicts
 
 
@@ -84,4 +86,13 @@ def _with_label_fault(verdict: Verdict, model: bytes, labels: tuple[str, ...]) -
     if carried is None or carried == labels:
         return verdict
     fault = f"carries the labels {', '.join(carried)}; the network's are {', '.join(labels)}"
+    return dataclasses.replace(verdict, faults=(*verdict.faults, fault))
+
+
+def _with_embedding_fault(verdict: Verdict, record: EmbeddingRecord | None, limits: Limits) -> Verdict:
+    """Return the verdict with a fault more if the artifact's embedding is not the float network's."""
+    cosine = None if record is None else record.mean_cosine
+    if cosine is None or cosine >= limits.embedding_cosine:
+        return verdict
+    fault = f"gives another embedding (mean cosine {cosine:.3f}; allowed are {limits.embedding_cosine} and more)"
     return dataclasses.replace(verdict, faults=(*verdict.faults, fault))

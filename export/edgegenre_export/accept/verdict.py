@@ -42,11 +42,14 @@ class Limits:
         One track net (lost less gained) may be lost for each so many, and one in any case.
     accuracy_drop
         Largest drop of accuracy that pruning and fine-tuning may cost, 0 to 1.
+    embedding_cosine
+        Smallest mean cosine between an artifact's embedding and the float network's.
     """
 
     agreement: float = 0.99
     tracks_per_lost: int = 290
     accuracy_drop: float = 0.02
+    embedding_cosine: float = 0.9
 
     def allowed_changed(self, n_tracks: int) -> int:
         """Return how many of ``n_tracks`` may have another answer."""

@@ -79,8 +79,8 @@ class CheckedArtifacts:
         otherwise.
     micro
         Whether TFLite Micro runs the int8 TFLite model; None without one.
-    embedding
-        The embedding of the int8 TFLite model; None if it gives none.
+    embeddings
+        Model file to its embedding; without those that give none.
     statistics
         Where its classes lie; None without an embedding or the training tracks.
     head
@@ -96,11 +96,16 @@ class CheckedArtifacts:
     golden: Mapping[str, npt.NDArray[Any]]
     engine: bytes | None
     micro: MicroTarget | None
-    embedding: EmbeddingRecord | None
+    embeddings: Mapping[str, EmbeddingRecord]
     statistics: ClassStatistics | None
     head: HeadAnswers | None
     reference: ReferenceAnswers | None
     rendered: ReferenceAnswers | None
+
+    @property
+    def embedding(self) -> EmbeddingRecord | None:
+        """The embedding of the int8 TFLite model; None if it gives none."""
+        return self.embeddings.get(_INT8)
 
 
 def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedArtifacts:
@@ -109,8 +114,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
     Raises
     ------
     ExportError
-        If a model report is not what it should be, an embedding is not the float network's, or TFLite Micro answers
-        something else.
+        If a model report is not what it should be, or TFLite Micro answers something else.
     """
     models, quantized, top_db = artifacts.models, artifacts.quantized, job.tables.spec.top_db
     task = job.network.task
@@ -136,7 +140,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         for name in filter(is_waveform, models)
     }
     records = {
-        name: check_embedding(name, models[name], found[: len(embedded)], quantized, embedded, top_db)
+        name: check_embedding(models[name], found[: len(embedded)], quantized, embedded, top_db)
         for name, found in vectors.items()
     }
     statistics = _statistics(job, models[_INT8], vectors[_INT8]) if _INT8 in vectors else None
@@ -160,7 +164,7 @@ def check(job: ExportJob, artifacts: Artifacts, progress: Progress) -> CheckedAr
         golden=golden,
         engine=engine,
         micro=micro,
-        embedding=records.get(_INT8),
+        embeddings={name: record for name, record in records.items() if record is not None},
         statistics=statistics,
         head=head,
         reference=_reference_answers(job, artifacts, logits),

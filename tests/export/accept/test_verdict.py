@@ -105,6 +105,7 @@ def test_a_rescaled_layer_is_refused(gate, bundle) -> None:
     victim.CopyFrom(numpy_helper.from_array((numpy_helper.to_array(victim) * 3).astype(np.float32), victim.name))
     report = gate({"model_int8.onnx": model.SerializeToString()})
     assert any("tracks differently" in fault for fault in report.faults)
+    assert any("gives another embedding" in fault for fault in report.faults)
     assert report.layers is not None
     assert {group.name for group in report.layers.groups} == {"blocks.0", "blocks.4", "blocks.8", "dense", "head"}
     assert "the conversion is at fault" in " ".join(advice(report))
