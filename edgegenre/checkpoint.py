@@ -78,7 +78,7 @@ class Checkpoint:
 
 def default_checkpoint() -> Path:
     """Return the path of the checkpoint that ships with the package."""
-    return Path(__file__).parent / "default" / "compact.safetensors"
+    return Path(__file__).parent / "default" / "temporal.safetensors"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -31,7 +31,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "edgegenre/py.typed",
-        "edgegenre/default/compact.safetensors",
+        "edgegenre/default/temporal.safetensors",
         "edgegenre_runtime/default/manifest.json",
         "edgegenre_runtime/frontend/released/wide9s.json",
         "edgegenre_export/pipeline.py",

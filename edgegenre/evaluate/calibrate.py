@@ -29,7 +29,7 @@ from .run import open_model
 from .scoring import TrackScores, score_tracks, smoothed
 from .temperature import apply_temperature, fit_temperature
 
-__all__ = ["Calibrated", "calibrate"]
+__all__ = ["Calibrated", "calibrate", "calibrate_like"]
 
 NOISE_LOST, UNCERTAIN_LOST = 0.01, 0.05
 """Of the validation windows of music, the share that the detector may take for noise, and of those that the network has
@@ -69,28 +69,75 @@ def calibrate(model: Path, data: Sequence[Path], sounds: Path | None, command: s
     UsageError
         If the checkpoint answers several labels at once.
     """
-    checkpoint = load_checkpoint(model)
-    if checkpoint.task.kind != "single":
-        raise UsageError(f"{model}: answers several labels, which have thresholds of their own: nothing to calibrate")
+    checkpoint = _single_label(model)
     labels, tables, predict = open_model(model)[:3]
     caches = [_opened(path, labels, tables) for path in data]
     scores = [score_tracks(predict, cache, cache.tracks_of("valid"), tables) for cache in caches]
     temperature = fit_temperature(lambda t: _answers(scores[0], t, tables)[0], scores[0].window_truth)
     below = uncertain_below([_answers(one, temperature, tables) for one in scores], UNCERTAIN_LOST)
     detector = None if sounds is None else _detector(caches, load_cache(sounds, tables), tables)
+    result = Calibrated(temperature, detector, below)
+    _write(model, checkpoint, result, command)
+    return result
+
+
+def calibrate_like(model: Path, source: Path, command: str) -> Calibrated:
+    """Take over the calibration of a checkpoint of the same recipe that was fitted on fewer tracks.
+
+    A network that was fitted on all tracks has none left to be calibrated on: of those that it saw it is too sure.
+
+    Parameters
+    ----------
+    model
+        Checkpoint that was not calibrated yet. Its weights are written anew.
+    source
+        Checkpoint that `edgegenre calibrate` wrote, of the same network, classes and front-end.
+    command
+        What the user typed, for the record.
+
+    Raises
+    ------
+    UsageError
+        If the two differ in network, classes or front-end, if ``source`` is not calibrated, or ``model`` already is.
+    """
+    checkpoint, other = _single_label(model), _single_label(source)
+    if (checkpoint.config.name, checkpoint.labels, checkpoint.spec) != (other.config.name, other.labels, other.spec):
+        raise UsageError(f"{source}: of another network, other classes or another front-end than {model}")
+    if "temperature" not in other.meta:
+        raise UsageError(f"{source}: not calibrated; run edgegenre calibrate on it first")
+    if "temperature" in checkpoint.meta:
+        raise UsageError(f"{model}: already calibrated; fit it anew first")
+    detector = other.meta.get(DETECTOR_KEY)
+    result = Calibrated(
+        other.meta["temperature"],
+        None if detector is None else MusicDetector.of(detector),
+        other.meta[UNCERTAIN_KEY],
+    )
+    _write(model, checkpoint, result, command)
+    return result
+
+
+def _single_label(model: Path) -> Checkpoint:
+    checkpoint = load_checkpoint(model)
+    if checkpoint.task.kind != "single":
+        raise UsageError(f"{model}: answers several labels, which have thresholds of their own: nothing to calibrate")
+    return checkpoint
+
+
+def _write(model: Path, checkpoint: Checkpoint, result: Calibrated, command: str) -> None:
+    """Save the checkpoint with the temperature in its weights and the rest in its JSON."""
     meta: dict[str, Any] = {
         **checkpoint.meta,
-        UNCERTAIN_KEY: round(below, 4),
-        "temperature": round(temperature * checkpoint.meta.get("temperature", 1.0), 4),
+        UNCERTAIN_KEY: round(result.uncertain_below, 4),
+        "temperature": round(result.temperature * checkpoint.meta.get("temperature", 1.0), 4),
         "calibrated_by": command,
     }
     for stale in (DETECTOR_KEY, "metrics"):
         meta.pop(stale, None)
-    if detector is not None:
-        meta[DETECTOR_KEY] = detector.to_dict()
+    if result.detector is not None:
+        meta[DETECTOR_KEY] = result.detector.to_dict()
     weights = (model / "best.safetensors" if model.is_dir() else model).with_suffix(".safetensors")
-    save_checkpoint(weights, dataclasses.replace(_cooled(checkpoint, temperature), meta=meta))
-    return Calibrated(temperature, detector, below)
+    save_checkpoint(weights, dataclasses.replace(_cooled(checkpoint, result.temperature), meta=meta))
 
 
 def _opened(path: Path, labels: tuple[str, ...], tables: Tables) -> FeatureCache:

@@ -162,3 +162,28 @@ def test_what_is_missing_is_one_line(checkpoint, small_cache, capsys, words):
     assert main(["calibrate", str(checkpoint), *given]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert Path(checkpoint).exists()
+
+
+def test_a_network_of_all_tracks_takes_over_the_calibration_of_its_twin(
+    checkpoint, small_cache, sounds, tmp_path, capsys
+):
+    for ending in (".safetensors", ".json"):
+        shutil.copy(checkpoint.with_suffix(ending), tmp_path / f"all{ending}")
+    whole = tmp_path / "all.safetensors"
+    assert main(["calibrate", str(whole), "--like", str(checkpoint)]) == 2
+    assert "not calibrated" in capsys.readouterr().err
+    result = calibrate(checkpoint, [small_cache], sounds, "edgegenre calibrate")
+    assert main(["calibrate", str(whole), "--like", str(checkpoint)]) == 0
+    measured, taken = load_checkpoint(checkpoint), load_checkpoint(whole)
+    for key in ("temperature", "uncertain_below", "music_detector"):
+        assert taken.meta[key] == measured.meta[key]
+    np.testing.assert_allclose(taken.state["head.weight"], measured.state["head.weight"], rtol=1e-4)
+    assert result.temperature == pytest.approx(taken.meta["temperature"], abs=1e-3)
+    assert main(["calibrate", str(whole), "--like", str(checkpoint)]) == 2
+    assert "already calibrated" in capsys.readouterr().err
+
+
+def test_caches_and_like_exclude_each_other(checkpoint, small_cache, capsys):
+    for words in ([], [str(small_cache), "--like", str(checkpoint)], ["--like", str(checkpoint), "--sounds", "s.npz"]):
+        assert main(["calibrate", str(checkpoint), *words]) == 2
+        assert "--like RUN alone" in capsys.readouterr().err

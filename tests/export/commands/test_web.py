@@ -24,7 +24,7 @@ def test_the_shipped_bundle_by_name_and_by_path(capsys, tmp_path):
         assert main(["web", str(bundle), "--out", str(out)]) == 0
         assert "single.html of" in capsys.readouterr().out
         assert (out / "index.html").is_file()
-        assert (out / "single.html").stat().st_size < 350_000
+        assert (out / "single.html").stat().st_size < 400_000
 
 
 def test_what_is_wrong_is_one_line(capsys, tmp_path):
