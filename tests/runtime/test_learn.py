@@ -34,7 +34,7 @@ def music(tmp_path_factory):
             soundfile.write(folder / f"{style}{seed}.wav", render(style, 50 + seed, 20.0), 22050, subtype="PCM_16")
     soundfile.write(folder / "silence.wav", np.zeros(22050 * 20, np.int16), 22050)
     soundfile.write(folder / "noise.wav", (rng.normal(0, 3000, 22050 * 20)).astype(np.int16), 22050)
-    soundfile.write(folder / "short.wav", render("jazz", 99, 10.0), 22050, subtype="PCM_16")
+    soundfile.write(folder / "short.wav", render("jazz", 99, 4.0), 22050, subtype="PCM_16")
     return folder
 
 

@@ -32,8 +32,8 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory):
-    path = tmp_path_factory.mktemp("song") / "disco.wav"
-    soundfile.write(path, render("disco", 1, 20.0), RATE_HZ, subtype="PCM_16")
+    path = tmp_path_factory.mktemp("song") / "song.wav"
+    soundfile.write(path, render("hiphop", 1, 20.0), RATE_HZ, subtype="PCM_16")
     return path
 
 

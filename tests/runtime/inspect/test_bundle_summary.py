@@ -38,7 +38,7 @@ def test_a_bundle_and_its_zip_say_what_they_are(capsys, copied, tmp_path):
         assert (
             "model_int8.tflite: int8 [1, 128, 128, 1], scale 0.313725501, zero point -128 → int8 [1, 10], scale" in out
         )
-        assert "TFLite Micro: arena 440640 bytes" in out
+        assert "TFLite Micro: arena 84672 bytes" in out
         assert out.endswith("hashes: every file is what the manifest says\n")
 
 

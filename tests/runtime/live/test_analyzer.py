@@ -27,7 +27,7 @@ def classifier():
 @pytest.fixture(scope="module")
 def music():
     """Half a minute of toy disco, float32 [n, 1]."""
-    return (render("disco", 1, 30.0).astype(np.float32) / 32768)[:, None]
+    return (render("hiphop", 1, 30.0).astype(np.float32) / 32768)[:, None]
 
 
 def block(samples, rate_hz=RATE_HZ, lost=0):
@@ -42,13 +42,13 @@ def pieces(samples, n=4410, rate_hz=RATE_HZ):
     return [block(samples[at : at + n], rate_hz) for at in range(0, len(samples), n)]
 
 
-@pytest.mark.parametrize(("every_s", "hop"), [(1.0, 14), (0.9, 13)])
+@pytest.mark.parametrize(("every_s", "hop"), [(1.0, 43), (0.9, 39)])
 def test_answers_come_every_hop_and_are_those_of_the_windows(classifier, music, every_s, hop):
     analyzer = Analyzer(classifier, every_s=every_s, smooth_s=0)
     found = answers(analyzer, pieces(music))
     spec = classifier.tables.spec
     assert analyzer.every_s == hop * spec.hop_samples / RATE_HZ
-    frames = log_mel(render("disco", 1, 30.0), classifier.tables).frames_q9
+    frames = log_mel(render("hiphop", 1, 30.0), classifier.tables).frames_q9
     whole = [answer for answer in found if not answer.is_repeated]
     assert len(whole) == (frames.shape[1] - 128) // hop + 1
     for i, answer in enumerate(whole):
@@ -138,7 +138,7 @@ def test_quiet_is_silence_after_two_seconds_and_zeros_are_counted(classifier, mu
 def test_the_limit_of_silence_is_65_db_below_full_scale(classifier, music, level_dbfs, is_silent):
     analyzer = Analyzer(classifier, every_s=0.5)
     answers(analyzer, pieces(music[: 10 * RATE_HZ]))
-    hush = np.tile([1.0, -1.0], 2 * RATE_HZ)[:, None] * 10 ** (level_dbfs / 20)  # a square wave, RMS 1
+    hush = np.tile(np.repeat([1.0, -1.0], 8), RATE_HZ // 4)[:, None] * 10 ** (level_dbfs / 20)  # a square wave, RMS 1
     found = answers(analyzer, pieces(hush))
     assert found[-1].level_dbfs == pytest.approx(level_dbfs, abs=0.3)  # int16 has 18 steps here
     assert analyzer.gate.is_quiet == is_silent
@@ -202,6 +202,7 @@ def test_uncertainty_is_of_the_smoothing_that_its_threshold_was_fitted_for(class
     expected = fitted_on.max(axis=1) < 0.5
     assert 0 < expected.sum() < len(expected)
     near = np.abs(fitted_on.max(axis=1) - 0.5) < 0.02  # the partial windows before the first whole one still weigh in
+    near |= np.array([a.label == NOISE for a in found])  # which comes before the threshold
     assert np.array_equal(np.array([a.label == UNCERTAIN for a in found])[~near][8:], expected[~near][8:])
 
 
@@ -209,7 +210,7 @@ def test_a_backlog_skips_windows_and_says_so(classifier, music):
     analyzer = Analyzer(classifier, every_s=0.5)
     assert answers(analyzer, pieces(music[: 5 * RATE_HZ]), backlog_s=2.0) == []
     (answer,) = answers(analyzer, [block(music[5 * RATE_HZ : int(5.5 * RATE_HZ)])])
-    assert answer.skipped_windows == 8
+    assert answer.skipped_windows == round(5.5 / analyzer.every_s) - 1  # all that were due but the one answered
     assert answer.end_s > 4.9  # the newest audio, not the oldest
 
 

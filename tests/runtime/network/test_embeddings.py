@@ -73,9 +73,9 @@ def test_engine_reference_and_litert_give_the_same_bits(classifier, pcm):
     rng = np.random.default_rng(0)
     cells = [window.cells for window in windows(pcm, classifier.tables)]
     cells += [rng.integers(-128, 128, (128, 128)).astype(np.int8) for _ in range(4)]
-    assert engine.embedding_dims == reference.embedding_dims == 192
+    assert engine.embedding_dims == reference.embedding_dims == 512
     assert engine.embedding_quantization == reference.embedding_quantization
-    assert litert.embedding.shape == (1, 192)
+    assert litert.embedding.shape == (1, 512)
     assert (litert.embedding.scale, litert.embedding.zero_point) == engine.embedding_quantization
     for window in cells:
         logits, embedding = engine.run_both(window)
@@ -119,7 +119,7 @@ def test_onnxruntime_gives_an_embedding_close_to_litert_s(tmp_path, classifier, 
 def test_a_file_an_array_and_a_stream_give_the_same_embeddings(classifier, pcm, song):
     from_array = classifier.embed(pcm)
     assert from_array.dtype == np.float32
-    assert from_array.shape == (len(windows(pcm, classifier.tables)), 192)
+    assert from_array.shape == (len(windows(pcm, classifier.tables)), 512)
     assert np.array_equal(from_array, classifier.embed(song))
     assert np.array_equal(from_array, classifier.embed(str(song)))
     assert np.array_equal(from_array, classifier.embed(iter(np.array_split(pcm, 77))))
@@ -143,7 +143,7 @@ def test_the_last_layer_takes_the_embedding(classifier, pcm):
 
 
 def test_silence_has_no_embedding(classifier):
-    assert classifier.embed(np.zeros(22050 * 20, np.int16)).shape == (0, 192)
+    assert classifier.embed(np.zeros(22050 * 20, np.int16)).shape == (0, 512)
     with pytest.raises(AudioError, match="too short"):
         classifier.embed(np.zeros(100, np.int16))
 
@@ -165,7 +165,7 @@ def test_listening_embeds_the_window_of_the_answer(classifier, pcm):
     for answer in answers:
         assert np.array_equal(answer.embedding, classifier.answer(answer.cells)[1])
         assert "embedding" not in result_record(answer, "-")
-        assert len(result_record(answer, "-", embedding=True)["embedding"]) == 192
+        assert len(result_record(answer, "-", embedding=True)["embedding"]) == 512
     assert next(Analyzer(classifier).process(block)).embedding is None
 
 

@@ -29,13 +29,13 @@ def write(out, kind="gru", seed=0, golden_shift=0.0, **changes):
     """Write the shipped bundle's network with a head of random weights."""
     shipped = read_bundle(default_bundle())
     config = HeadConfig(
-        kind, **{"embedding_size": 192, "n_classes": 10, "width": SIZES[kind][0], **changes}, memory=SIZES[kind][1]
+        kind, **{"embedding_size": 512, "n_classes": 10, "width": SIZES[kind][0], **changes}, memory=SIZES[kind][1]
     )
     rng = np.random.default_rng(seed)
     weights = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in config.weights.items()}
     files = {name: shipped.read(name) for name in ("model_int8.tflite", "net.eg")}
     golden = read_golden(shipped)
-    if config.embedding_size == 192:
+    if config.embedding_size == 512:
         quantization = GenreClassifier.load().backend.embedding_quantization
         embeddings = dequantize(golden[embedding_key("model_int8.tflite")], *quantization)
         logits = Head(config, weights).run(embeddings) + np.float32(golden_shift)
@@ -94,7 +94,7 @@ def test_every_window_is_answered_as_in_a_file_however_often_is_asked(bundle, pc
     rng = np.random.default_rng(0)
     for i, vector in enumerate(vectors):
         for share in (0.3, 0.7) if i else ():
-            stream.push(rng.normal(size=192).astype(np.float32), (i - 1 + share) * hop_s)  # between: leaves no trace
+            stream.push(rng.normal(size=512).astype(np.float32), (i - 1 + share) * hop_s)  # between: leaves no trace
         assert np.array_equal(stream.push(vector, i * hop_s), expected[i])
 
 
@@ -114,7 +114,7 @@ def test_listening_answers_as_the_file_does(tmp_path, pcm, kind):
 def test_sums_over_windows_forget_where_they_are_told_to(tmp_path):
     classifier = GenreClassifier.load(write(tmp_path / "b", "mean"))
     stream, rng = classifier.head_stream(memory_s=10.0), np.random.default_rng(0)
-    old, new = rng.normal(size=(2, 192)).astype(np.float32)
+    old, new = rng.normal(size=(2, 512)).astype(np.float32)
     for i in range(400):
         stream.push(old, i * stream.hop_s)
     for i in range(400, 440):
@@ -199,15 +199,15 @@ def test_verify_replays_the_head_and_sees_other_answers(bundle, tmp_path):
 
 def test_inspect_says_what_the_head_is(gru):
     text = describe_bundle(read_bundle(gru))
-    assert "head over windows: gru, embeddings of 192, every 64 frames, a state of 8 floats" in text
+    assert "head over windows: gru, embeddings of 512, every 64 frames, a state of 8 floats" in text
     assert "head.npz" in text
 
 
 def test_a_head_of_another_embedding_size_or_other_classes_is_refused(tmp_path):
-    with pytest.raises(BundleError, match="takes embeddings of 5 values, the network gives 192"):
+    with pytest.raises(BundleError, match="takes embeddings of 5 values, the network gives 512"):
         GenreClassifier.load(write(tmp_path / "size", embedding_size=5))
     shipped = read_bundle(default_bundle())
-    config = HeadConfig("mean", 192, 3, 0, 0)
+    config = HeadConfig("mean", 512, 3, 0, 0)
     weights = {name: np.zeros(shape, np.float32) for name, shape in config.weights.items()}
     files = {name: shipped.read(name) for name in ("model_int8.tflite", "net.eg")}
     wrong = {**files, **pack_head(config, weights, 64, {})}
