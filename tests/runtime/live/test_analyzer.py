@@ -26,8 +26,8 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def music():
-    """Half a minute of toy disco, float32 [n, 1]."""
-    return (render("hiphop", 1, 30.0).astype(np.float32) / 32768)[:, None]
+    """Half a minute of toy jazz, float32 [n, 1]."""
+    return (render("jazz", 1, 30.0).astype(np.float32) / 32768)[:, None]
 
 
 def block(samples, rate_hz=RATE_HZ, lost=0):
@@ -48,7 +48,7 @@ def test_answers_come_every_hop_and_are_those_of_the_windows(classifier, music, 
     found = answers(analyzer, pieces(music))
     spec = classifier.tables.spec
     assert analyzer.every_s == hop * spec.hop_samples / RATE_HZ
-    frames = log_mel(render("hiphop", 1, 30.0), classifier.tables).frames_q9
+    frames = log_mel(render("jazz", 1, 30.0), classifier.tables).frames_q9
     whole = [answer for answer in found if not answer.is_repeated]
     assert len(whole) == (frames.shape[1] - 128) // hop + 1
     for i, answer in enumerate(whole):
@@ -195,7 +195,7 @@ def test_uncertainty_is_of_the_smoothing_that_its_threshold_was_fitted_for(class
     """The threshold of a bundle is fitted on probabilities smoothed over 5 s; --smooth is of what is shown."""
     manifest = {**classifier.bundle.manifest, "uncertain_below": 0.5}
     unsure = GenreClassifier(dataclasses.replace(classifier.bundle, manifest=manifest))
-    mixed = np.concatenate([music, (render("jazz", 3, 30.0).astype(np.float32) / 32768)[:, None]])
+    mixed = np.concatenate([music, (render("blues", 2, 30.0).astype(np.float32) / 32768)[:, None]])
     found = [a for a in answers(Analyzer(unsure, 1.0, smooth_s), pieces(mixed)) if not a.is_repeated]
     raw = np.stack([classifier.probabilities(answer.cells) for answer in found])
     fitted_on = smooth_track(raw, np.array([answer.end_s for answer in found]))
