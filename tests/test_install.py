@@ -45,7 +45,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/web/page/index.html",
     ):
         assert needed in names
-    assert wheel.stat().st_size < 1.9e6
+    assert wheel.stat().st_size < 2.0e6  # half of it is the shipped checkpoint and bundle
     assert not [name for name in names if name.endswith(("model_int8.c", "model_audio.tflite", "model_float.onnx"))]
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"export", "runtime", "benchmarks", "tests"}

@@ -133,7 +133,7 @@ def evaluate(
 
 def _refuse_head(models: list[Path]) -> None:
     """Raise :class:`UsageError` for a run with a head: robustness is measured window by window."""
-    from edgegenre.heads.checkpoint import find_head
+    from edgegenre.heads.head_path import find_head
 
     for model in models:
         if find_head(model) is not None:

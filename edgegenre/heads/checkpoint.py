@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from edgegenre_runtime.errors import BundleError, CheckpointError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.network.head import Head, HeadConfig
 
-__all__ = ["FORMAT_VERSION", "TrainedHead", "find_head", "load_head", "save_head"]
+from .head_path import HEAD_NAME, find_head
+
+__all__ = ["FORMAT_VERSION", "TrainedHead", "load_head", "save_head"]
 
 FORMAT_VERSION = 1
-_NAME = "head.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,16 +64,9 @@ def save_head(run: Path, trained: TrainedHead, encoder: Checkpoint) -> None:
         "config": trained.config.to_dict(),
         "meta": trained.meta,
     }
-    files |= {run / "head.safetensors": weights, run / _NAME: json.dumps(about, indent=1).encode()}
+    files |= {run / "head.safetensors": weights, run / HEAD_NAME: json.dumps(about, indent=1).encode()}
     run.mkdir(parents=True, exist_ok=True)
     write_together(files)
-
-
-def find_head(checkpoint: Path) -> Path | None:
-    """Return the ``head.json`` beside a checkpoint given by its file or its run's folder, if there is one."""
-    path = (checkpoint if os.path.isdir(checkpoint) else checkpoint.parent) / _NAME
-    is_best = os.path.isdir(checkpoint) or checkpoint.stem == "best"
-    return path if is_best and os.path.exists(path) else None
 
 
 def load_head(checkpoint: Path) -> TrainedHead | None:

@@ -1,7 +1,6 @@
 """The command line, as a person types it: the whole way on toy music, and one line for what is wrong."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -187,17 +186,31 @@ def test_export_to_a_folder_that_cannot_be_written(capsys, tmp_path):
     assert err.strip().splitlines()[-1].startswith("edgegenre: ")
 
 
-def test_a_missing_extra_names_its_install_command(tmp_path):
-    hidden = "import sys; sys.modules['torch'] = None; from edgegenre.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", hidden, "export", "--int8", "--out", str(tmp_path / "b")],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ""},
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        ("export --int8", "export"),
+        ("export FILE --int8 --sweep", "export"),
+        ("train FILE", "train"),
+        ("evaluate FILE FILE", "train"),
+        ("evaluate FILE FILE --robustness", "train"),
+        ("calibrate FILE FILE", "train"),
+        ("explain FILE --out x.png", "train"),
+        ("bench parity FILE", "bench"),
+    ],
+)
+def test_a_missing_extra_names_its_install_command(tmp_path, arguments, extra):
+    (tmp_path / "FILE").touch()
+    hidden = (
+        "import sys\n"
+        "for name in ('torch', 'safetensors', 'lightning', 'sklearn', 'matplotlib', 'onnx', 'librosa'):\n"
+        "    sys.modules[name] = None\n"
+        "from edgegenre.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    assert done.returncode == 2
-    assert "pip install 'edgegenre[export]'" in done.stderr
+    command = [sys.executable, "-c", hidden, *arguments.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert f"pip install 'edgegenre[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -212,7 +212,7 @@ def _require_readable(*paths: Path | None) -> None:
 
 def _require_head_recipe(checkpoint: Path | None, recipe: Recipe, *, sweep: bool) -> None:
     """Raise :class:`UsageError` for a run with a head and a recipe, or a sweep of them, that cannot export it."""
-    from edgegenre.heads.checkpoint import find_head
+    from edgegenre.heads.head_path import find_head
 
     if checkpoint is None or find_head(checkpoint) is None:
         return
