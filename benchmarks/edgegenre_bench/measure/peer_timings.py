@@ -18,6 +18,7 @@ from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec
+from edgegenre_runtime.network.golden import read_golden
 
 from .peers import Peer, build_peers
 from .timing import time_in_turn
@@ -69,7 +70,7 @@ def peer_timer(
 
     def time_peers(classifier: GenreClassifier) -> list[dict[str, Any]]:
         loaded = matching_checkpoint(checkpoint, classifier)
-        network, pcm = to_module(loaded).eval()(classifier.bundle)["pcm"][0]
+        network, pcm = to_module(loaded).eval(), read_golden(classifier.bundle)["pcm"][0]
         torch.set_num_threads(1)
 
         def by_torch(values: Any) -> object:

@@ -10,7 +10,8 @@ from onnx_bundle import write_onnx_bundle
 from torch import nn
 
 from edgegenre.checkpoint import to_module
-from edgegenre_bench.measure.peer_timings import _time, matching_checkpoint, write_peer_files
+from edgegenre.toy.dataset import render
+from edgegenre_bench.measure.peer_timings import _time, matching_checkpoint, peer_timer, write_peer_files
 from edgegenre_bench.measure.peers import LIBROSA, OURS, build_peers
 from edgegenre_bench.measure.timing import Timing
 from edgegenre_export.silence import quiet
@@ -46,7 +47,8 @@ def peers(classifier, tmp_path_factory):
         with torch.inference_mode():
             return network(torch.from_numpy(values)).numpy()
 
-    pcm = read_golden(classifier.bundle)["pcm"][0]
+    n_samples = len(read_golden(classifier.bundle)["pcm"][0])
+    pcm = render("metal", 3, 15.0)[:n_samples]  # of which the network is sure in float and in int8
     return build_peers(classifier, pcm, folder, ("librosa", "onnxruntime"), by_torch, folder / "waves.tflite")
 
 
@@ -90,3 +92,11 @@ def test_figures_are_the_fastest_rounds(peers, monkeypatch):
 def test_a_checkpoint_of_another_network_is_refused(classifier, small_checkpoints):
     with pytest.raises(SpecError, match="give a matching pair"):
         matching_checkpoint(small_checkpoints[0], classifier)
+
+
+def test_the_peers_of_bench_run_are_timed(classifier, monkeypatch):
+    monkeypatch.setattr("edgegenre_bench.measure.peer_timings._WARM_UP", 1)
+    monkeypatch.setattr("edgegenre_bench.measure.peer_timings._REPEATS", 2)
+    rows = peer_timer()(classifier)
+    assert {LIBROSA, "librosa, torch eager"} < {row["name"] for row in rows}
+    assert all(row["window"] > 0 for row in rows)
