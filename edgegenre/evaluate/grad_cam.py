@@ -1,7 +1,8 @@
 """Grad-CAM: which parts of the mel spectrogram speak for a class; and where a network's attention lies.
 
 Selvaraju et al. 2017: the last convolution's maps, weighted by the mean gradient of the class's logit and
-rectified, enlarged to the window; half-overlapping windows are averaged over the clip.
+rectified, enlarged to the window; half-overlapping windows are averaged over the clip. A network whose convolutions run
+over time alone has no map of bands: there it is the input times its gradient (Shrikumar et al. 2016), rectified.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -
     Parameters
     ----------
     network
-        In eval mode; any with a 2-D convolution.
+        In eval mode; any with a convolution.
     inputs
         float32 [B, 1, M, T].
     indices
@@ -180,24 +181,30 @@ def grad_cam(network: nn.Module, inputs: torch.Tensor, indices: Sequence[int]) -
     from edgegenre.models.pool import AttentionPool
 
     outputs: list[torch.Tensor] = []
+    is_over_time = False
 
     def collect(_module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal is_over_time
         if output.ndim == 4 and min(output.shape[2:]) > 1:
             outputs.append(output)
+        is_over_time |= output.ndim == 4 and output.shape[3] > 1
 
     scores = {pool.score for pool in network.modules() if isinstance(pool, AttentionPool)}
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m not in scores]
     handles = [module.register_forward_hook(collect) for module in convolutions]
     try:
         with torch.enable_grad():
-            logits = network(inputs.clone().requires_grad_())
+            windows = inputs.clone().requires_grad_()
+            logits = network(windows)
     finally:
         for handle in handles:
             handle.remove()
-    if not outputs:
+    if not outputs and not is_over_time:
         raise CheckpointError("the network has no convolution: Grad-CAM needs one")
-    last = outputs[-1]
+    last = outputs[-1] if outputs else windows
     (gradient,) = torch.autograd.grad(torch.logsumexp(logits[:, list(indices)], dim=1).sum(), last)
+    if not outputs:
+        return np.asarray(torch.relu(gradient * last)[:, 0].detach().numpy())
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     cam = torch.relu((weights * last).sum(dim=1, keepdim=True)).detach()
     enlarged = nn.functional.interpolate(cam, size=inputs.shape[2:], mode="bilinear", align_corners=False)

@@ -16,7 +16,9 @@ from edgegenre.data.sources import open_dataset
 from edgegenre.data.windows import track_windows
 from edgegenre.evaluate.wilson import wilson_interval
 from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import DataError
+from edgegenre_runtime.network.window_stream import WindowStream
 from edgegenre_runtime.printable import printable
 
 __all__ = ["measure_accuracy"]
@@ -123,8 +125,14 @@ def _from_audio(classifier: GenreClassifier, data: Path, part: str, most: int) -
 
     def answers() -> _Answers:
         for track in tracks:
-            windows = classifier.predict_file(track.path).windows
-            rows = [[window.probabilities.get(label, 0.0) for label in classifier.labels] for window in windows]
-            yield classifier.labels.index(track.label), np.array(rows, np.float32)
+            yield classifier.labels.index(track.label), _of_file(classifier, track.path)
 
     return len(tracks), _id(track.path.read_bytes() for track in tracks), answers()
+
+
+def _of_file(classifier: GenreClassifier, path: Path) -> npt.NDArray[np.float32]:
+    """Return the network's probabilities for every window of a file, also of those that are answered as no music."""
+    stream = WindowStream(classifier.tables)
+    items = [item for block in file_blocks(path, classifier.rate_hz) for item in stream.push(block)]
+    items += [last] if (last := stream.finish()) is not None else []
+    return np.stack([classifier.probabilities(item.window.cells) for item in items])

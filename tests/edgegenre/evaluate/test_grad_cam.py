@@ -41,7 +41,7 @@ def test_a_network_without_convolutions():
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), torch.zeros(1, 1, 4, 4), [0])
 
 
-@pytest.mark.parametrize("name", ["cnn"])
+@pytest.mark.parametrize("name", ["cnn", "temporal"])
 def test_the_networks_can_be_explained_and_keep_their_hooks_to_themselves(name):
     assert name in MODELS
     network = build(ModelConfig(name, 3)).eval()
