@@ -45,7 +45,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/web/page/index.html",
     ):
         assert needed in names
-    assert wheel.stat().st_size < 2.0e6  # half of it is the shipped checkpoint and bundle
+    assert wheel.stat().st_size < 2.6e6  # two thirds of it are the shipped checkpoint (float32) and bundle
     assert not [name for name in names if name.endswith(("model_int8.c", "model_audio.tflite", "model_float.onnx"))]
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"export", "runtime", "benchmarks", "tests"}
@@ -68,7 +68,7 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
         shown = subprocess.run([binaries / "edgegenre", "inspect", path], capture_output=True, text=True, check=True)
         assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
     subprocess.run([binaries / "edgegenre", "web", "default", "--out", tmp_path / "page"], check=True)
-    assert (tmp_path / "page" / "single.html").stat().st_size < 350_000
+    assert (tmp_path / "page" / "single.html").stat().st_size < 400_000
     bench = [binaries / "edgegenre", "bench"]
     subprocess.run([*bench, "run", "--out", tmp_path / "r.json"], check=True)
     assert read_result(tmp_path / "r.json")["kind"] == "measured"

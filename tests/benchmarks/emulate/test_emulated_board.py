@@ -124,5 +124,6 @@ def test_an_emulated_pi_agrees_on_200_windows_and_is_counted(classifier, tmp_pat
     assert has_parity(result)
     check_bundle(result, classifier.bundle, "rpi4")
     counts = {row["stage"]: row["instructions"] for row in result["counts"]}
-    assert counts["end_to_end"] == pytest.approx(counts["mel"] + counts["network"], rel=0.1)
+    own = counts["mel"] + counts["network"]
+    assert own < counts["end_to_end"] < 1.6 * own  # the window is also told from what is no music
     assert result["limit"]["counted_over_limit"] > 1
