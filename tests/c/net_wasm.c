@@ -1,29 +1,6 @@
 /* The engine as a WebAssembly module without imports, for a test: its memory is one block that the page fills. */
 #include "edgegenre_net.h"
 
-void *memcpy(void *to, const void *from, size_t n)
-{
-    unsigned char *t = to;
-    const unsigned char *f = from;
-    while (n-- > 0) *t++ = *f++;
-    return to;
-}
-
-void *memset(void *to, int value, size_t n)
-{
-    unsigned char *t = to;
-    while (n-- > 0) *t++ = (unsigned char)value;
-    return to;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const unsigned char *x = a, *y = b;
-    for (; n > 0; n--, x++, y++)
-        if (*x != *y) return *x - *y;
-    return 0;
-}
-
 static uint64_t memory[(4u << 20) / 8];
 static edgegenre_net net;
 

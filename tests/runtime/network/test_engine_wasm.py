@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS
 
 def build(folder, options):
     objects = []
-    for source in (*SOURCES, ROOT / "tests/c/net_wasm.c"):
+    for source in (*SOURCES, ROOT / "runtime/c/wasm/string.c", ROOT / "tests/c/net_wasm.c"):
         objects.append(folder / f"{source.stem}.o")
         target = ["clang", "--target=wasm32", "-std=c99", "-O3", "-ffreestanding", "-fno-builtin", "-mbulk-memory"]
         command = [*target, *options, f"-I{ROOT / 'runtime/c/include'}", "-c", source, "-o", objects[-1]]

@@ -1,4 +1,4 @@
-"""A head over the embeddings of a stream's windows, in NumPy: one step a window, a state of fixed size in and out."""
+"""A head over the embeddings of a stream's windows, in NumPy: one step per window, with a state of fixed size."""
 
 from __future__ import annotations
 
