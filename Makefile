@@ -17,7 +17,7 @@ help:
 	@echo "make check                   format, lint, types, import rules"
 	@echo "make format                  fix what ruff can fix"
 	@echo "make wheels                  wheels for x86-64, aarch64, armv7l and armv6l (needs the cross compilers)"
-	@echo "make boards                  measure this machine and every emulated board again, and write README's tables"
+	@echo "make boards                  measure this machine and every emulated board again, and write docs/boards.md"
 	@echo "make clean                   remove the environment and what the demo wrote"
 
 $(STAMP): pyproject.toml

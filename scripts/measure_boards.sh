@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures again everything in README's board tables: this machine, every emulated board, and the parity suite.
+# Measures again everything in the tables of docs/boards.md: this machine, every emulated board, and the parity suite.
 #
 #   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on an idle machine
 #
@@ -31,4 +31,4 @@ fi
 if [ ${#music[@]} -gt 0 ]; then
     "${edgegenre[@]}" bench parity "${music[@]}" --suite --out "$results/parity-clips.json"
 fi
-"${edgegenre[@]}" bench report --write README.md
+"${edgegenre[@]}" bench report --write docs/boards.md

@@ -48,7 +48,7 @@ def report(
 ) -> None:
     """Print the boards × models matrix: what each board needs, and whether its budget is met.
 
-    Example: `edgegenre bench report --write README.md`
+    Example: `edgegenre bench report --write docs/boards.md`
     """
     from edgegenre_bench.results.board_table import format_report, is_stale, read_results, stale_results, write_report
     from edgegenre_runtime.network.bundle import read_bundle

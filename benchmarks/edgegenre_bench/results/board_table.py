@@ -1,4 +1,4 @@
-"""The boards × models matrix of the README, written from ``devices/results/*.json`` between marks."""
+"""The boards × models matrix of docs/boards.md, written from ``devices/results/*.json`` between marks."""
 
 from __future__ import annotations
 

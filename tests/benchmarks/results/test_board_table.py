@@ -1,4 +1,4 @@
-"""The README's table: written between its marks, stale when anything changes, and honest about what is emulated."""
+"""The tables of docs/boards.md: written between their marks, stale when anything changes, honest about what is emulated."""
 
 import copy
 import json
@@ -59,7 +59,7 @@ def test_the_matrix_says_what_is_measured_emulated_missed_and_absent(folder):
 
 
 def test_a_page_is_written_between_its_marks_and_becomes_stale(folder, tmp_path, capsys):
-    page = tmp_path / "README.md"
+    page = tmp_path / "page.md"
     page.write_text(MARKS)
     options = ["bench", "report", "--results", str(folder)]
     assert main([*options, "--check", str(page)]) == 1
@@ -83,7 +83,7 @@ def test_an_emulated_result_of_another_bundle_is_stale_and_a_measured_one_is_mar
         older[-1]["bundle"]["id"] = "f" * 64
     assert stale_results(older, bundle) == ["rpi4"]
     assert format_report(older, bundle).count("another bundle, ffffffff") == 2
-    page = tmp_path / "README.md"
+    page = tmp_path / "page.md"
     page.write_text(MARKS)
     (folder / "b.json").write_text(json.dumps(older[1]))
     assert main(["bench", "report", "--results", str(folder), "--write", str(page)]) == 0
@@ -106,7 +106,7 @@ def test_a_page_without_marks_is_refused(tmp_path):
         read_results(tmp_path / "nowhere")
 
 
-def test_the_readme_holds_what_its_results_say():
-    readme = Path(__file__).resolve().parents[3] / "README.md"
+def test_the_page_of_boards_holds_what_its_results_say():
+    page = Path(__file__).resolve().parents[3] / "docs" / "boards.md"
     text = format_report(read_results(), read_bundle(default_bundle()))
-    assert not is_stale(readme, text), "run  edgegenre bench report --write README.md"
+    assert not is_stale(page, text), "run  edgegenre bench report --write docs/boards.md"
