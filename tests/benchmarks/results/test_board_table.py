@@ -1,4 +1,4 @@
-"""The tables of docs/boards.md: written between their marks, stale when anything changes, honest about what is emulated."""
+"""The tables of docs/boards.md: written between their marks, stale when anything changes, honest about emulation."""
 
 import copy
 import json
