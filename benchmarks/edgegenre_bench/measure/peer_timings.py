@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,6 @@ def peer_timer(
     def time_peers(classifier: GenreClassifier) -> list[dict[str, Any]]:
         loaded = matching_checkpoint(checkpoint, classifier)
         network, pcm = to_module(loaded).eval(), read_golden(classifier.bundle)["pcm"][0]
-        torch.set_num_threads(1)
 
         def by_torch(values: Any) -> object:
             with torch.inference_mode():
@@ -80,9 +80,21 @@ def peer_timer(
         with tempfile.TemporaryDirectory() as name:
             write_peer_files(Path(name), loaded, classifier.tables.spec)
             peers = build_peers(classifier, pcm, Path(name), ("librosa", "onnxruntime"), by_torch, yamnet)
-        return _time(peers)
+        with _one_torch_thread():
+            return _time(peers)
 
     return time_peers
+
+
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Run torch on one thread; sums of other thread counts round differently, so the number is put back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _time(peers: Sequence[Peer]) -> list[dict[str, Any]]:

@@ -97,6 +97,8 @@ def test_a_checkpoint_of_another_network_is_refused(classifier, small_checkpoint
 def test_the_peers_of_bench_run_are_timed(classifier, monkeypatch):
     monkeypatch.setattr("edgegenre_bench.measure.peer_timings._WARM_UP", 1)
     monkeypatch.setattr("edgegenre_bench.measure.peer_timings._REPEATS", 2)
+    threads = torch.get_num_threads()
     rows = peer_timer()(classifier)
+    assert torch.get_num_threads() == threads
     assert {LIBROSA, "librosa, torch eager"} < {row["name"] for row in rows}
     assert all(row["window"] > 0 for row in rows)
