@@ -1,6 +1,6 @@
 """Write edgegenre/gtzan/track_table.csv from the published lists: artists and titles, and the fault-filtered split.
 
-    python scripts/make_gtzan_table.py ../shared/data/gtzan/splits
+    python scripts/make_gtzan_table.py gtzan/splits
 
 Artists and titles: B. L. Sturm, "An Analysis of the GTZAN Music Genre Dataset", MIRUM 2012. Split: C. Kereliuk,
 B. L. Sturm, J. Larsen, "Deep Learning and Music Adversaries", IEEE Trans. Multimedia 17 (11), 2015.

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Measures again everything in the tables of docs/boards.md: this machine, every emulated board, and the parity suite.
 #
-#   scripts/measure_boards.sh [quick|full]      from the root of a checkout, on an idle machine
+#   CLIPS="gtzan/clips gtzan/clips_train" DATA=gtzan.npz scripts/measure_boards.sh [quick|full]      on an idle machine
 #
-# CLIPS: folders of audio for parity (toy music if the first does not exist). DATA: a feature cache with a test part (no
-# accuracy and no parity suite without it). EDGEGENRE: the command to run.
+# CLIPS: folders of audio for parity (toy music without). DATA: a feature cache with a test part (no accuracy and no
+# parity suite without it). Relative to the root of the checkout. EDGEGENRE: the command to run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 plan=${1:-full}
-read -ra clips <<<"${CLIPS-../shared/data/gtzan/clips ../shared/data/gtzan/clips_train}"
+read -ra clips <<<"${CLIPS-}" || true
 data=${DATA-work/gtzan.npz}
 results=devices/results
 read -ra edgegenre <<<"${EDGEGENRE:-.venv/bin/edgegenre}"
 export OMP_NUM_THREADS=1
 
-[ -d "${clips[0]-}" ] && music=("${clips[@]}") || music=()
+[ ${#clips[@]} -gt 0 ] && music=("${clips[@]}") || music=()
 [ -f "$data" ] && evaluated=(--data "$data") || evaluated=()
 mkdir -p "$results"
 
@@ -31,4 +31,4 @@ fi
 if [ ${#music[@]} -gt 0 ]; then
     "${edgegenre[@]}" bench parity "${music[@]}" --suite --out "$results/parity-clips.json"
 fi
-"${edgegenre[@]}" bench report --write docs/boards.md
+"${edgegenre[@]}" bench report --write docs/boards.md --write README.md

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Makes the checkpoint and the bundle that ship with the package, from the shared GTZAN log-mels and the published weights
+# Makes the checkpoint and the bundle that ship with the package, from GTZAN's log-mels and the published weights
 # of the artist network. Nothing in it is random. The network that is measured is fitted on the training part of the
 # artist split; the one that ships, by the same recipe on all fault-free tracks. The recordings stay where they are:
 # what is committed are weights and integers.
+#
+#   scripts/release_default.sh --data DATA --weights artist_siamese10000.npz
+#
+# DATA has the folders gtzan/ and outside/ (docs/reproduce.md says what lies in them).
 set -euo pipefail
+[ $# = 4 ] && [ "$1" = --data ] && [ "$3" = --weights ] || { echo "usage: $0 --data DATA --weights FILE" >&2; exit 2; }
+data=$(realpath "$2") weights=$(realpath "$4")
 cd "$(dirname "$0")/.."
-shared=${SHARED:-../shared}
-weights=${WEIGHTS:-$shared/weights/artist_siamese10000.npz}
 edgegenre=${EDGEGENRE:-.venv/bin/edgegenre}
 python=${PYTHON:-.venv/bin/python}
 gtzan=work/gtzan_seed3s.npz
@@ -14,8 +18,8 @@ outside=work/outside_seed3s.npz
 sounds=work/sounds_seed3s.npz
 
 mkdir -p work
-[ -e $gtzan ] || $edgegenre data import-logmel "$shared/data/gtzan" --spec seed3s --out $gtzan
-[ -e $outside ] || $edgegenre data import-songs "$shared/data/outside" --spec seed3s --out $outside
+[ -e $gtzan ] || $edgegenre data import-logmel "$data/gtzan" --spec seed3s --out $gtzan
+[ -e $outside ] || $edgegenre data import-songs "$data/outside" --spec seed3s --out $outside
 [ -e work/sounds ] || $python scripts/sounds_from_packages.py work/sounds
 [ -e $sounds ] || $edgegenre data sounds $sounds --spec seed3s --folder work/sounds
 

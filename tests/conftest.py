@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder with GTZAN and weights beside the repository; skips the test where there is none."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
+    """Return the folder of GTZAN and weights, $EDGEGENRE_SHARED or beside the checkout; skips where it is missing."""
+    folder = Path(os.environ.get("EDGEGENRE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
     if not (folder / "data" / "gtzan").is_dir():
-        pytest.skip(f"needs the shared data in {folder}, which is not there")
+        pytest.skip(f"needs GTZAN in {folder} ($EDGEGENRE_SHARED), which is not there")
     return folder
 
 

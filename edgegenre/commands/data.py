@@ -127,7 +127,7 @@ def import_logmel(
 ) -> None:
     """Import the ready GTZAN log-mel set, with its fault-filtered artist split.
 
-    Example: `edgegenre data import-logmel ../shared/data/gtzan --out gtzan.npz`
+    Example: `edgegenre data import-logmel gtzan --out gtzan.npz`
     """
     from edgegenre_runtime.frontend import released
 
@@ -148,7 +148,7 @@ def import_songs(
 ) -> None:
     """Import the ready set of songs from outside GTZAN: validation and test parts, no artist in both, none to train on.
 
-    Example: `edgegenre data import-songs ../shared/data/outside --out outside.npz`
+    Example: `edgegenre data import-songs outside --out outside.npz`
     """
     from edgegenre.data.songs import import_songs as convert
     from edgegenre_runtime.frontend import released

@@ -36,7 +36,7 @@ def emulate(
 
     The first run fetches an arm64 Debian and aarch64 wheels (about 400 MB); a run that was stopped is resumed.
 
-    Example: `edgegenre bench emulate ../shared/data/gtzan/clips --device rpi4 --out devices/results/rpi4.json`
+    Example: `edgegenre bench emulate gtzan/clips --device rpi4 --out devices/results/rpi4.json`
     """
     import tempfile
 

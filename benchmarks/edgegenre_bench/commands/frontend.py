@@ -22,7 +22,7 @@ def frontend(
 ) -> None:
     """Compare the front-end with librosa in float64: cell by cell, and in time, interleaved in one process.
 
-    Example: `OMP_NUM_THREADS=1 edgegenre bench frontend ../shared/data/gtzan/clips`
+    Example: `OMP_NUM_THREADS=1 edgegenre bench frontend gtzan/clips`
     """
     from edgegenre_runtime.audio.files import audio_files
     from edgegenre_runtime.frontend import released

@@ -35,7 +35,7 @@ def parity(
 
     Example: `edgegenre bench parity --data work/gtzan.npz`
 
-    Example: `edgegenre bench parity ../shared/data/gtzan/clips`
+    Example: `edgegenre bench parity gtzan/clips`
     """
     if (data is None) == (not clips):
         raise UsageError("give audio files, or a feature cache with --data; not both")

@@ -43,33 +43,40 @@ def compare(
 
 def report(
     results: Annotated[Path | None, typer.Option(help="Folder of results; devices/results by default.")] = None,
-    write: Annotated[Path | None, typer.Option(help="Markdown page to update between its marks.")] = None,
-    check_page: Annotated[Path | None, typer.Option("--check", help="Exit with 1 if this page is stale.")] = None,
+    write: Annotated[
+        list[Path] | None, typer.Option(help="Markdown page to update between its marks; repeatable.")
+    ] = None,
+    check_pages: Annotated[
+        list[Path] | None, typer.Option("--check", help="Exit with 1 if this page is stale; repeatable.")
+    ] = None,
 ) -> None:
     """Print the boards × models matrix: what each board needs, and whether its budget is met.
 
-    Example: `edgegenre bench report --write docs/boards.md`
+    Example: `edgegenre bench report --write docs/boards.md --write README.md`
     """
-    from edgegenre_bench.results.board_table import format_report, is_stale, read_results, stale_results, write_report
+    from edgegenre_bench.results.board_table import format_sections, read_results, stale_results
+    from edgegenre_bench.results.marked_page import is_stale, write_sections
     from edgegenre_runtime.network.bundle import read_bundle
     from edgegenre_runtime.network.classifier import default_bundle
 
     found, bundle = read_results(results), read_bundle(default_bundle())
-    text = format_report(found, bundle)
-    if write is not None:
-        write_report(write, text)
-    if check_page is None:
-        typer.echo(text)
+    texts = format_sections(found, bundle)
+    for page in write or ():
+        write_sections(page, texts)
+    if not check_pages:
+        typer.echo(texts["edgegenre bench report"])
         return
     old = stale_results(found, bundle)
     if old:
         show_progress(f"of another bundle than the shipped one: {', '.join(old)}; run  scripts/measure_boards.sh")
-    if is_stale(check_page, text):
-        show_progress(f"{check_page}: the table is stale; run  edgegenre bench report --write {check_page}")
-    elif not old:
-        typer.echo(f"{check_page}: up to date with {len(found)} results")
-        return
-    raise typer.Exit(1)
+    stale = [page for page in check_pages if is_stale(page, texts)]
+    for page in check_pages:
+        if page in stale:
+            show_progress(f"{page}: the table is stale; run  edgegenre bench report --write {page}")
+        elif not old:
+            typer.echo(f"{page}: up to date with {len(found)} results")
+    if old or stale:
+        raise typer.Exit(1)
 
 
 def check(

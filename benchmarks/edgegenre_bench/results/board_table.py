@@ -1,4 +1,4 @@
-"""The boards × models matrix of docs/boards.md, written from ``devices/results/*.json`` between marks."""
+"""The boards × models matrix of docs/boards.md and its short form in README, from ``devices/results/*.json``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.network.bundle import Bundle
@@ -17,9 +16,9 @@ from .device_profiles import device_names, devices_folder, load_device
 from .parity_table import format_table
 from .result import bundle_id, read_result, stage_of
 
-__all__ = ["format_report", "is_stale", "read_results", "stale_results", "write_report"]
+__all__ = ["format_report", "format_sections", "read_results", "stale_results"]
 
-_BEGIN, _END = "<!-- edgegenre bench report: begin -->", "<!-- edgegenre bench report: end -->"
+_SHORT = ("rpizero2w", "rpi4", "rpi5", "android-arm64", "cortex-m55", "x86-64")
 
 
 def read_results(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -55,6 +54,26 @@ def format_report(results: Sequence[dict[str, Any]], bundle: Bundle, *, is_whole
         *suites,
     ]
     return "\n\n".join(table for table in tables if table)
+
+
+def format_sections(results: Sequence[dict[str, Any]], bundle: Bundle, *, is_whole: bool = True) -> dict[str, str]:
+    """Return the report and its short form, six boards in four columns, by the names of their marks in a page."""
+    return {
+        "edgegenre bench report": format_report(results, bundle, is_whole=is_whole),
+        "edgegenre bench report, short": _short(results),
+    }
+
+
+def _short(results: Sequence[dict[str, Any]]) -> str:
+    by_device = {result["device"]: result for result in results if result["kind"] != "parity"}
+    rows = []
+    for result in (by_device[name] for name in _SHORT if name in by_device):
+        is_measured = result["kind"] == "measured"
+        how, (_, _, window, factor, _) = (_measured if is_measured else _emulated)(result)
+        how = "measured, p50" if is_measured else how.split(";")[0]
+        factor = factor.split(",")[0] + ("" if is_measured else ", an estimate")
+        rows.append((load_device(result["device"]).title, window, factor, how))
+    return markdown_table(("board", "a window, PCM to answer", "real-time factor", "how"), rows)
 
 
 def _model(result: dict[str, Any], bundle: Bundle) -> str:
@@ -190,31 +209,6 @@ def _parity(results: Sequence[dict[str, Any]]) -> str:
 
 def _suite(result: dict[str, Any]) -> str:
     return format_table(result["rows"], result["n_clips"], result["n_windows"], result["data"])
-
-
-def _parts(page: Path) -> tuple[str, str, str]:
-    """Return what is before the marks, between them, and after; raises :class:`DataError` if they are not there."""
-    try:
-        text = page.read_text("utf-8")
-    except OSError as error:
-        raise DataError(f"{page}: cannot be read ({error.strerror})") from error
-    if text.count(_BEGIN) != 1 or text.count(_END) != 1 or text.index(_BEGIN) > text.index(_END):
-        raise DataError(f"{page}: needs one line {_BEGIN} and below it one line {_END}")
-    before, _, rest = text.partition(_BEGIN)
-    between, _, after = rest.partition(_END)
-    return before, between, after
-
-
-def write_report(page: Path, report: str) -> None:
-    """Write the report between the marks of a Markdown page."""
-    before, _, after = _parts(page)
-    with written_beside(page) as handle:
-        handle.write(f"{before}{_BEGIN}\n{report}\n{_END}{after}".encode())
-
-
-def is_stale(page: Path, report: str) -> bool:
-    """Return whether the page holds another report."""
-    return _parts(page)[1] != f"\n{report}\n"
 
 
 def stale_results(results: Sequence[dict[str, Any]], bundle: Bundle) -> list[str]:

@@ -10,7 +10,8 @@ from documents import emulated_like
 from edgegenre.cli import main
 from edgegenre_bench.measure import plan
 from edgegenre_bench.measure import this_machine as board
-from edgegenre_bench.results.board_table import format_report, is_stale, read_results, stale_results, write_report
+from edgegenre_bench.results.board_table import format_report, format_sections, read_results, stale_results
+from edgegenre_bench.results.marked_page import is_stale, write_sections
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
@@ -99,14 +100,31 @@ def test_help_has_an_example(command, capsys):
 def test_a_page_without_marks_is_refused(tmp_path):
     (tmp_path / "x.md").write_text("nothing")
     with pytest.raises(DataError, match="needs one line"):
-        write_report(tmp_path / "x.md", "text")
+        write_sections(tmp_path / "x.md", {"a": "text"})
+    (tmp_path / "x.md").write_text("<!-- a: end --><!-- a: begin -->")
+    with pytest.raises(DataError, match="needs one line <!-- a: begin --> and below it"):
+        write_sections(tmp_path / "x.md", {"a": "text"})
     with pytest.raises(DataError, match="cannot be read"):
-        is_stale(tmp_path / "y.md", "text")
+        is_stale(tmp_path / "y.md", {"a": "text"})
     with pytest.raises(DataError, match="not a folder of results"):
         read_results(tmp_path / "nowhere")
 
 
-def test_the_page_of_boards_holds_what_its_results_say():
-    page = Path(__file__).resolve().parents[3] / "docs" / "boards.md"
-    text = format_report(read_results(), read_bundle(default_bundle()))
-    assert not is_stale(page, text), "run  edgegenre bench report --write docs/boards.md"
+def test_a_page_may_hold_the_short_form_alone(folder, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- edgegenre bench report, short: begin --><!-- edgegenre bench report, short: end -->")
+    options = ["bench", "report", "--results", str(folder)]
+    assert main([*options, "--check", str(page)]) == 1
+    assert main([*options, "--write", str(page), "--check", str(page)]) == 0
+    text = page.read_text()
+    assert "| Raspberry Pi 4 Model B | 11.0 M instr. | ≈ 0.2000, an estimate | emulated cortex-a72 |" in text
+    assert "another bundle" not in text
+    assert "multiply-adds" not in text
+
+
+@pytest.mark.parametrize("name", ["docs/boards.md", "README.md"])
+def test_the_pages_hold_what_the_results_say(name):
+    texts = format_sections(read_results(), read_bundle(default_bundle()))
+    assert not is_stale(Path(__file__).resolve().parents[3] / name, texts), (
+        f"run  edgegenre bench report --write {name}"
+    )
