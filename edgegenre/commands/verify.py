@@ -14,6 +14,9 @@ def verify(
     bundle: Annotated[
         Path | None, typer.Argument(help="Bundle folder, .zip or name; default: the shipped one.")
     ] = None,
+    trust: Annotated[
+        list[Path] | None, typer.Option(help="Public key that must have signed the bundle; repeatable.")
+    ] = None,
 ) -> None:
     """Check that a bundle gives the same results on this machine as where it was exported; needs only the base install.
 
@@ -25,8 +28,9 @@ def verify(
     from edgegenre_runtime.network.bundle_names import find_bundle
     from edgegenre_runtime.network.verify import format_checks
     from edgegenre_runtime.network.verify import verify as run
+    from edgegenre_runtime.signature import read_public_keys
 
-    checks = list(run(find_bundle(bundle)))
+    checks = list(run(find_bundle(bundle), read_public_keys(trust or ())))
     typer.echo(format_checks(checks))
     if not all(check.is_ok for check in checks):
         raise typer.Exit(1)

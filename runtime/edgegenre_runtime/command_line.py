@@ -33,7 +33,7 @@ with --no-retry; 130 interrupted"""
 
 _LIVE = ("every", "smooth", "no_retry", "mqtt", "mqtt_ca", "http", "log", "save_clips")
 _RAW = ("rate", "channels", "format")
-_NETWORK = ("bundle", "threads")
+_NETWORK = ("bundle", "threads", "trust")
 _LEARNED = ("no_personal",)
 
 
@@ -80,6 +80,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("inputs", nargs="*", metavar="FILE", help="audio file, folder of audio files, or - for standard input")
     add("--bundle", type=Path, metavar="NAME", help="bundle by name (--doctor lists them), or its folder or .zip")
+    add("--trust", type=Path, action="append", metavar="KEY.pub", help="run a bundle that KEY signed alone; repeatable")
     add("--json", action="store_true", help="one JSON line per window instead of one text line per file")
     add("--embeddings", action="store_true", help="with --json: the network's embedding of each window too")
     add("--rate", type=int, metavar="HZ", help="sample rate of raw PCM (default: 22050)")

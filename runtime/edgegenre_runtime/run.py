@@ -72,7 +72,7 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
         return _list_microphones()
     if options.install_service is not None:
         return _install_service(words, options)
-    classifier = GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal)
+    classifier = _load(options)
     if mode in (Mode.LEARN, Mode.FORGET, Mode.LEARNED):
         from .learn import forget_command, learn_command, list_command
 
@@ -95,6 +95,13 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
     from .listen import listen_command
 
     return listen_command(classifier, options)
+
+
+def _load(options: argparse.Namespace) -> GenreClassifier:
+    from .signature import read_public_keys
+
+    trust = read_public_keys(options.trust or ())
+    return GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal, trust=trust)
 
 
 def _check_streams(options: argparse.Namespace, closed: frozenset[str]) -> None:
@@ -129,7 +136,7 @@ def _install_service(words: Sequence[str], options: argparse.Namespace) -> int:
     if options.mqtt is not None:
         parse_url(options.mqtt)
     http_port = 0 if options.http is None else parse_address(options.http)[1]
-    analyzer_of(GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal), options)
+    analyzer_of(_load(options), options)
     return _print_lines(install(words, options, http_port))
 
 

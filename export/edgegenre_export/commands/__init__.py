@@ -1,10 +1,10 @@
-"""The commands ``edgegenre export``, ``inspect``, ``codegen`` and ``web``; each imports its stage when it runs."""
+"""The commands ``export``, ``inspect``, ``codegen``, ``sign`` and ``web``; each imports its stage when it runs."""
 
 from __future__ import annotations
 
 import typer
 
-from . import codegen, export, inspect, web
+from . import codegen, export, inspect, sign, web
 
 __all__ = ["register"]
 
@@ -14,4 +14,5 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export.export)
     app.command("inspect")(inspect.inspect)
     app.add_typer(codegen.app, name="codegen")
+    app.add_typer(sign.app, name="sign")
     app.command("web")(web.web)

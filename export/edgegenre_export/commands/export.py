@@ -15,6 +15,7 @@ from edgegenre.commands.common import command_line, needs
 from edgegenre_export.recipes import RECIPES, Recipe, find_recipe, require_head_recipe
 from edgegenre_runtime.errors import UsageError
 
+from .sign import sign_and_report
 from .stage_bars import stage_bars
 from .web import write_page
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgegenre.heads.checkpoint import TrainedHead
     from edgegenre_export import Calibration, ExportJob, ExportResult, ReferenceTracks, TrainedNetwork
     from edgegenre_runtime.frontend import Tables
+    from edgegenre_runtime.signature import PrivateKey
 
 __all__ = ["export"]
 
@@ -54,6 +56,9 @@ def export(
     web: Annotated[
         Path | None, typer.Option("--web", metavar="DIR", help="Write the bundle's web page there too (int8 recipes).")
     ] = None,
+    sign: Annotated[
+        list[Path] | None, typer.Option(metavar="KEY", help="Sign the bundle with this private key; repeatable.")
+    ] = None,
 ) -> None:
     """Export a checkpoint as a bundle for devices; exit code 3 if the result does not answer as the trained network.
 
@@ -69,6 +74,7 @@ def export(
     if teacher and chosen.tuning is None and not sweep:
         raise UsageError(f"recipe {chosen.name} does not fine-tune, so --teacher has no use: leave it out")
     _check_web(web, chosen, sweep=sweep)
+    keys = _signing_keys(sign, sweep=sweep)
     _require_readable(checkpoint, data, *(teacher or ()))
     _require_head_recipe(checkpoint, chosen, sweep=sweep)
     from edgegenre_runtime.network.bundle import check_destination
@@ -98,6 +104,8 @@ def export(
         _sweep(inputs, out, epochs)
     else:
         _report(_run(inputs, chosen, out), out)
+        if keys:
+            sign_and_report(out, keys)
         if web is not None:
             write_page(out, web)
 
@@ -196,6 +204,17 @@ def _check_web(web: Path | None, recipe: Recipe, *, sweep: bool) -> None:
     from edgegenre_export.package.c_sources import check_new_folder
 
     check_new_folder(web)
+
+
+def _signing_keys(paths: list[Path] | None, *, sweep: bool) -> tuple[PrivateKey, ...]:
+    """Read the keys of ``--sign`` now, not after minutes of export; raises :class:`UsageError`."""
+    if not paths:
+        return ()
+    if sweep:
+        raise UsageError("--sign is for one bundle and was given with --sweep: sign the one that you choose")
+    from edgegenre_export.package.sign import read_keys
+
+    return read_keys(paths)
 
 
 def _require_readable(*paths: Path | None) -> None:

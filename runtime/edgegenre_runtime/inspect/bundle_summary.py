@@ -77,6 +77,7 @@ def _summary(bundle: Bundle) -> str:
         f"bundle {bundle.root}, format {manifest['format_version']}",
         f"network: {manifest.get('model', {}).get('name', 'unknown')}, {len(bundle.labels)} classes: "
         + ", ".join(bundle.labels),
+        *_release_lines(bundle),
         *_task_lines(bundle),
         f"front-end: {spec.name}, {spec.sample_rate_hz} Hz, windows of {spec.window_s:.2f} s "
         f"({spec.window_samples} samples), hash {bundle.spec_hash[:12]}",
@@ -103,6 +104,15 @@ def _summary(bundle: Bundle) -> str:
     n_bytes = sum(entry["bytes"] for entry in files.values())
     lines.append(f"files: {len(files)}, {n_bytes / 1000:.0f} kB: {', '.join(sorted(files))}")
     return "\n".join(lines)
+
+
+def _release_lines(bundle: Bundle) -> list[str]:
+    release = bundle.release
+    if release is None:
+        return []
+    return [
+        f"release: {release.name}, version {release.version}; `edgegenre verify --trust KEY.pub` checks who signed it"
+    ]
 
 
 def _task_lines(bundle: Bundle) -> list[str]:

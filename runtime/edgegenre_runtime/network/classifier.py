@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from edgegenre_runtime.audio.sound_gate import NOISE, SILENCE, UNCERTAIN, uncert
 from edgegenre_runtime.errors import AudioError, BundleError, SpecError, UsageError
 from edgegenre_runtime.frontend import Clip, Window
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db
+from edgegenre_runtime.signature import PublicKey
 
 from .answer_gate import AnswerGate, read_detector
 from .backends import load_backend
@@ -144,12 +145,20 @@ class GenreClassifier:
         WindowStream(self.tables)  # an implementation that is not there is reported now, not in the middle of a file
 
     @classmethod
-    def load(cls, path: Path | str | None = None, threads: int = 1, *, with_personal: bool = False) -> GenreClassifier:
+    def load(
+        cls,
+        path: Path | str | None = None,
+        threads: int = 1,
+        *,
+        with_personal: bool = False,
+        trust: Sequence[PublicKey] = (),
+    ) -> GenreClassifier:
         """Load a bundle: a directory, a ``.zip``, an installed one by its name, or the default if none is given.
 
-        ``with_personal``: answer with the genres that were learned beside it, too, if there are any.
+        ``with_personal``: answer with the genres that were learned beside it, too, if there are any. ``trust``: keys
+        of which one must have signed it (:func:`edgegenre_runtime.signature.read_public_keys`).
         """
-        bundle = read_bundle(find_bundle(path))
+        bundle = read_bundle(find_bundle(path), trust)
         return cls(bundle, threads, read_personal(bundle) if with_personal else None)
 
     def _check_contract(self) -> None:

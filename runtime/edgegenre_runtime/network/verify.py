@@ -9,7 +9,7 @@ interpreter is installed, through every ``.tflite``, whose integer outputs may d
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgegenre_runtime.errors import BundleError, ExportError
 from edgegenre_runtime.frontend import LogMel, Tables, native, normalize
 from edgegenre_runtime.frontend import numpy_reference as mel
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cells_to_db
+from edgegenre_runtime.signature import PublicKey
 
 from .backends import Backend
 from .bundle import Bundle, read_bundle
@@ -49,15 +50,18 @@ class Check:
     found: str
 
 
-def verify(path: Path) -> Iterator[Check]:
-    """Check a bundle, folder or ``.zip``, step by step.
+def verify(path: Path, trust: Sequence[PublicKey] = ()) -> Iterator[Check]:
+    """Check a bundle, folder or ``.zip``, step by step; with ``trust`` that one of these keys signed it.
 
     Raises
     ------
     BundleError
-        If it cannot be opened, or has no golden vectors.
+        If it cannot be opened, is not signed as asked, or has no golden vectors.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, trust)
+    if bundle.release is not None and bundle.signed_by:
+        release = bundle.release
+        yield Check("signature", True, f"{release.name}, version {release.version}, by {bundle.signed_by}")
     yield from _hashes(bundle)
     golden = read_golden(bundle)
     yield from _front_end(bundle.tables, golden)

@@ -153,7 +153,8 @@ def _check_options(options: argparse.Namespace, http_port: int) -> None:
     for name, folder, path in (("--log", _LOGS, options.log), ("--save-clips", _STATE, options.save_clips)):
         if path is not None and folder not in (absolute := Path(os.path.abspath(path)), *absolute.parents):
             raise UsageError(f"the service's user may write in {folder} alone: give {name} a path in there, not {path}")
-    for name, path in (("--bundle", _bundle_path(options)), ("--mqtt-ca", options.mqtt_ca)):
+    keys = [("--trust", key) for key in options.trust or ()]
+    for name, path in (("--bundle", _bundle_path(options)), ("--mqtt-ca", options.mqtt_ca), *keys):
         obstacle = _obstacle(Path(path)) if path is not None else ""
         if obstacle:
             raise UsageError(f"{name} {path}: {obstacle}, so the service cannot read it: copy it into /opt/edgegenre")
@@ -169,7 +170,7 @@ def _without_flag(argv: Sequence[str]) -> list[str]:
 
 def _absolute(words: Sequence[str], options: argparse.Namespace) -> list[str]:
     """Return the words with paths made absolute, since a service starts in ``/`` and has another home."""
-    paths = (options.log, options.save_clips, options.mqtt_ca)
+    paths = (options.log, options.save_clips, options.mqtt_ca, *(options.trust or ()))
     given = {str(path): str(Path(path).absolute()) for path in paths if path is not None}
     if (bundle := _bundle_path(options)) is not None:
         given[str(options.bundle)] = str(bundle.absolute())

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import textures
+from signed import make_key
 from torch import nn
 
 from edgegenre.checkpoint import load_checkpoint, save_checkpoint
@@ -26,6 +27,7 @@ from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_export.silence import converter
 from edgegenre_runtime.frontend import FLOOR_Q9, FrontendSpec, released
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
+from edgegenre_runtime.signature import read_public_keys
 
 TABLES = released("wide9s")
 ROOT = Path(__file__).parents[3]
@@ -147,9 +149,12 @@ def test_a_damaged_conversion_is_exit_code_3(capsys, out, small_cache, small_che
     kept = read_bundle(out.with_name("b.rejected"))
     assert "the conversion is at fault" in kept.read("report.md").decode()
     assert "<script>" not in kept.read("card.html").decode()  # the tracks' names are hostile
-    assert main([*command, "--gate", "off", "--out", str(out)]) == 0
-    assert "gate: off" in capsys.readouterr().out
-    bundle = read_bundle(out)
+    key = make_key(out.parent)
+    assert main([*command, "--gate", "off", "--sign", str(key), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "gate: off" in said
+    assert said.splitlines()[-1].startswith(f"{out}: signed as b, version 2")
+    bundle = read_bundle(out, read_public_keys([key.with_suffix(".pub")]))
     assert bundle.manifest["gate"] == {"status": "off"}
     assert "The gate was off" in bundle.read("card.md").decode()
 
