@@ -69,6 +69,9 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
         assert "MMAC" in shown.stdout or "hashes: every file" in shown.stdout
     subprocess.run([binaries / "edgegenre", "web", "default", "--out", tmp_path / "page"], check=True)
     assert (tmp_path / "page" / "single.html").stat().st_size < 400_000
+    library = [binaries / "edgegenre", "library", "scan", song, "--db", tmp_path / "library.sqlite", "--workers", "1"]
+    scanned = subprocess.run(library, capture_output=True, text=True, check=True)
+    assert "1 classified" in scanned.stdout
     bench = [binaries / "edgegenre", "bench"]
     subprocess.run([*bench, "run", "--out", tmp_path / "r.json"], check=True)
     assert read_result(tmp_path / "r.json")["kind"] == "measured"

@@ -11,6 +11,7 @@ from . import (
     evaluate,
     explain,
     fit_head,
+    library,
     models,
     probe,
     protocol,
@@ -26,6 +27,7 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
     app.add_typer(data.app, name="data")
+    app.add_typer(library.app, name="library")
     app.command("train")(train.train)
     app.command("fit-head")(fit_head.fit_head)
     app.command("soft-labels")(soft_labels.soft_labels)

@@ -8,7 +8,7 @@
     ├── AudioError                 an audio file or stream that cannot be read
     ├── MicrophoneError            a microphone, or the library that opens it, that is not there, busy or gone
     ├── OutputError                standard output, where it cannot be written
-    ├── DataError                  a data set, manifest, split or feature cache that cannot be used
+    ├── DataError                  a data set, split, feature cache or music library that cannot be used
     ├── CheckpointError            a checkpoint that is missing, damaged or of another version
     ├── BundleError                a bundle that is missing, damaged, of another version or another spec
     ├── ExportError                a model that could not be exported or is not what it should be
@@ -63,7 +63,7 @@ class OutputError(EdgeGenreError):
 
 
 class DataError(EdgeGenreError):
-    """A data set, manifest, split or feature cache that cannot be used."""
+    """A data set, manifest, split, feature cache or library's database that cannot be used."""
 
 
 class CheckpointError(EdgeGenreError):

@@ -1,0 +1,120 @@
+"""``edgegenre library``: a whole music library. Works with the base install."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgegenre.typer_app import CommandApp
+from edgegenre_runtime.printable import printable
+
+if TYPE_CHECKING:
+    from edgegenre_runtime.library.progress import Progress
+    from edgegenre_runtime.library.scan import ScanReport
+    from edgegenre_runtime.library.store import Library
+
+__all__ = ["DatabaseOption", "app"]
+
+app = CommandApp(help="A whole music library: scan it into a database.")
+
+DatabaseOption = Annotated[Path, typer.Option("--db", metavar="FILE", help="The library's database (SQLite).")]
+
+_SHOWN = 20
+_TERMINAL_S, _LOG_S = 0.5, 60.0
+
+
+@app.command("errors")
+def errors(db: DatabaseOption) -> None:
+    """List the files that could not be read, one a line, each with the reason.
+
+    Example: `edgegenre library errors --db library.sqlite`
+    """
+    from edgegenre_runtime.library.store import Library
+
+    with Library.open(db) as library:
+        for track in library.tracks("error IS NOT NULL AND NOT is_gone"):
+            typer.echo(printable(f"{track.path}: {track.analysis.error}"))
+
+
+@app.command("scan")
+def scan(
+    music: Annotated[list[Path], typer.Argument(metavar="MUSIC...", help="Folders and files.")],
+    db: DatabaseOption,
+    bundle: Annotated[str, typer.Option(help="Bundle: folder, .zip or name.")] = "default",
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Processes; one per processor if not given.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that could not be read before.")] = False,
+) -> None:
+    """Classify every file that is new or has changed, and keep the answers in a database.
+
+    Stop it at any moment, and run it again to go on.
+
+    Example: `edgegenre library scan Music --db library.sqlite`
+    """
+    from edgegenre_runtime.library.database import lock_for_writing
+    from edgegenre_runtime.library.processes import default_workers, open_processes, stop_processes
+    from edgegenre_runtime.library.scan import ScanOptions, scan
+    from edgegenre_runtime.library.store import Library
+    from edgegenre_runtime.library.walk import check_roots
+    from edgegenre_runtime.network.bundle_names import find_bundle
+
+    check_roots(music)
+    n_workers = default_workers() if workers is None else workers
+    open_executor = functools.partial(open_processes, n_workers)
+    open_executor().shutdown()  # a wrong number is refused before anything is made
+    options = ScanOptions(music, find_bundle(bundle), retry=retry)
+    with lock_for_writing(db), Library.open(db, create=True) as library:
+        began = time.monotonic()
+        try:
+            report = scan(library, options, open_executor, 2 * n_workers + 2, _Printer())
+        except BaseException as error:
+            stop_processes()
+            if isinstance(error, KeyboardInterrupt):
+                kept = library.count("error IS NULL")
+                typer.echo(f"{db}: {kept} tracks are kept; run the same command to go on", err=True)
+            raise
+        _print_report(library, report, time.monotonic() - began)
+
+
+class _Printer:
+    """Progress on standard error: a line that is renewed on a terminal, a line a minute elsewhere."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._next_at = time.monotonic() + (0 if self._is_terminal else _LOG_S)
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now < self._next_at and not (self._is_terminal and progress.n_done == progress.n_total):
+            return
+        self._next_at = now + (_TERMINAL_S if self._is_terminal else _LOG_S)
+        if self._is_terminal:
+            typer.echo(f"\r{progress}\033[K", nl=progress.n_done == progress.n_total, err=True)
+        else:
+            typer.echo(str(progress), err=True)
+
+
+def _print_report(library: Library, report: ScanReport, seconds: float) -> None:
+    for sentence in report.closed_folders:
+        typer.echo(printable(sentence), err=True)
+    n_failed = report.failed + report.failed_before
+    for track, _ in zip(library.tracks("error IS NOT NULL AND NOT is_gone"), range(_SHOWN), strict=False):
+        typer.echo(printable(f"unreadable: {track.path}: {track.analysis.error}"), err=True)
+    if n_failed > _SHOWN:
+        typer.echo(f"and {n_failed - _SHOWN} more:  edgegenre library errors --db {library.path}", err=True)
+    counts = {
+        "classified": report.classified,
+        "moved": report.moved,
+        "copies": report.copied,
+        "unchanged": report.unchanged - report.failed_before,
+        "unreadable": n_failed,
+        "gone": report.gone,
+    }
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no audio files"
+    typer.echo(f"{library.path}: {said}; {library.count()} tracks in the library, {seconds:.0f} s")

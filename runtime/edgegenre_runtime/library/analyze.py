@@ -1,0 +1,172 @@
+"""What a worker does with one file: hash, decode, classify. It runs in another process, maybe on another machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgegenre_runtime.audio.files import file_blocks
+from edgegenre_runtime.errors import BundleError, EdgeGenreError
+from edgegenre_runtime.network.bundle import Bundle, read_bundle
+from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier
+
+from .records import Analysis, Fingerprint
+
+__all__ = ["AnalysisSettings", "analyze_file", "bundle_hash", "describe", "fingerprint"]
+
+_READ_BYTES = 1 << 20
+_ANSWERING = ("model_int8.tflite", "frontend.json", "labels.txt", "music_detector.json", "head.json", "head.npz")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnalysisSettings:
+    """What every file of a scan is analyzed with.
+
+    Attributes
+    ----------
+    bundle, bundle_hash
+        Where the bundle lies on the worker's machine, and what :func:`bundle_hash` must say about it.
+    max_windows
+        Windows of a track that are classified; 0 for all.
+    """
+
+    bundle: str
+    bundle_hash: str
+    max_windows: int = 0
+
+
+def bundle_hash(bundle: Bundle) -> str:
+    """Return a hash of what decides a bundle's answers: its files that do, its task and its thresholds."""
+    manifest = bundle.manifest
+    files = {name: manifest["files"][name]["sha256"] for name in _ANSWERING if name in manifest["files"]}
+    decides = {"files": files, "task": bundle.task.to_dict(), "uncertain_below": manifest.get("uncertain_below")}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def describe(classifier: GenreClassifier) -> dict[str, Any]:
+    """Return what :meth:`.store.Library.add_bundle` keeps of a bundle."""
+    bundle = classifier.bundle
+    return {
+        "name": bundle.root.name,
+        "labels": list(bundle.labels),
+        "embedding_dims": classifier.backend.embedding_dims,
+        **bundle.task.to_dict(),
+    }
+
+
+def fingerprint(path: bytes) -> Fingerprint | None:
+    """Return size, time and hash of a file; None where it cannot be read, or changes meanwhile."""
+    try:
+        before = os.stat(path)
+        digest = _hash_file(path)
+        after = os.stat(path)
+    except OSError:
+        return None
+    found = Fingerprint(before.st_size, before.st_mtime_ns, digest)
+    return found if (found.size, found.mtime_ns) == (after.st_size, after.st_mtime_ns) else None
+
+
+def _hash_file(path: bytes) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.digest()
+
+
+def analyze_file(path: bytes, settings: AnalysisSettings, content_hash: bytes | None = None) -> Analysis:
+    """Hash, decode and classify a file; what is wrong with it becomes the analysis's ``error``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    settings
+        Of the scan.
+    content_hash
+        Its hash where it is known already.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is not there, or another than the scan's.
+    """
+    classifier = _classifier(settings)
+    name = os.fsdecode(path)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return Analysis(0, 0, error=(error.strerror or str(error)).lower())
+    begun = Analysis(status.st_size, status.st_mtime_ns)
+    try:
+        digest = _hash_file(path) if content_hash is None else content_hash
+        begun = dataclasses.replace(begun, content_hash=digest)
+        found = _classified(classifier, name, begun)
+        ended = os.stat(path)
+    except OSError as error:
+        return dataclasses.replace(begun, error=(error.strerror or str(error)).lower())
+    except EdgeGenreError as error:
+        return dataclasses.replace(begun, error=str(error).removeprefix(f"{name}: "))
+    if (ended.st_size, ended.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+        return dataclasses.replace(begun, content_hash=None, error="changed while it was read: scan again")
+    return found
+
+
+def _classified(classifier: GenreClassifier, name: str, begun: Analysis) -> Analysis:
+    blocks = file_blocks(Path(name), classifier.rate_hz)
+    n_samples = 0
+
+    def counted() -> Any:
+        nonlocal n_samples
+        for block in blocks:
+            n_samples += len(block)
+            yield block
+
+    answer = classifier.summarize(classifier.stream(counted(), embeddings=True), name)
+    return _analysis(classifier, answer, begun, n_samples / classifier.rate_hz, tuple(blocks.warnings))
+
+
+def _analysis(
+    classifier: GenreClassifier, answer: FilePrediction, begun: Analysis, duration_s: float, warnings: tuple[str, ...]
+) -> Analysis:
+    names = classifier.task.names
+    named = [answer.probabilities[name] for name in names] if answer.probabilities else None
+    heard = [window for window in answer.windows if window.probabilities or not answer.probabilities]
+    vectors = [window.embedding for window in heard if window.embedding is not None]
+    labels = answer.labels if answer.labels is not None else (answer.label,) if answer.label in names else ()
+    return dataclasses.replace(
+        begun,
+        duration_s=duration_s,
+        label=answer.label,
+        genres=labels,
+        confidence=_confidence(answer, labels),
+        probabilities=None if named is None else np.array(named, np.float32),
+        embedding=np.mean(vectors, axis=0).astype(np.float16) if vectors else None,
+        n_windows=len(answer.windows),
+        warnings=warnings,
+    )
+
+
+def _confidence(answer: FilePrediction, labels: tuple[str, ...]) -> float | None:
+    """Return the least probable of the answer's labels; of an uncertain one the largest, of silence and noise none."""
+    if not answer.probabilities:
+        return None
+    return min((answer.probabilities[name] for name in labels), default=max(answer.probabilities.values()))
+
+
+@functools.lru_cache(maxsize=2)
+def _classifier(settings: AnalysisSettings) -> GenreClassifier:
+    classifier = GenreClassifier(read_bundle(Path(settings.bundle)))
+    classifier.require_embedding()
+    if bundle_hash(classifier.bundle) != settings.bundle_hash:
+        raise BundleError(
+            f"bundle {settings.bundle} is another than the scan was begun with: give all machines the same bundle"
+        )
+    return classifier
