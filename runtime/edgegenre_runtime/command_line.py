@@ -43,6 +43,7 @@ class Mode:
     FILES, PIPE, MICROPHONE = "files", "listening to a pipe", "listening to a microphone"
     DOCTOR, LIST = "--doctor", "--list-mics"
     LEARN, FORGET, LEARNED = "--learn", "--forget", "--list"
+    UPDATE = "--update"
 
 
 _OPTIONS = {
@@ -54,6 +55,7 @@ _OPTIONS = {
     Mode.LEARN: {"learn", "mic", *_NETWORK},
     Mode.FORGET: {"forget", *_NETWORK},
     Mode.LEARNED: {"list", *_NETWORK},
+    Mode.UPDATE: {"update", "update_ca", "bundle", "trust"},
 }
 
 
@@ -89,6 +91,8 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=1, metavar="N", help="threads of the network (default: %(default)s)")
     add("--state", metavar="FILE", help="go on from the state in FILE and write it back (bundles with a head)")
     add("--doctor", action="store_true", help="examine this machine and report whether it keeps up")
+    add("--update", metavar="URL|FOLDER", help="replace --bundle by a newer one from there that a --trust key signed")
+    add("--update-ca", metavar="FILE", help="trust the authorities in FILE (PEM) for --update (default: the system's)")
     _add_live_options(parser)
     _add_learning_options(parser)
     add("--debug", action="store_true", help="show a traceback instead of one line when something fails")
@@ -140,12 +144,14 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
         raise UsageError("--learn NAME takes FILEs, or --mic: give one of them")
     if mode == Mode.LEARN and PIPE in options.inputs:
         raise UsageError("--learn reads audio files or --mic, not standard input: save it to a file first")
-    if mode in (Mode.DOCTOR, Mode.LIST, Mode.MICROPHONE, Mode.FORGET, Mode.LEARNED) and options.inputs:
+    if mode in (Mode.DOCTOR, Mode.LIST, Mode.MICROPHONE, Mode.FORGET, Mode.LEARNED, Mode.UPDATE) and options.inputs:
         option = "--mic" if mode == Mode.MICROPHONE else mode
         raise UsageError(f"{option} takes no FILE, but {options.inputs[0]} was given: give one or the other")
     for name in given:
         if name not in _OPTIONS[mode]:
             raise UsageError(_why_not(name, mode))
+    if mode == Mode.UPDATE and (options.bundle is None or not options.trust):
+        raise UsageError("--update takes --bundle NAME, the one to replace, and --trust KEY.pub, who may release it")
     if options.embeddings and not options.json:
         raise UsageError("--embeddings are numbers for programs: add --json")
     if options.mqtt_ca is not None and options.mqtt is None:
@@ -156,6 +162,8 @@ def mode_of(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str
 
 
 def _mode(options: argparse.Namespace, given: list[str]) -> str:
+    if options.update is not None:
+        return Mode.UPDATE
     if options.learn is not None:
         return Mode.LEARN
     if options.forget is not None:

@@ -8,7 +8,7 @@ import queue
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgegenre_runtime.live.analyzer import Analyzer
@@ -28,8 +28,10 @@ from .outputs.text import print_message
 __all__ = ["analyzer_of", "listen_command"]
 
 
-def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> int:
+def listen_command(classifier: GenreClassifier, options: argparse.Namespace, trouble: str = "") -> int:
     """Listen until a signal or the end of the pipe; returns the exit code.
+
+    ``trouble``: what is wrong with the bundle, for who looks after the device.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def listen_command(classifier: GenreClassifier, options: argparse.Namespace) -> 
     outputs: list[Output] = []
     on_block: Callable[[AudioBlock], None] | None = None
     with contextlib.ExitStack() as undo:
-        for make in _outputs(options, events.put, latency, classifier.task.names):
+        for make in _outputs(options, events.put, latency, classifier, trouble):
             outputs.append(make())
             undo.callback(outputs[-1].close)
         if options.save_clips is not None:
@@ -96,7 +98,11 @@ def _source(options: argparse.Namespace, audio_queue: AudioQueue, on_event: Call
 
 
 def _outputs(
-    options: argparse.Namespace, on_event: Callable[[Event], None], latency: Latency, labels: Sequence[str]
+    options: argparse.Namespace,
+    on_event: Callable[[Event], None],
+    latency: Latency,
+    classifier: GenreClassifier,
+    trouble: str,
 ) -> Iterator[Callable[[], Output]]:
     """Yield a function that makes each output asked for; modules of the others are never imported."""
     source = "-" if options.mic is None else options.mic or "microphone"
@@ -119,8 +125,10 @@ def _outputs(
     if options.http is not None:
         from edgegenre_runtime.outputs.http_page import StatusPage
 
-        yield lambda: StatusPage(options.http, source, latency, labels)
+        yield lambda: StatusPage(options.http, source, latency, classifier.task.names)
     if options.mqtt is not None:
         from edgegenre_runtime.outputs.mqtt import MqttOutput
+        from edgegenre_runtime.outputs.records import bundle_record
 
-        yield lambda: MqttOutput(options.mqtt, source, on_event, options.mqtt_ca)
+        bundle = bundle_record(classifier.bundle)
+        yield lambda: MqttOutput(options.mqtt, source, on_event, options.mqtt_ca, bundle=bundle, trouble=trouble)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from edgegenre_runtime.network.bundle_names import find_bundle, previous_of
 from edgegenre_runtime.network.classifier import GenreClassifier
 
 from .command_line import PIPE, Mode, argument_parser, mode_of
-from .errors import EdgeGenreError, OutputError, UsageError
+from .errors import BundleError, EdgeGenreError, OutputError, UsageError
 from .outputs.line_writer import stream_writer
 from .outputs.text import print_message
 from .system.standard_streams import flush_stdout, native_messages_dropped, open_closed_streams
@@ -59,7 +62,9 @@ def _run(words: Sequence[str], closed: frozenset[str]) -> int:
     parser = argument_parser()
     options = parser.parse_args(words)
     other = options.doctor or options.list_mics or options.list or options.forget is not None
-    if not (options.inputs or other or options.mic is not None or options.learn is not None):
+    if not (
+        options.inputs or other or options.update is not None or options.mic is not None or options.learn is not None
+    ):
         parser.error("nothing to classify: give a FILE, a folder, - for raw PCM on stdin, or --mic")
     mode = mode_of(options, parser)
     _check_streams(options, closed)
@@ -72,7 +77,11 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
         return _list_microphones()
     if options.install_service is not None:
         return _install_service(words, options)
-    classifier = _load(options)
+    if mode == Mode.UPDATE:
+        from .update.command import update
+
+        return _print_lines(update(options.bundle, options.update, options.trust, options.update_ca))
+    classifier, trouble = _load(options)
     if mode in (Mode.LEARN, Mode.FORGET, Mode.LEARNED):
         from .learn import forget_command, learn_command, list_command
 
@@ -94,14 +103,41 @@ def _run_mode(mode: str, options: argparse.Namespace, words: Sequence[str]) -> i
         return classify_command(classifier, options)
     from .listen import listen_command
 
-    return listen_command(classifier, options)
+    return listen_command(classifier, options, trouble)
 
 
-def _load(options: argparse.Namespace) -> GenreClassifier:
+def _load(options: argparse.Namespace) -> tuple[GenreClassifier, str]:
+    """Return the classifier, and "" or why it is that of the bundle before an update.
+
+    A signed bundle that cannot be loaded gives way to the one before it, if a trusted key signed that.
+    """
     from .signature import read_public_keys
 
     trust = read_public_keys(options.trust or ())
-    return GenreClassifier.load(options.bundle, options.threads, with_personal=not options.no_personal, trust=trust)
+
+    def load(bundle: Path | None) -> GenreClassifier:
+        return GenreClassifier.load(bundle, options.threads, with_personal=not options.no_personal, trust=trust)
+
+    try:
+        return load(options.bundle), ""
+    except BundleError as error:
+        if not trust or options.bundle is None:
+            raise
+        try:
+            classifier = load(previous_of(_path_of(options.bundle)))
+        except BundleError:
+            raise error from None
+        trouble = f"{error}; running the bundle before it, {classifier.bundle.root}"
+        print_message(trouble, sys.stderr)
+        return classifier, trouble
+
+
+def _path_of(given: Path) -> Path:
+    """Return the path of a bundle by path or name, even if it is not there."""
+    try:
+        return Path(os.path.realpath(find_bundle(given)))
+    except BundleError:
+        return given
 
 
 def _check_streams(options: argparse.Namespace, closed: frozenset[str]) -> None:
@@ -136,7 +172,7 @@ def _install_service(words: Sequence[str], options: argparse.Namespace) -> int:
     if options.mqtt is not None:
         parse_url(options.mqtt)
     http_port = 0 if options.http is None else parse_address(options.http)[1]
-    analyzer_of(_load(options), options)
+    analyzer_of(_load(options)[0], options)
     return _print_lines(install(words, options, http_port))
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
-__all__ = ["Event"]
+__all__ = ["KEEPING_UP", "Event"]
+
+KEEPING_UP = "keeping up again"
+"""Message of the event ``behind`` that ends the state."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from edgegenre_runtime.printable import printable
 
 from .analyzer import Analyzer, LiveResult
 from .audio_queue import AudioBlock, AudioQueue
-from .events import Event
+from .events import KEEPING_UP, Event
 from .guarded_output import GuardedOutput
 from .latency import Latency
 from .output import Output, ServiceNotifier
@@ -136,7 +136,7 @@ class _Loop:
         is_behind = result.end_s - self.skipped_at_s < _CAUGHT_UP_S
         if self.behind.update(is_behind):
             behind = f"too slow for an answer every {self.analyzer.every_s:.2f} s: windows are skipped"
-            self.emit(Event("behind", behind if is_behind else "keeping up again"))
+            self.emit(Event("behind", behind if is_behind else KEEPING_UP))
 
     def finish(self) -> None:
         """Process what is left in the queue, for half a second at most, and end the stream."""

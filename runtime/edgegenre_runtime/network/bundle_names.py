@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgegenre_runtime.errors import BundleError
 
-__all__ = ["default_bundle", "find_bundle", "installed_bundles", "user_folder"]
+__all__ = ["default_bundle", "find_bundle", "installed_bundles", "previous_of", "user_folder"]
 
 _MANIFEST = "manifest.json"
 _FOLDER = "EDGEGENRE_BUNDLES"
@@ -74,6 +74,11 @@ def find_bundle(given: Path | str | None) -> Path:
         f"bundle {name} does not exist, and none of that name is installed; there are: {', '.join(names)}. Give one of "
         f"these or a path, or put it into {user_folder()}"
     )
+
+
+def previous_of(root: Path) -> Path:
+    """Return where the bundle before an update is kept: ``NAME.previous`` beside it."""
+    return root.with_name(root.name + ".previous")
 
 
 def _package() -> Path:

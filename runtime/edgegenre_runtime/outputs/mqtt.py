@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.extras import import_extra
 from edgegenre_runtime.live.analyzer import LiveResult
-from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.live.events import KEEPING_UP, Event
 from edgegenre_runtime.live.reported_state import ReportedState
+from edgegenre_runtime.tls import client_context
 
 from .mqtt_address import discovery, parse_url
 from .records import result_record
@@ -22,11 +22,13 @@ __all__ = ["MqttOutput"]
 _RECONNECT_S = (1, 30)
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_QUEUED = 50  # where a broker is connected and no longer acknowledges
+_SUBJECTS = {"live": "microphone", "lost": "microphone", "zeros": "sound", "sound": "sound", "behind": "pace"}
 
 
 class MqttOutput:
     """Publishes ``TOPIC/state`` (JSON), ``TOPIC/microphone`` (on, off) and ``TOPIC/availability`` (online, offline).
 
+    For who looks after many devices also ``TOPIC/bundle`` (which release runs) and ``TOPIC/health`` (what is wrong).
     Everything is retained; the last will sets the availability to offline. While the broker is away answers are left
     out, not queued.
 
@@ -40,6 +42,10 @@ class MqttOutput:
         Called, in paho's thread, with an event when the connection comes, goes or is refused.
     ca_file
         With ``mqtts://``: certificates of the authorities to trust, PEM; the system's by default.
+    bundle
+        What :func:`.records.bundle_record` says of the bundle.
+    trouble
+        What is wrong with the bundle, "" if nothing is.
 
     Raises
     ------
@@ -49,19 +55,29 @@ class MqttOutput:
         If paho-mqtt is not installed.
     """
 
-    def __init__(self, url: str, source: str, on_event: Callable[[Event], None], ca_file: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        source: str,
+        on_event: Callable[[Event], None],
+        ca_file: str | None = None,
+        *,
+        bundle: Mapping[str, Any] | None = None,
+        trouble: str = "",
+    ) -> None:
         self._broker, self._source, self._on_event = parse_url(url), source, on_event
         paho = import_extra("paho.mqtt.client", "mqtt", "paho-mqtt")
         enums = import_extra("paho.mqtt.enums", "mqtt", "paho-mqtt")
         self.name = f"MQTT broker {self._broker.host}:{self._broker.port}"
         self._connection = ReportedState()
         self._reported: set[str] = set()  # troubles since the last connection
-        self._microphone = "off"
+        self._microphone, self._bundle = "off", dict(bundle or {})
+        self._troubles = {"bundle": trouble} if trouble else {}
         client = paho.Client(enums.CallbackAPIVersion.VERSION2)
         if self._broker.user:
             client.username_pw_set(self._broker.user, self._broker.password)
         if self._broker.is_encrypted:
-            client.tls_set_context(_tls_context(ca_file))
+            client.tls_set_context(client_context(ca_file, "--mqtt-ca"))
         elif ca_file is not None:
             raise UsageError("--mqtt-ca is for TLS: give --mqtt as mqtts://…")
         client.will_set(f"{self._broker.topic}/availability", "offline", qos=1, retain=True)
@@ -80,10 +96,27 @@ class MqttOutput:
         self._publish("state", json.dumps(state))
 
     def event(self, event: Event) -> None:
-        """Publish whether there is a microphone."""
+        """Publish whether there is a microphone, and what is wrong."""
+        before = dict(self._troubles)
+        self._note_trouble(event)
+        if self._troubles != before:
+            self._publish("health", self._health())
         if event.kind in ("live", "lost", "ended"):
             self._microphone = "on" if event.kind == "live" else "off"
             self._publish("microphone", self._microphone)
+
+    def _note_trouble(self, event: Event) -> None:
+        subject = _SUBJECTS.get(event.kind)
+        if subject is None:
+            return
+        if event.kind in ("live", "sound") or event.message == KEEPING_UP:
+            self._troubles.pop(subject, None)
+        else:
+            self._troubles[subject] = event.message
+
+    def _health(self) -> str:
+        troubles = list(self._troubles.values())
+        return json.dumps({"problem": "on" if troubles else "off", "troubles": troubles})
 
     def close(self) -> None:
         """Publish that the program ends, and end paho's thread; one that hangs in connecting is left behind."""
@@ -110,6 +143,8 @@ class MqttOutput:
             client.publish(topic, json.dumps(message), qos=1, retain=True)
         client.publish(f"{self._broker.topic}/availability", "online", qos=1, retain=True)
         client.publish(f"{self._broker.topic}/microphone", self._microphone, qos=1, retain=True)
+        client.publish(f"{self._broker.topic}/bundle", json.dumps(self._bundle), qos=1, retain=True)
+        client.publish(f"{self._broker.topic}/health", self._health(), qos=1, retain=True)
         if self._connection.update(True):
             self._reported.clear()
             self._on_event(Event("output", f"{self.name}: connected"))
@@ -133,11 +168,3 @@ def _confidence(result: LiveResult) -> float:
     if result.labels:
         return min(result.probabilities[label] for label in result.labels)
     return max(result.probabilities.values(), default=0.0)
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        reason = "no PEM certificates" if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
-        raise UsageError(f"--mqtt-ca {ca_file} cannot be read ({reason})") from error

@@ -100,7 +100,7 @@ def node_id(topic: str) -> str:
 
 
 def discovery(topic: str) -> dict[str, dict[str, Any]]:
-    """Return Home Assistant's discovery messages by their topics: genre, confidence, level and microphone."""
+    """Return Home Assistant's discovery messages by their topics: what is heard, by what, and what is wrong."""
     node = node_id(topic)
     common = {
         "availability_topic": f"{topic}/availability",
@@ -131,6 +131,24 @@ def discovery(topic: str) -> dict[str, dict[str, Any]]:
             "name": "Microphone",
             "state_topic": f"{topic}/microphone",
             "device_class": "connectivity",
+            "payload_on": "on",
+            "payload_off": "off",
+        },
+        "sensor/bundle": {
+            "name": "Bundle",
+            "icon": "mdi:package-variant",
+            "entity_category": "diagnostic",
+            "state_topic": f"{topic}/bundle",
+            "value_template": "{{ value_json.version }}",
+            "json_attributes_topic": f"{topic}/bundle",
+        },
+        "binary_sensor/problem": {
+            "name": "Problem",
+            "device_class": "problem",
+            "entity_category": "diagnostic",
+            "state_topic": f"{topic}/health",
+            "value_template": "{{ value_json.problem }}",
+            "json_attributes_topic": f"{topic}/health",
             "payload_on": "on",
             "payload_off": "off",
         },

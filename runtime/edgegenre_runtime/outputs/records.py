@@ -13,10 +13,11 @@ from typing import Any
 
 from edgegenre_runtime.live.analyzer import LiveResult
 from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.classifier import Prediction
 from edgegenre_runtime.printable import printable
 
-__all__ = ["SCHEMA_VERSION", "event_record", "json_line", "prediction_record", "result_record", "utc"]
+__all__ = ["SCHEMA_VERSION", "bundle_record", "event_record", "json_line", "prediction_record", "result_record", "utc"]
 
 SCHEMA_VERSION = 1
 
@@ -76,6 +77,14 @@ def result_record(result: LiveResult, source: str, *, embedding: bool = False) -
 def event_record(event: Event, source: str) -> dict[str, Any]:
     """Return an event's JSON object."""
     return _record("event", event.unix_s, source) | {"event": event.kind, "message": printable(event.message)}
+
+
+def bundle_record(bundle: Bundle) -> dict[str, Any]:
+    """Return which release a device runs; one that was never signed has its hash for a version."""
+    name, version = printable(bundle.root.name), bundle.digest[:12]
+    if bundle.release is not None:
+        name, version = bundle.release.name, str(bundle.release.version)
+    return {"name": name, "version": version, "sha256": bundle.digest, "signed_by": bundle.signed_by or None}
 
 
 def json_line(record: dict[str, Any]) -> str:

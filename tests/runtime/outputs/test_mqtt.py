@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from live_results import answer
+from tls_server import make_certificates
 
 from edgegenre_runtime.errors import UsageError
-from edgegenre_runtime.live.events import Event
+from edgegenre_runtime.live.events import KEEPING_UP, Event
 from edgegenre_runtime.outputs import mqtt
 from edgegenre_runtime.outputs.mqtt import MqttOutput
 from edgegenre_runtime.outputs.mqtt_address import discovery, node_id, parse_url
@@ -97,6 +98,34 @@ def test_mqtt_publishes_discovery_state_and_availability_and_comes_back(port, tm
         output.close()
         assert time.monotonic() - began < 10  # it waits half a second; without a limit, for ever
         assert retained(port, "edge/kitchen/availability")["edge/kitchen/availability"] == "offline"
+
+
+def test_who_looks_after_many_devices_sees_the_release_and_what_is_wrong(port, tmp_path):
+    said = []
+    bundle = {"name": "genres", "version": "7", "sha256": "ab", "signed_by": "cd"}
+    with mosquitto(tmp_path, port):
+        output = MqttOutput(f"mqtt://127.0.0.1:{port}/a", "mic", said.append, bundle=bundle, trouble="running the old")
+
+        def health():
+            return json.loads(retained(port, "a/health")["a/health"])
+
+        wait_until(lambda: said)
+        assert json.loads(retained(port, "a/bundle")["a/bundle"]) == bundle
+        assert health() == {"problem": "on", "troubles": ["running the old"]}
+        for event in (Event("lost", "gone"), Event("zeros", "muted"), Event("behind", "slow"), Event("lossy", "8 kHz")):
+            output.event(event)
+        wait_until(lambda: health()["troubles"] == ["running the old", "gone", "muted", "slow"])
+        for event in (Event("live", "back"), Event("sound", "heard"), Event("behind", KEEPING_UP)):
+            output.event(event)
+        wait_until(lambda: health()["troubles"] == ["running the old"])
+        output.close()
+        healthy = MqttOutput(f"mqtt://127.0.0.1:{port}/a", "mic", said.append, bundle=bundle)
+        wait_until(lambda: health() == {"problem": "off", "troubles": []})
+        healthy.close()
+    found = discovery("a")
+    assert found["homeassistant/sensor/a/bundle/config"]["state_topic"] == "a/bundle"
+    problem = found["homeassistant/binary_sensor/a/problem/config"]
+    assert (problem["state_topic"], problem["device_class"]) == ("a/health", "problem")
 
 
 def test_mqtt_last_will_speaks_for_a_process_that_was_killed(port, tmp_path):
@@ -199,7 +228,7 @@ def test_any_url_is_a_broker_that_can_be_published_to_or_one_line(url):
 def test_no_two_topics_share_an_id():
     topics = ["a/b", "a_b", "a.b", "a b", "ä/b", "edgegenre/pi", "edgegenre_pi", "a-b"]
     ids = {json.dumps(message["unique_id"]) for topic in topics for message in discovery(topic).values()}
-    assert len(ids) == 4 * len(topics)
+    assert len(ids) == 6 * len(topics)
     for topic in topics:
         assert all(re.fullmatch(r"homeassistant/\w+/[A-Za-z0-9_-]+/\w+/config", name) for name in discovery(topic))
 
@@ -207,30 +236,7 @@ def test_no_two_topics_share_an_id():
 @pytest.fixture
 def certificates(tmp_path):
     """A certificate of the loopback address and the authority that signed it, as a home broker has them."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs apt-get install openssl")
-
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
-
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=home")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=broker")
-    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1")
-    openssl(
-        "x509",
-        "-req",
-        "-in",
-        "request.pem",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-out",
-        "cert.pem",
-        "-extfile",
-        "names",
-    )
-    return tmp_path
+    return make_certificates(tmp_path)
 
 
 CONNECT = """

@@ -25,7 +25,7 @@ from ..bundle_names import default_bundle, user_folder
 from .class_statistics import STATISTICS, read_statistics
 from .head import PersonalClass, PersonalHead
 
-__all__ = ["check_name", "embedding_id", "personal_path", "read_personal", "write_classes"]
+__all__ = ["beside", "check_name", "embedding_id", "owner_of", "personal_path", "read_personal", "write_classes"]
 
 _VERSION = 1
 _MAX_BYTES = 4 << 20
@@ -40,15 +40,34 @@ def embedding_id(bundle: Bundle) -> str:
     return hashlib.sha256(" ".join(listed).encode()).hexdigest()
 
 
+def beside(root: Path) -> Path:
+    """Return the file of a personal head beside a bundle."""
+    root = Path(os.path.realpath(root))
+    return root.with_name(root.name + ".personal.json")
+
+
+def owner_of(path: Path) -> str | None:
+    """Return the :func:`embedding_id` that a personal head was learned with; None if there is no such file.
+
+    One that is damaged is nobody's: "".
+    """
+    try:
+        with path.open("rb") as file:
+            return str(parse_json(file.read(_MAX_BYTES))["embedding_id"])
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""
+
+
 def personal_path(bundle: Bundle) -> Path:
     """Return the file of a bundle's personal head: where one is, else where one can be written."""
-    root = Path(os.path.realpath(bundle.root))
-    beside = root.with_name(root.name + ".personal.json")
+    root, local = Path(os.path.realpath(bundle.root)), beside(bundle.root)
     user = user_folder().parent / "personal" / f"{embedding_id(bundle)[:16]}.json"
     if root.parent == Path(os.path.realpath(default_bundle())).parent:
         return user
-    if os.path.exists(beside) or (os.access(beside.parent, os.W_OK | os.X_OK) and not os.path.exists(user)):
-        return beside
+    if os.path.exists(local) or (os.access(local.parent, os.W_OK | os.X_OK) and not os.path.exists(user)):
+        return local
     return user
 
 
