@@ -24,6 +24,7 @@ app = CommandApp(help="A whole music library: scan it into a database.")
 
 DatabaseOption = Annotated[Path, typer.Option("--db", metavar="FILE", help="The library's database (SQLite).")]
 
+_WINDOWS = 10  # docs/library.md: what more of them bring
 _SHOWN = 20
 _TERMINAL_S, _LOG_S = 0.5, 60.0
 
@@ -49,6 +50,10 @@ def scan(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Processes; one per processor if not given.")
     ] = None,
+    windows: Annotated[
+        int, typer.Option("--windows", metavar="K", help="Windows of a track, spread over it.", min=1)
+    ] = _WINDOWS,
+    is_all: Annotated[bool, typer.Option("--all", help="Every window of every track, instead of K.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that could not be read before.")] = False,
 ) -> None:
     """Classify every file that is new or has changed, and keep the answers in a database.
@@ -68,7 +73,7 @@ def scan(
     n_workers = default_workers() if workers is None else workers
     open_executor = functools.partial(open_processes, n_workers)
     open_executor().shutdown()  # a wrong number is refused before anything is made
-    options = ScanOptions(music, find_bundle(bundle), retry=retry)
+    options = ScanOptions(music, find_bundle(bundle), 0 if is_all else windows, retry)
     with lock_for_writing(db), Library.open(db, create=True) as library:
         began = time.monotonic()
         try:

@@ -10,18 +10,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from edgegenre_runtime.errors import AudioError, EdgeGenreError
 
+from .excerpts import Excerpts, excerpt_pcm, lead_frames
 from .media import MEDIA_EXTENSIONS, MediaFile, has_media, open_media
 from .pcm_blocks import PcmBlocks
 from .resample import Resampler
 from .sound_file import SoundFile, open_sound
 
-__all__ = ["EXTENSIONS", "audio_files", "file_blocks"]
+__all__ = ["EXTENSIONS", "FileExcerpts", "audio_files", "file_blocks", "file_excerpts", "open_audio"]
 
 _SOUND_EXTENSIONS = (
     ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav",
 )  # fmt: skip
+_WORTHWHILE = 1.5  # below so many times the stretches' length, all of a file is read
+
 EXTENSIONS = tuple(sorted((*_SOUND_EXTENSIONS, *MEDIA_EXTENSIONS)))
 """What is looked for in folders; the decoder then goes by the content."""
 
@@ -47,6 +53,88 @@ def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
         Missing file, unknown extension, empty, not audio, a rate or channel count that cannot be resampled,
         or not a single sample (this one possibly when the first block is drawn).
     """
+    sound = open_audio(path)
+    try:
+        resampler = Resampler(sound.rate_hz, sound.channels, out_rate_hz)
+    except EdgeGenreError as error:
+        sound.close()
+        raise AudioError(f"{path}: {error}") from error
+    return PcmBlocks(str(path), sound.frames(), resampler, sound.findings.damages, sound.findings.notes)
+
+
+class FileExcerpts:
+    """Stretches spread over an audio file, which is open until :meth:`close`.
+
+    Attributes
+    ----------
+    duration_s
+        Of the whole file.
+    warnings
+        What its structure says against it.
+    """
+
+    def __init__(
+        self, path: Path | str, sound: SoundFile | MediaFile, found: Excerpts, n_frames: int, out: tuple[int, int]
+    ) -> None:
+        self.duration_s = found.n_frames / sound.rate_hz
+        self.warnings = sound.damages
+        self._path, self._sound, self._found, self._n_frames, self._out = path, sound, found, n_frames, out
+
+    def pcm(self) -> Iterator[npt.NDArray[np.int16]]:
+        """Yield int16 [n_samples], mono; raises :class:`AudioError` where the file is damaged."""
+        try:
+            for block in self._found.blocks:
+                if len(block) < self._n_frames:
+                    raise AudioError("truncated: a stretch of it is not there")
+                yield excerpt_pcm(block, self._sound.rate_hz, *self._out)
+        except AudioError as error:
+            raise AudioError(f"{self._path}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sound.close()
+
+
+def file_excerpts(path: Path | str, out_rate_hz: int, n_wanted: int, n_samples: int) -> FileExcerpts | None:
+    """Open an audio file for stretches of it, without decoding the rest.
+
+    Parameters
+    ----------
+    path, out_rate_hz
+        As of :func:`file_blocks`.
+    n_wanted, n_samples
+        Stretches, evenly spread, and samples of each at ``out_rate_hz``.
+
+    Returns
+    -------
+    FileExcerpts or None
+        None where the file is little longer than they are, is not one stream, or its length is unknown: then
+        it is to be read whole.
+
+    Raises
+    ------
+    AudioError
+        As :func:`file_blocks`.
+    """
+    sound = open_audio(path)
+    try:
+        lead = lead_frames(sound.rate_hz, out_rate_hz)
+        n_frames = -(-n_samples * sound.rate_hz // out_rate_hz) + 2 * lead
+        found = sound.excerpts(n_wanted, n_frames)
+        if found is None or found.n_frames < n_wanted * n_frames * _WORTHWHILE:
+            sound.close()
+            return None
+    except BaseException as error:
+        sound.close()
+        if isinstance(error, EdgeGenreError):
+            raise AudioError(f"{path}: {error}") from error
+        raise
+
+    return FileExcerpts(path, sound, found, n_frames, (out_rate_hz, n_samples))
+
+
+def open_audio(path: Path | str) -> SoundFile | MediaFile:
+    """Open an audio file by its content; raises :class:`AudioError` as :func:`file_blocks` does."""
     path = Path(path)
     if os.path.isdir(path):
         raise AudioError(f"{path}: is a directory, not an audio file")
@@ -58,12 +146,10 @@ def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
         )
     handle = _open_binary(path)
     try:
-        sound = _open(handle, extension, path)
-        resampler = Resampler(sound.rate_hz, sound.channels, out_rate_hz)
+        return _open(handle, extension, path)
     except EdgeGenreError as error:
         handle.close()
         raise AudioError(f"{path}: {error}") from error
-    return PcmBlocks(str(path), sound.frames(), resampler, sound.findings.damages, sound.findings.notes)
 
 
 def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile:

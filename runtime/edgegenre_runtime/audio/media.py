@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import AudioError
 from edgegenre_runtime.extras import import_extra
 
+from .excerpts import Excerpts, spread
 from .sound_file import Findings
 
 __all__ = ["MEDIA_EXTENSIONS", "MediaFile", "has_media", "open_media"]
@@ -24,6 +25,7 @@ MEDIA_EXTENSIONS = (
 )  # fmt: skip
 
 _WITHOUT_LENGTH = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3")
+_LEAD_S = 0.1  # before a stretch
 _CONTAINER_UNITS = 1_000_000  # a second in the unit of a container's duration
 
 _Floats = npt.NDArray[np.float32]
@@ -77,6 +79,44 @@ class MediaFile:
                 self.findings.damages.append(f"damaged after {n_read} samples ({_reason(error)})")
                 return
         self._check_length(n_read)
+
+    @property
+    def damages(self) -> tuple[str, ...]:
+        """What the file's structure alone says against it: nothing."""
+        return ()
+
+    def close(self) -> None:
+        """Close a file that is not read to its end."""
+        with self._handle:
+            self._container.close()
+
+    def excerpts(self, n_wanted: int, n_frames: int) -> Excerpts | None:
+        """Return stretches spread over the file, None where its length is unknown; as :meth:`SoundFile.excerpts`."""
+        n_all = round(self._promised_s * self.rate_hz)
+        return Excerpts(n_all, self._seek_excerpts(spread(n_all, n_wanted, n_frames), n_frames)) if n_all else None
+
+    def _seek_excerpts(self, starts: Sequence[int], n_frames: int) -> Iterator[_Floats]:
+        try:
+            for start in starts:
+                yield self._excerpt(start, n_frames)
+        except (self._av.FFmpegError, ValueError, OSError) as error:
+            raise AudioError(f"damaged ({_reason(error)})") from error
+
+    def _excerpt(self, start: int, n_frames: int) -> _Floats:
+        """Return samples from ``start``, decoded from the packet before: a codec's first frame after a seek is off."""
+        wanted_s = start / self.rate_hz
+        self._container.seek(round(max(wanted_s - _LEAD_S, 0) * _CONTAINER_UNITS))
+        layout = self._stream.codec_context.layout
+        resampler = self._av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)
+        blocks, n_read = [np.zeros((0, self.channels), np.float32)], 0
+        for frame in self._container.decode(self._stream):
+            skipped = round((wanted_s - frame.time) * self.rate_hz) if frame.time is not None and not n_read else 0
+            for block in resampler.resample(frame):
+                blocks.append(_samples(block, self.channels)[max(skipped, 0) :])
+                n_read += len(blocks[-1])
+            if n_read >= n_frames:
+                break
+        return np.concatenate(blocks)[:n_frames]
 
     def _edited_samples(self) -> int:
         """Return where an MP4's edit list ends the music: what its codec pads the last frame with is none of it."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 
 from .byte_ranges import FileBytes
 
@@ -21,6 +22,7 @@ _RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 1200
 _MPEG1, _MONO = 3, 3
 _ONE_MORE = 1  # some encoders count the Xing frame too, some do not
 _HEAD_BYTES = 48  # header, side information and what a Xing header begins with
+_LEAD_FRAMES = 10  # before a stretch: a bit reservoir of 511 bytes at the lowest bitrates
 _SURE_FRAMES = 3  # so many in a row are an MP3 and no accident
 _XING_BITRATE = 9  # of the frame that carries our Xing header: long enough at every rate
 _XING_FRAMES, _XING_BYTES = 1, 2  # flags of the fields that a Xing header has
@@ -81,6 +83,8 @@ class Mp3Layout:
         Whether a decoder that believes the file reads just these frames.
     skipped_bytes
         Bytes between frames that belong to no tag.
+    starts
+        Position of every audio frame.
     """
 
     ranges: tuple[tuple[int, int], ...]
@@ -89,6 +93,7 @@ class Mp3Layout:
     promised_frames: int | None
     is_plain: bool
     skipped_bytes: int
+    starts: Sequence[int] = dataclasses.field(compare=False)
 
     @property
     def missing_frames(self) -> int:
@@ -106,6 +111,18 @@ class Mp3Layout:
         fields = (_XING_FRAMES | _XING_BYTES, self.n_frames, n_bytes)
         xing = b"Xing" + b"".join(min(field, 0xFFFFFFFF).to_bytes(4, "big") for field in fields)
         return (header + bytes(parsed.side_bytes) + xing).ljust(parsed.n_bytes, b"\0")
+
+    def stretch(self, start: int, n_samples: int) -> tuple[Mp3Layout, int]:
+        """Return the frames of ``n_samples`` samples from ``start``, and how many samples they begin before it.
+
+        Some frames more lead them in, since a frame refers to the bytes of those before it (the bit reservoir).
+        """
+        first = max(start // self.header.samples - _LEAD_FRAMES, 0)
+        stop = min(-(-(start + n_samples) // self.header.samples) + 1, self.n_frames)  # one for the decoder's delay
+        begin, end = self.starts[first], (*self.starts[stop : stop + 1], self.ranges[-1][1])[0]
+        ranges = tuple((max(a, begin), min(b, end)) for a, b in self.ranges if a < end and b > begin)
+        part = dataclasses.replace(self, ranges=ranges, n_frames=stop - first, starts=self.starts[first:stop])
+        return part, start - first * self.header.samples
 
     def _rate_index(self) -> int:
         return _RATES_HZ[self.header.version].index(self.header.rate_hz)
@@ -147,7 +164,8 @@ def scan_mp3(content: FileBytes) -> Mp3Layout | None:
     ranges, skipped = _merge(content, audio)
     promised = promises[0] if len(promises) == 1 and frames[0][2] else None
     is_plain = first == start and not skipped and promised is not None and promised >= len(audio) - _ONE_MORE
-    return Mp3Layout(tuple(ranges), audio[0][1], len(audio), promised, is_plain, skipped)
+    starts = array("Q", (position for position, _ in audio))
+    return Mp3Layout(tuple(ranges), audio[0][1], len(audio), promised, is_plain, skipped, starts)
 
 
 def _walk(content: FileBytes, position: int) -> Iterator[tuple[int, FrameHeader, int | None]]:

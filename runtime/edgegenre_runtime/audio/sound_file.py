@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -17,7 +17,8 @@ from edgegenre_runtime.errors import AudioError
 
 from .byte_ranges import ByteRanges, FileBytes
 from .containers import OTHERS, bytes_behind_audio, finished_header, is_cut_ogg, split_container
-from .mp3_frames import id3_end, scan_mp3
+from .excerpts import Excerpts, spread
+from .mp3_frames import Mp3Layout, id3_end, scan_mp3
 from .resample import LARGEST_SAMPLE
 
 __all__ = ["Findings", "SoundFile", "open_sound"]
@@ -65,11 +66,14 @@ class _Part:
         As of :class:`ByteRanges`.
     damage
         What its structure says against it, "" if nothing.
+    mp3
+        Where its frames are, of an MP3.
     """
 
     ranges: tuple[tuple[int, int], ...]
     prefix: bytes = b""
     damage: str = ""
+    mp3: Mp3Layout | None = None
 
 
 class SoundFile:
@@ -128,6 +132,44 @@ class SoundFile:
     def close(self) -> None:
         """Close a file that is not read after all."""
         self._handle.close()
+
+    @property
+    def damages(self) -> tuple[str, ...]:
+        """What the file's structure alone says against it."""
+        return tuple(part.damage for part in self._parts if part.damage)
+
+    def excerpts(self, n_wanted: int, n_frames: int) -> Excerpts | None:
+        """Return stretches spread over the file, None where it must be read from its beginning.
+
+        Parameters
+        ----------
+        n_wanted
+            How many.
+        n_frames
+            Samples a channel of each.
+        """
+        if len(self._parts) > 1:
+            return None
+        part = self._parts[0]
+        if part.mp3 is not None:
+            n_all = part.mp3.n_frames * part.mp3.header.samples
+            return Excerpts(n_all, self._mp3_excerpts(part.mp3, spread(n_all, n_wanted, n_frames), n_frames))
+        with self._opened(part) as (_, sound):
+            n_all = _promised_frames(sound)
+        return (
+            Excerpts(n_all, self._seek_excerpts(part, spread(n_all, n_wanted, n_frames), n_frames)) if n_all else None
+        )
+
+    def _seek_excerpts(self, part: _Part, starts: Sequence[int], n_frames: int) -> Iterator[_Floats]:
+        with self._opened(part) as (_, sound):
+            for start in starts:
+                yield _stretch(sound, start, n_frames)
+
+    def _mp3_excerpts(self, layout: Mp3Layout, starts: Sequence[int], n_frames: int) -> Iterator[_Floats]:
+        for start in starts:
+            stretch, skipped = layout.stretch(start, n_frames)
+            with self._opened(_Part(stretch.ranges, stretch.xing_frame())) as (_, sound):
+                yield _stretch(sound, 0, skipped + n_frames)[skipped:]
 
     def _all_frames(self, findings: Findings) -> Iterator[_Floats]:
         for number, part in enumerate(self._parts, 1):
@@ -190,6 +232,17 @@ class SoundFile:
             )
 
 
+def _stretch(sound: _ForwardFile, start: int, n_frames: int) -> _Floats:
+    """Return float32 [n_frames, channels] from ``start``; raises :class:`AudioError` if that fails."""
+    try:
+        if start:
+            sound.seek(start)
+        block: _Floats = sound.read(n_frames, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"damaged ({error.error_string.removeprefix('Error : ').rstrip('.')})") from error
+    return block
+
+
 def _promised_frames(sound: _ForwardFile) -> int:
     """Return the frames that a header gives; 0 where it gives none, or libsndfile estimates them (MPEG audio)."""
     is_known = sound.frames < _NO_PROMISE and not sound.subtype.startswith("MPEG")
@@ -237,5 +290,5 @@ def _mp3_part(content: FileBytes) -> _Part | None:
     elif layout.skipped_bytes:
         damage = f"damaged: {layout.skipped_bytes} bytes in the middle are no MPEG frames"
     if layout.is_plain:
-        return _Part(((0, content.n_bytes),), damage=damage)
-    return _Part(layout.ranges, layout.xing_frame(), damage)
+        return _Part(((0, content.n_bytes),), damage=damage, mp3=layout)
+    return _Part(layout.ranges, layout.xing_frame(), damage, layout)

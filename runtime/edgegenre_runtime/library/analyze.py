@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edgegenre_runtime.audio.files import file_blocks
-from edgegenre_runtime.errors import BundleError, EdgeGenreError
+from edgegenre_runtime.audio.files import file_blocks, file_excerpts
+from edgegenre_runtime.errors import AudioError, BundleError, EdgeGenreError
 from edgegenre_runtime.network.bundle import Bundle, read_bundle
 from edgegenre_runtime.network.classifier import FilePrediction, GenreClassifier
 
@@ -34,7 +37,7 @@ class AnalysisSettings:
     bundle, bundle_hash
         Where the bundle lies on the worker's machine, and what :func:`bundle_hash` must say about it.
     max_windows
-        Windows of a track that are classified; 0 for all.
+        Windows of a track that are classified, spread over it; 0 for all.
     """
 
     bundle: str
@@ -108,7 +111,7 @@ def analyze_file(path: bytes, settings: AnalysisSettings, content_hash: bytes | 
     try:
         digest = _hash_file(path) if content_hash is None else content_hash
         begun = dataclasses.replace(begun, content_hash=digest)
-        found = _classified(classifier, name, begun)
+        found = _classified(classifier, name, settings, begun)
         ended = os.stat(path)
     except OSError as error:
         return dataclasses.replace(begun, error=(error.strerror or str(error)).lower())
@@ -119,11 +122,17 @@ def analyze_file(path: bytes, settings: AnalysisSettings, content_hash: bytes | 
     return found
 
 
-def _classified(classifier: GenreClassifier, name: str, begun: Analysis) -> Analysis:
+def _classified(classifier: GenreClassifier, name: str, settings: AnalysisSettings, begun: Analysis) -> Analysis:
+    """Classify the windows that the settings ask for; all of them where a file cannot be read in stretches."""
+    if settings.max_windows and classifier.head is None:  # a head follows the whole track
+        with contextlib.suppress(AudioError):  # damaged: what is there is read from the beginning, and is said
+            found = _sampled(classifier, name, settings.max_windows, begun)
+            if found is not None:
+                return found
     blocks = file_blocks(Path(name), classifier.rate_hz)
     n_samples = 0
 
-    def counted() -> Any:
+    def counted() -> Iterator[npt.NDArray[np.int16]]:
         nonlocal n_samples
         for block in blocks:
             n_samples += len(block)
@@ -131,6 +140,17 @@ def _classified(classifier: GenreClassifier, name: str, begun: Analysis) -> Anal
 
     answer = classifier.summarize(classifier.stream(counted(), embeddings=True), name)
     return _analysis(classifier, answer, begun, n_samples / classifier.rate_hz, tuple(blocks.warnings))
+
+
+def _sampled(classifier: GenreClassifier, name: str, n_windows: int, begun: Analysis) -> Analysis | None:
+    """Classify windows that are spread over a track; None where it is to be read whole."""
+    n_samples = classifier.tables.spec.window_samples
+    excerpts = file_excerpts(name, classifier.rate_hz, n_windows, n_samples)
+    if excerpts is None:
+        return None
+    with contextlib.closing(excerpts):
+        windows = [window for pcm in excerpts.pcm() for window in classifier.stream([pcm], embeddings=True)]
+    return _analysis(classifier, classifier.summarize(windows, name), begun, excerpts.duration_s, excerpts.warnings)
 
 
 def _analysis(

@@ -38,12 +38,15 @@ class ScanOptions:
         Folders and files.
     bundle
         The bundle's folder or ``.zip``, on this machine and on every worker's.
+    max_windows
+        Windows of a track that are classified, spread over it; 0 for all.
     retry
         Whether files that could not be read are tried again.
     """
 
     roots: Sequence[Path | str]
     bundle: Path
+    max_windows: int = 0
     retry: bool = False
 
 
@@ -113,7 +116,7 @@ def scan(
     roots = check_roots(options.roots)
     classifier = GenreClassifier.load(options.bundle)
     classifier.require_embedding()
-    settings = AnalysisSettings(os.path.abspath(options.bundle), bundle_hash(classifier.bundle))
+    settings = AnalysisSettings(os.path.abspath(options.bundle), bundle_hash(classifier.bundle), options.max_windows)
     bundle = library.add_bundle(settings.bundle_hash, describe(classifier))
     counted = _Scan(library, bundle, settings, options.retry)
     progress = Progress(sum(1 for _ in counted.todo(roots)))

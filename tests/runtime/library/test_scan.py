@@ -69,6 +69,34 @@ def test_a_track_has_the_classifiers_answer(library, music):
     assert found.genres == (found.label,)
 
 
+def test_windows_are_spread_over_a_track_and_the_rest_is_not_classified(library, tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    halves = [render(style, 0, 60.0) for style in ("metal", "classical")]
+    soundfile.write(music / "long.flac", np.concatenate(halves), 22050)
+    soundfile.write(music / "short.flac", halves[0][: 22050 * 10], 22050)
+    run(library, music, max_windows=4)
+    long, short = (library.track(music / name).analysis for name in ("long.flac", "short.flac"))
+    assert (long.n_windows, round(long.duration_s), short.n_windows) == (4, 120, 5)
+    run(library, music, max_windows=0)  # other windows than before: answered anew
+    every = library.track(music / "long.flac").analysis
+    assert every.n_windows == 79
+    assert float(np.abs(every.probabilities - long.probabilities).max()) < 0.3
+    assert library.track(music / "short.flac").analysis == short
+
+
+def test_a_damaged_track_is_read_from_its_beginning(library, tmp_path):
+    (tmp_path / "music").mkdir()
+    path = tmp_path / "music" / "cut.flac"
+    soundfile.write(path, render("metal", 0, 40.0), 22050)
+    os.truncate(path, path.stat().st_size // 2)
+    run(library, path, max_windows=4)
+    found = library.track(path).analysis
+    assert found.error is None
+    assert found.n_windows > 4
+    assert "damaged after" in found.warnings[0]
+
+
 def test_only_what_is_new_or_has_changed_is_read_again(library, music, monkeypatch):
     run(library, music)
     read = []
@@ -151,8 +179,8 @@ def test_many_empty_files_cost_no_worker(library, tmp_path):
 def test_a_file_that_changes_while_it_is_read_is_read_again_by_the_next_scan(library, music, monkeypatch):
     real = analyze._classified
 
-    def classified(classifier, name, begun):
-        found = real(classifier, name, begun)
+    def classified(classifier, name, settings, begun):
+        found = real(classifier, name, settings, begun)
         if name.endswith("jazz.flac"):
             with open(name, "ab") as file:
                 file.write(b"more")
