@@ -138,7 +138,7 @@ def measure_bundle(classifier: GenreClassifier, cache: FeatureCache, options: ar
 
 def measure_pairs(classifier: GenreClassifier, cache: FeatureCache, options: argparse.Namespace) -> None:
     """Hold out ten pairs of genres in turn, fitting the head to the others each time; the body must not know any."""
-    from edgegenre.train.feature_teacher import fit_regression
+    from edgegenre.train.frozen.feature_teacher import fit_regression
     from edgegenre_export.check.class_statistics import measure_statistics
 
     _, vectors = run_network(classifier, cache)

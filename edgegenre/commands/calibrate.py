@@ -39,7 +39,7 @@ def calibrate(
     if bool(data) == (like is not None) or (like is not None and sounds is not None):
         raise UsageError("give feature caches to calibrate on, or --like RUN alone")
     with needs("train"):
-        from edgegenre.evaluate import calibrate as run
+        from edgegenre.evaluate.calibration import calibrate as run
 
         if like is not None:
             result = run.calibrate_like(model, like, command_line())

@@ -69,7 +69,7 @@ def evaluate(
     if robustness or audio is not None:
         _refuse_head([model, *(together or ())])
     with needs("train"):
-        from edgegenre.evaluate.task_run import model_task
+        from edgegenre.evaluate.tasks.run import model_task
 
     task = model_task(model, taxonomy)
     if task.kind != "single":
@@ -161,8 +161,8 @@ def _evaluate_task(
         raise UsageError("--record with --taxonomy would write the scores of another network: leave one out")
     with needs("train"):
         from edgegenre.evaluate.run import record_metrics
-        from edgegenre.evaluate.task_report import format_task_evaluation, write_task_report
-        from edgegenre.evaluate.task_run import evaluate_task
+        from edgegenre.evaluate.tasks.report import format_task_evaluation, write_task_report
+        from edgegenre.evaluate.tasks.run import evaluate_task
 
         result = evaluate_task(model, features, part, thresholds, taxonomy)
         if record:

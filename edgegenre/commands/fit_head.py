@@ -48,7 +48,7 @@ def fit_head(
         from edgegenre.checkpoint import save_checkpoint
         from edgegenre.models import build
         from edgegenre.pretrained import load_weights
-        from edgegenre.train.head_regression import fit_head as fit
+        from edgegenre.train.frozen.fit_head import fit_head as fit
 
         config = ModelConfig(model, len(cache.labels), 0.0)
         network = build(config)

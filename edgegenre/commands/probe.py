@@ -48,9 +48,9 @@ def probe(
     cache = load_cache(data, tables)
     assign_protocol(cache, protocol, is_grouped=grouped)  # wrong words are refused before minutes of work
     with needs("train"):
-        from edgegenre.train.feature_file import kept_features
-        from edgegenre.train.protocol_probe import joined_features
-        from edgegenre.train.protocol_probe import probe as run
+        from edgegenre.train.frozen.feature_file import kept_features
+        from edgegenre.train.frozen.protocol_probe import joined_features
+        from edgegenre.train.frozen.protocol_probe import probe as run
 
         with progress_bar("features") as show:
             found = kept_features(features, cache, given, lambda: joined_features(cache, tables, given, show))

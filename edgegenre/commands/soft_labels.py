@@ -41,8 +41,8 @@ def soft_labels(
 
     with needs("train"):
         from edgegenre.data.feature_cache import load_cache
-        from edgegenre.train.feature_teacher import ask
-        from edgegenre.train.soft_labels import save_soft_labels
+        from edgegenre.train.frozen.feature_teacher import ask
+        from edgegenre.train.frozen.soft_labels import save_soft_labels
 
         tables = released(spec)
         caches = [load_cache(path, tables) for path in (data, unlabeled) if path is not None]

@@ -161,7 +161,7 @@ def train(
     require_installed("train", "torch", "lightning", "safetensors", "matplotlib")
     opening: dict[str, Any] = {"seed": seed, "split": split, "strict": strict, "levels": levels}
     if head is not None and encoder is not None:
-        from edgegenre.train.head_options import HeadOptions
+        from edgegenre.train.sequence_head.options import HeadOptions
 
         head_options = HeadOptions(
             head, head_width, head_memory, encoder_rate, epochs, patience, batch_size, crops, learning_rate,
@@ -276,7 +276,7 @@ def _soft_targets(
 
     from edgegenre.data.feature_cache import load_cache
     from edgegenre.train.batches import SoftTargets
-    from edgegenre.train.soft_labels import load_soft_labels, soft_labels_of
+    from edgegenre.train.frozen.soft_labels import load_soft_labels, soft_labels_of
 
     soft = load_soft_labels(soft_labels)
     labeled = soft_labels_of(soft, cache, cache.tracks_of("train"), cache.labels)

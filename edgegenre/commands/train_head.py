@@ -14,7 +14,7 @@ from .common import check_run_folder, command_line, features_of, make_folder, ne
 
 if TYPE_CHECKING:
     from edgegenre.data.feature_cache import FeatureCache
-    from edgegenre.train.head_options import HeadOptions
+    from edgegenre.train.sequence_head.options import HeadOptions
     from edgegenre_runtime.frontend import Tables
 
 __all__ = ["refuse_unused", "run_head_training"]
@@ -81,7 +81,7 @@ def run_head_training(
         "encoder": str(encoder),
     }
     with needs("train"):
-        from edgegenre.train.head_loop import train_head
+        from edgegenre.train.sequence_head.loop import train_head
 
         result = train_head(cache, tables, loaded, options, out, about=about, report=typer.echo)
     for what, scores in ((f"{out}: head {options.kind}", result.valid), ("mean over windows", result.mean_of_windows)):

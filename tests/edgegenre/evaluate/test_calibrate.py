@@ -13,7 +13,7 @@ from edgegenre.cli import main
 from edgegenre.data.feature_cache import load_cache, save_cache
 from edgegenre.data.sounds import cache_sounds
 from edgegenre.evaluate.answers import format_rejections, measure_rejections
-from edgegenre.evaluate.calibrate import calibrate
+from edgegenre.evaluate.calibration.calibrate import calibrate
 from edgegenre.evaluate.metrics import uncertain_below
 from edgegenre.evaluate.run import evaluate
 from edgegenre.toy.sounds import rendered_sounds
@@ -113,7 +113,7 @@ def test_music_that_is_silence_is_refused(checkpoint, small_cache, sounds, tmp_p
 
 
 def test_a_network_whose_logits_cannot_be_scaled_is_refused(checkpoint, small_cache, monkeypatch):
-    monkeypatch.setattr("edgegenre.evaluate.calibrate.logit_layer", lambda network, n: None)
+    monkeypatch.setattr("edgegenre.evaluate.calibration.calibrate.logit_layer", lambda network, n: None)
     with pytest.raises(CheckpointError, match="cannot take a temperature"):
         calibrate(checkpoint, [small_cache], None, "")
 
@@ -124,7 +124,7 @@ def test_logits_that_are_not_the_last_layer_s_are_noticed(checkpoint, small_cach
         network.register_forward_hook(lambda module, inputs, logits: logits + 5)
         return network
 
-    monkeypatch.setattr("edgegenre.evaluate.calibrate.to_module", shifted)
+    monkeypatch.setattr("edgegenre.evaluate.calibration.calibrate.to_module", shifted)
     before = checkpoint.read_bytes()
     with pytest.raises(CheckpointError, match="not those of its last layer"):
         calibrate(checkpoint, [small_cache], None, "")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgegenre.evaluate.hierarchy import measure_hierarchy
-from edgegenre.evaluate.multi_label import measure_multi_label
+from edgegenre.evaluate.tasks.hierarchy import measure_hierarchy
+from edgegenre.evaluate.tasks.multi_label import measure_multi_label
 from edgegenre.evaluate.truth import answer_names, fit_thresholds, is_right, losses, truth_names
 from edgegenre_runtime.network.task import make_task
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgegenre.evaluate.temperature import apply_temperature, fit_temperature
+from edgegenre.evaluate.calibration.temperature import apply_temperature, fit_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])

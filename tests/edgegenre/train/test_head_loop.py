@@ -13,8 +13,8 @@ from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
 from edgegenre.heads.checkpoint import load_head, save_head
 from edgegenre.models import ModelConfig, build
-from edgegenre.train.head_loop import train_head
-from edgegenre.train.head_options import HeadOptions
+from edgegenre.train.sequence_head.loop import train_head
+from edgegenre.train.sequence_head.options import HeadOptions
 from edgegenre_runtime.errors import CheckpointError, UsageError
 from edgegenre_runtime.network.head import HEADS
 

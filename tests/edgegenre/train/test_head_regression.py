@@ -11,9 +11,9 @@ from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
 from edgegenre.models import ModelConfig, build
-from edgegenre.train.feature_teacher import fit_regression
-from edgegenre.train.frozen_features import frozen_features
-from edgegenre.train.head_regression import _regression, fit_head
+from edgegenre.train.frozen.feature_teacher import fit_regression
+from edgegenre.train.frozen.features import frozen_features
+from edgegenre.train.frozen.fit_head import _regression, fit_head
 from edgegenre_runtime.errors import DataError
 
 CONFIG = ModelConfig("cnn", 3, 0.0)

@@ -8,9 +8,9 @@ import pytest
 
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import load_cache
-from edgegenre.train import protocol_probe
-from edgegenre.train.feature_file import kept_features
-from edgegenre.train.protocol_probe import ProbeResult, probe
+from edgegenre.train.frozen import protocol_probe
+from edgegenre.train.frozen.feature_file import kept_features
+from edgegenre.train.frozen.protocol_probe import ProbeResult, probe
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import released
 

@@ -13,9 +13,9 @@ from edgegenre.data.feature_cache import NO_SPLIT, save_cache
 from edgegenre.models import ModelConfig, build
 from edgegenre.train import TrainOptions, train
 from edgegenre.train.batches import Batches, SoftTargets
-from edgegenre.train.feature_teacher import out_of_fold, regress
-from edgegenre.train.frozen_features import Equalizer, frozen_features
-from edgegenre.train.soft_labels import SoftLabels, load_soft_labels, save_soft_labels, soft_labels_of
+from edgegenre.train.frozen.feature_teacher import out_of_fold, regress
+from edgegenre.train.frozen.features import Equalizer, frozen_features
+from edgegenre.train.frozen.soft_labels import SoftLabels, load_soft_labels, save_soft_labels, soft_labels_of
 from edgegenre_runtime.errors import DataError, UsageError
 
 LABELS = ("high", "low", "middle")
@@ -123,7 +123,7 @@ def test_a_run_learns_from_soft_labels_alone_and_validates_on_two_sets(tmp_path)
     cache = tiny_cache()
     tracks = cache.tracks_of("train")
     turned = np.eye(3, dtype=np.float32)[(cache.y[tracks] + 1) % 3]
-    options = TrainOptions(epochs=6, crops_per_track=8, batch_size=8, soft_weight=1.0, learning_rate=1e-2)
+    options = TrainOptions(epochs=12, crops_per_track=8, batch_size=8, soft_weight=1.0, learning_rate=5e-3)
     soft = SoftTargets(turned, None, turned[:0])
     other = dataclasses.replace(cache, y=(cache.y + 1) % 3)
     result = train(

@@ -29,12 +29,12 @@ from edgegenre.heads.modules import build_head
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Tables
 
-from .head_options import HeadOptions
-from .head_tracks import HeadBatch, HeadTracks
-from .lightning_module import learning_rate_factor
-from .loggers import plot_history, save_history
-from .loop import check_tracks
-from .losses import class_weights_of
+from ..lightning_module import learning_rate_factor
+from ..loggers import plot_history, save_history
+from ..loop import check_tracks
+from ..losses import class_weights_of
+from .options import HeadOptions
+from .tracks import HeadBatch, HeadTracks
 
 __all__ = ["HeadResult", "train_head"]
 

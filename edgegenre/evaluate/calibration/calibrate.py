@@ -23,10 +23,10 @@ from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.errors import CheckpointError, DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from .metrics import uncertain_below
+from ..metrics import uncertain_below
+from ..run import open_model
+from ..scoring import TrackScores, score_tracks, smoothed
 from .music_fit import fit_detector, window_set
-from .run import open_model
-from .scoring import TrackScores, score_tracks, smoothed
 from .temperature import apply_temperature, fit_temperature
 
 __all__ = ["Calibrated", "calibrate", "calibrate_like"]

@@ -23,7 +23,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
 from .feature_teacher import fit_regression
-from .frozen_features import frozen_features
+from .features import frozen_features
 
 __all__ = ["FittedHead", "fit_head"]
 

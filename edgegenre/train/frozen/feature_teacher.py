@@ -16,7 +16,7 @@ from edgegenre.pretrained import load_weights
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables
 
-from .frozen_features import Equalizer, frozen_features
+from .features import Equalizer, frozen_features
 from .soft_labels import SoftLabels
 
 __all__ = ["Answers", "ask", "fit_regression", "out_of_fold", "regress"]

@@ -13,7 +13,7 @@ from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import Network
 from edgegenre_runtime.frontend import Tables
 
-from .head_options import HeadOptions
+from .options import HeadOptions
 
 __all__ = ["HeadBatch", "HeadTracks"]
 

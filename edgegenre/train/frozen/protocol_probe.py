@@ -17,7 +17,7 @@ from edgegenre.pretrained import load_weights
 from edgegenre_runtime.frontend import Tables
 
 from .feature_teacher import regress
-from .frozen_features import Equalizer, frozen_features
+from .features import Equalizer, frozen_features
 
 __all__ = ["ProbeResult", "joined_features", "probe"]
 

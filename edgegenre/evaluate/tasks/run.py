@@ -14,11 +14,11 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.network.task import Task, make_task
 
+from ..run import ALL, OpenModel, open_model
+from ..scoring import TrackScores, score_tracks
+from ..truth import fit_thresholds
 from .hierarchy import HierarchyMetrics, measure_hierarchy
 from .multi_label import MultiLabelMetrics, measure_multi_label
-from .run import ALL, OpenModel, open_model
-from .scoring import TrackScores, score_tracks
-from .truth import fit_thresholds
 
 __all__ = ["TaskEvaluation", "evaluate_task", "model_task", "read_thresholds"]
 

@@ -1,0 +1,1 @@
+"""Evaluation of networks that know several labels at a time, or a hierarchy."""

@@ -1,0 +1,1 @@
+"""Heads over the windows of a track, trained on embeddings."""
