@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define EDGEGENRE_NET_BLOB_VERSION 2   /* 1 is read too: no interleaved taps */
+#define EDGEGENRE_NET_BLOB_VERSION 3
 #define EDGEGENRE_NET_MAX_STEPS 192   /* of a network, and of its buffers */
 #define EDGEGENRE_NET_MAX_DEPTH 48    /* steps that run row by row behind each other: bounds the stack */
 #define EDGEGENRE_NET_MAX_KERNEL_ROWS 16

@@ -9,12 +9,12 @@ import numpy as np
 
 from edgegenre_runtime.errors import BundleError
 
-__all__ = ["BUFFER_WORDS", "CRC_FROM", "HEADER_WORDS", "MAGIC", "BlobHeader", "read_header"]
+__all__ = ["BLOB_VERSION", "BUFFER_WORDS", "CRC_FROM", "HEADER_WORDS", "MAGIC", "BlobHeader", "read_header"]
 
 MAGIC = b"EGNETBLB"
 HEADER_WORDS, BUFFER_WORDS = 32, 10
 CRC_FROM = 20
-_READ_VERSIONS = (1, 2)
+BLOB_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ def read_header(blob: bytes) -> BlobHeader:
     words = np.frombuffer(blob[: len(blob) // 4 * 4], "<i4")
     if len(words) < HEADER_WORDS or int(words[3]) != len(blob):
         raise BundleError("net.eg is cut short")
-    if int(words[2]) not in _READ_VERSIONS:
+    if int(words[2]) != BLOB_VERSION:
         raise BundleError(
-            f"net.eg is of version {words[2]}, this package reads {_READ_VERSIONS}: export the bundle again"
+            f"net.eg is of version {words[2]}, this package reads {BLOB_VERSION}: export the bundle again"
         )
     if zlib.crc32(blob[CRC_FROM:]) != int(words[4]) % 2**32:
         raise BundleError("net.eg is damaged: its checksum does not match")

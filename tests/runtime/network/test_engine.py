@@ -173,7 +173,7 @@ def with_checksum(blob):
         (lambda b: b[:100], "cut short"),
         (lambda b: b"", "not a compiled network"),
         (lambda b: b"EGMELTAB" + b[8:], "not a compiled network"),
-        (lambda b: b[:8] + (3).to_bytes(4, "little") + b[12:], "of version 3"),
+        (lambda b: b[:8] + (2).to_bytes(4, "little") + b[12:], "of version 2, this package reads 3"),
         (lambda b: b[:-1] + bytes([b[-1] ^ 1]), "checksum"),
     ],
 )

@@ -33,18 +33,23 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
     const int32_t n_times = s->number[4] + 1, channels = out->channels / n_times;
     if (s->a != CALLER) from = run->net->arena + run->buffers[s->a].offset;
     from += s->number[3] + y * s->number[0];
+    const int8_t *tables = s->weights ? constant(run, s->weights) : NULL; /* [channels][256] */
     if (out->depth != out->channels) memset(to, out->zero, (size_t)(out->width * out->depth));
-    if (s->number[2] == 1 && n_times == 1 && out->channels == out->depth && s->number[1] == out->depth) {
+    if (!tables && s->number[2] == 1 && n_times == 1 && out->channels == out->depth && s->number[1] == out->depth) {
         memcpy(to, from, (size_t)(out->width * out->depth));
         return;
     }
-    if (s->number[1] == 1 && n_times <= 2 && channels % 8 == 0 && out->channels == out->depth && out->width % 8 == 0) {
-        kernels->turn(from, s->number[2], to, out, n_times); /* mel bands as channels */
+    if (s->number[1] == 1 && n_times <= (tables ? 1 : 2) && channels % 8 == 0 && out->channels == out->depth &&
+        out->width % 8 == 0) {
+        kernels->turn(from, s->number[2], to, out, n_times, tables); /* mel bands as channels */
         return;
     }
     for (int32_t x = 0; x < out->width; x++, to += out->depth, from += s->number[1])
         for (int32_t c = 0; c < channels; c++)
-            for (int32_t i = 0; i < n_times; i++) to[c * n_times + i] = from[c * s->number[2]];
+            for (int32_t i = 0; i < n_times; i++) {
+                const int8_t cell = from[c * s->number[2]];
+                to[c * n_times + i] = tables ? tables[(c * n_times + i) * 256 + 128 + cell] : cell;
+            }
 }
 
 static void convolve_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)
@@ -56,15 +61,16 @@ static void convolve_row(const net_run *run, const net_step *s, const net_buffer
         const int8_t *zeros = run->net->arena + in->offset + in->rows * net_row_bytes(in) + in->left * in->depth;
         rows[i] = (r < 0 || r >= in->height ? zeros : row_of(run, in, r)) - s->left * in->depth;
     }
-    const int32_t inputs = s->kernel_columns * in->depth;
+    const int32_t inputs = s->kernel_columns * in->depth, pool = s->kind == CONV ? s->number[1] : 1;
     net_row row = {rows, row_of(run, out, y), constant(run, s->weights), numbers(run, s->bias),
-                   numbers(run, s->scales), out->width, out->depth, s->stride_columns * in->depth, s->kernel_rows,
-                   s->kernel_columns, inputs, 1, 1, inputs, in->depth, NULL, s->low, s->high, out->zero};
+                   numbers(run, s->scales), out->width * pool, out->depth, s->stride_columns * in->depth,
+                   s->kernel_rows, s->kernel_columns, inputs, 1, 1, inputs, in->depth, pool, NULL, s->low, s->high,
+                   out->zero};
     if (s->flags & INTERLEAVED) {
         row.chunks = in->depth / CHUNK;
         row.taps = s->kernel_columns;
         row.run = CHUNK;
-        row.is_small = (const uint8_t *)constant(run, s->number[0]);
+        row.is_small = numbers(run, s->number[0]);
     }
     const net_kernels *kernels = run->net->kernels;
     (s->kind == CONV ? kernels->conv : kernels->depthwise)(&row);

@@ -80,7 +80,10 @@ static int convolution_fits(const net_plan *p, const net_step *s, const net_buff
     if (s->top > 0 && !in->zero_row) return 0;
     if (s->left > in->left) return 0;
     if (!windows_fit(in->height, out->height, s->kernel_rows, s->stride_rows, s->top, below)) return 0;
-    if (!windows_fit(in->width, out->width, s->kernel_columns, s->stride_columns, s->left, in->right)) return 0;
+    const int32_t pool = s->kind == CONV ? s->number[1] : 1;
+    if (pool != 1 && pool != 2 && pool != MAX_POOL) return 0;
+    if (pool > 1 && out->width * pool < MIN_POOLED) return 0;
+    if (!windows_fit(in->width, out->width * pool, s->kernel_columns, s->stride_columns, s->left, in->right)) return 0;
     int64_t inputs = ((int64_t)s->kernel_columns * in->depth + CELL_INPUTS - 1) / CELL_INPUTS * CELL_INPUTS;
     int64_t n_weights = s->kernel_rows * inputs * out->depth;
     if (s->kind == DEPTHWISE) {
@@ -90,7 +93,7 @@ static int convolution_fits(const net_plan *p, const net_step *s, const net_buff
     if (s->flags & INTERLEAVED) {
         const int64_t n_chunks = (int64_t)out->depth / LANES * s->kernel_rows * (in->depth / CHUNK);
         if (s->kind != CONV || in->depth % CHUNK != 0 || s->stride_columns != 1) return 0;
-        if (!within(s->kernel_columns, 3, 4) || !constant_fits(p, s->number[0], n_chunks)) return 0;
+        if (!within(s->kernel_columns, 3, 4) || !constant_fits(p, s->number[0], 4 * n_chunks)) return 0;
     }
     return constant_fits(p, s->weights, n_weights) && constant_fits(p, s->bias, 4 * (int64_t)out->depth) &&
            scales_fit(p, s->scales, out->depth);
@@ -125,6 +128,7 @@ static int copy_fits(const net_plan *p, const net_step *s, const net_buffer *out
 {
     int64_t n_cells = (int64_t)p->head->input[0] * p->head->input[1] * p->head->input[2];
     int64_t low = s->number[3], high = s->number[3];
+    if (s->weights && !constant_fits(p, s->weights, 256 * (int64_t)out->channels)) return 0;
     if (!within(s->number[4], 0, out->channels - 1) || out->channels % (s->number[4] + 1) != 0) return 0;
     const int32_t sizes[3] = {out->height, out->width, out->channels / (s->number[4] + 1)};
     if (s->a != CALLER) {
@@ -224,7 +228,7 @@ edgegenre_net_error edgegenre_net_check(const void *blob, size_t blob_bytes)
     if (blob_bytes < 8) return EDGEGENRE_NET_E_TRUNCATED;
     if (memcmp(bytes, "EGNETBLB", 8) != 0) return EDGEGENRE_NET_E_MAGIC;
     if (blob_bytes < sizeof(net_header)) return EDGEGENRE_NET_E_TRUNCATED;
-    if (!within(p.head->version, 1, EDGEGENRE_NET_BLOB_VERSION)) return EDGEGENRE_NET_E_VERSION;
+    if (p.head->version != EDGEGENRE_NET_BLOB_VERSION) return EDGEGENRE_NET_E_VERSION;
     if (p.head->n_bytes < 0 || (size_t)p.head->n_bytes != blob_bytes) return EDGEGENRE_NET_E_TRUNCATED;
     if (crc32(bytes + CRC_FROM, blob_bytes - CRC_FROM) != (uint32_t)p.head->crc) return EDGEGENRE_NET_E_HASH;
     if (!within(p.head->n_buffers, 1, EDGEGENRE_NET_MAX_STEPS) || !within(p.head->n_steps, 1, EDGEGENRE_NET_MAX_STEPS))

@@ -2,14 +2,15 @@
  * cells and BLOCKS how many times eight channels it holds at a time. A kernel row of 1 x N, N x N or pointwise convolutions is a run of contiguous inputs, so that
  * one loop serves them all; a dense layer is a row of one cell. */
 
-/* The products of one cell column, inputs 4 q to 4 q + 3, or of two, for all sums. `next` is the second block's weights. */
+/* The products of one cell column, inputs 4 q to 4 q + 3, or of two, for all sums. `next` is the second block's weights;
+ * of `taps` interleaved ones, halves of cells and cells stand that many times further apart. */
 KERNEL void FN(column)(FN(sums) *s, const FN(inputs) *v, const int n, const int blocks, const int q, const int is_pair,
-                       const int8_t *weights, int32_t next)
+                       const int8_t *weights, int32_t next, const int taps)
 {
     UNROLL
     for (int b = 0; b < blocks; b++) {
-        const FN(cell) w0 = FN(load_cell)(weights + b * next);
-        const FN(cell) w1 = is_pair ? FN(load_cell)(weights + b * next + CELL_BYTES) : w0;
+        const FN(cell) w0 = FN(load_cell)(weights + b * next, taps * HALF_CELL);
+        const FN(cell) w1 = is_pair ? FN(load_cell)(weights + b * next + taps * CELL_BYTES, taps * HALF_CELL) : w0;
         UNROLL
         for (int i = 0; i < n; i++) {
             if (is_pair) FN(dot_pair)(&s[b * CELLS + i], &v[i], q, w0, w1);
@@ -21,16 +22,16 @@ KERNEL void FN(column)(FN(sums) *s, const FN(inputs) *v, const int n, const int 
 #if !defined(OWN_TAPS)
 /* The products of a chunk of sixteen inputs and `taps` taps, from p on, for n cells. */
 KERNEL void FN(taps)(FN(sums) *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
-                     const int8_t *weights, int32_t next, int is_small)
+                     const int8_t *weights, int32_t next, int32_t is_small)
 {
     (void)is_small;
     UNROLL
-    for (int t = 0; t < taps; t++, p += row->next_tap, weights += 4 * CELL_BYTES) {
+    for (int t = 0; t < taps; t++, p += row->next_tap, weights += HALF_CELL) {
         FN(inputs) v[CELLS];
         UNROLL
         for (int i = 0; i < n; i++) v[i] = FN(load)(p + i * row->step);
-        FN(column)(s, v, n, blocks, 0, 1, weights, next);
-        FN(column)(s, v, n, blocks, 2, 1, weights + 2 * CELL_BYTES, next);
+        FN(column)(s, v, n, blocks, 0, 1, weights, next, taps);
+        FN(column)(s, v, n, blocks, 2, 1, weights + 2 * taps * CELL_BYTES, next, taps);
     }
 }
 #endif
@@ -39,7 +40,7 @@ KERNEL void FN(taps)(FN(sums) *s, const net_row *row, const int8_t *p, const int
 KERNEL void FN(conv_taps)(FN(sums) *s, const net_row *row, int32_t x, const int n, const int blocks, int32_t channel,
                           const int8_t *weights, int32_t next, const int taps)
 {
-    const uint8_t *is_small = row->is_small + channel / LANES * row->kernel_rows * row->chunks;
+    const int32_t *is_small = row->is_small + channel / LANES * row->kernel_rows * row->chunks;
     for (int32_t r = 0; r < row->kernel_rows; r++) {
         const int8_t *p = row->rows[r] + x * row->step;
         for (int32_t chunk = 0; chunk < row->chunks; chunk++, p += CHUNK, weights += taps * 4 * CELL_BYTES)
@@ -47,10 +48,18 @@ KERNEL void FN(conv_taps)(FN(sums) *s, const net_row *row, int32_t x, const int 
     }
 }
 
+/* The cells as they are, or the largest of each two or four. */
+KERNEL void FN(store_pooled)(int8_t *out, int32_t depth, FN(sums) *s, const int n, int32_t pool, const FN(rule) *rule)
+{
+    if (n >= 4 && pool == 4) FN(store)(out, depth, s, n, 4, rule);
+    else if (n >= 2 && pool == 2) FN(store)(out, depth, s, n, 2, rule);
+    else FN(store)(out, depth, s, n, 1, rule);
+}
+
 /* n output cells from column x on, `blocks` times eight channels; inputs is a constant for short kernel rows. */
 KERNEL void FN(conv_cells)(const net_row *row, int32_t x, const int n, const int blocks, int32_t channel,
                            const int8_t *weights, int32_t next, const int32_t inputs, const int taps,
-                           const FN(sums) *first, const FN(rule) *rules)
+                           const FN(sums) *first, const FN(rule) *rules, int8_t *out, int32_t depth)
 {
     FN(sums) s[BLOCKS * CELLS];
     UNROLL
@@ -66,23 +75,23 @@ KERNEL void FN(conv_cells)(const net_row *row, int32_t x, const int n, const int
         for (; left > 12; left -= 16, p += 16, weights += 4 * CELL_BYTES) {
             UNROLL
             for (int i = 0; i < n; i++) v[i] = FN(load)(p + i * row->step);
-            FN(column)(s, v, n, blocks, 0, 1, weights, next);
-            FN(column)(s, v, n, blocks, 2, 1, weights + 2 * CELL_BYTES, next);
+            FN(column)(s, v, n, blocks, 0, 1, weights, next, 1);
+            FN(column)(s, v, n, blocks, 2, 1, weights + 2 * CELL_BYTES, next, 1);
         }
         if (left <= 0) continue;
         UNROLL
         for (int i = 0; i < n; i++) v[i] = FN(load)(p + i * row->step);
-        FN(column)(s, v, n, blocks, 0, left > 4, weights, next);
+        FN(column)(s, v, n, blocks, 0, left > 4, weights, next, 1);
         weights += CELL_BYTES;
         if (left > 4) weights += CELL_BYTES;
         if (left > 8) {
-            FN(column)(s, v, n, blocks, 2, 0, weights, next);
+            FN(column)(s, v, n, blocks, 2, 0, weights, next, 1);
             weights += CELL_BYTES;
         }
     }
     UNROLL
     for (int b = 0; b < blocks; b++)
-        FN(store)(row->out + x * row->depth + channel + b * LANES, row->depth, s + b * CELLS, n, &rules[b]);
+        FN(store_pooled)(out + b * LANES, depth, s + b * CELLS, n, CELLS < MAX_POOL ? 1 : row->pool, &rules[b]);
 }
 
 KERNEL void FN(conv_block)(const net_row *row, const int blocks, int32_t channel, const int8_t *weights, int32_t next,
@@ -93,19 +102,33 @@ KERNEL void FN(conv_block)(const net_row *row, const int blocks, int32_t channel
     FN(rule) rules[BLOCKS];
     const FN(sums) *from = first;
     const FN(rule) *by = rules;
+    int8_t *out = row->out + channel;
     int32_t x = 0;
     UNROLL
     for (int b = 0; b < blocks; b++) {
-        first[b] = FN(start)(row->bias + channel + b * LANES, weights + b * next, n_cells);
+        first[b] = FN(start)(row->bias + channel + b * LANES, weights + b * next, n_cells, taps);
         rules[b] = FN(rule_of)(row, channel + b * LANES);
     }
 #if !defined(KEEPS_RULES)
     FROM_MEMORY(from);
     FROM_MEMORY(by);
 #endif
-    for (; x + CELLS <= row->n; x += CELLS)
-        FN(conv_cells)(row, x, CELLS, blocks, channel, weights, next, inputs, taps, from, by);
-    for (; x < row->n; x++) FN(conv_cells)(row, x, 1, blocks, channel, weights, next, inputs, taps, from, by);
+#define CONV_CELLS(n, to, depth) FN(conv_cells)(row, x, n, blocks, channel, weights, next, inputs, taps, from, by, to, depth)
+    if (CELLS < MAX_POOL && row->pool > 1) {
+        int8_t cells[MAX_POOL * LANES];
+        for (; x < row->n; out += row->depth) {
+            for (int32_t i = 0; i < row->pool; i += CELLS, x += CELLS) CONV_CELLS(CELLS, cells + i * LANES, LANES);
+            net_most(out, cells, row->pool, LANES);
+        }
+        return;
+    }
+    for (; x < row->n; x += CELLS) {
+        if (x + CELLS > row->n && row->pool == 1) break;
+        if (x + CELLS > row->n) x = row->n - CELLS; /* at least MIN_POOLED: the last ones may be made anew */
+        CONV_CELLS(CELLS, out + (x >> row->pool / 2) * row->depth, row->depth); /* of 1, 2 and 4 the logarithm is the half */
+    }
+    for (; x < row->n; x++) CONV_CELLS(1, out + x * row->depth, row->depth);
+#undef CONV_CELLS
 }
 
 KERNEL void FN(conv_by)(net_row *row, const int blocks, int32_t channel, const int8_t *weights, int32_t next)

@@ -21,8 +21,8 @@ typedef char edgegenre_net_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];
 
 enum { COPY, CONV, DEPTHWISE, ADD, MAX, AVERAGE, MEAN, CONCATENATE, TABLE, N_KINDS };
 
-enum { LANES = 8, CELL_INPUTS = 4, CELL_BYTES = LANES * CELL_INPUTS };
-enum { HEADER_WORDS = 32, CALLER = -1, BARRIER = 1, INTERLEAVED = 2, READ_SLACK = 32 };
+enum { LANES = 8, CELL_INPUTS = 4, CELL_BYTES = LANES * CELL_INPUTS, HALF_CELL = CELL_BYTES / 2 };
+enum { HEADER_WORDS = 32, CALLER = -1, BARRIER = 1, INTERLEAVED = 2, READ_SLACK = 32, MAX_POOL = 4, MIN_POOLED = 8 };
 enum { CHUNK = 16 }; /* inputs of a chunk, within which interleaved weights have their taps */
 
 typedef struct {
@@ -57,8 +57,10 @@ typedef struct {
     int32_t inputs;          /* bytes of a kernel row */
     int32_t chunks, taps;    /* a kernel row is read chunk by chunk and, in each, tap by tap: 1 and 1 if not interleaved */
     int32_t run, next_tap;   /* bytes read at a time, bytes from one tap to the next */
-    const uint8_t *is_small; /* of interleaved taps, [depth / 8][rows][chunks]: which quarters of four inputs and halves
-                              * of eight outputs, bit 2 * quarter + half, have products that add up in int16 */
+    int32_t pool;            /* the largest of so many neighboring cells is stored: 1, 2 or 4; n counts them all */
+    const int32_t *is_small; /* of interleaved taps, [depth / 8][rows][chunks]: which quarters of four inputs and halves
+                              * of eight outputs, bit 2 * quarter + half, have products that add up in int16; eight bits
+                              * on, of which the first two outputs of the half alone, then the other two */
     int32_t low, high, zero;
 } net_row;
 
@@ -68,8 +70,10 @@ typedef struct {
     void (*depthwise)(const net_row *row);
     /* out[i] = clip((bias + a[i] * factor_a + b[i] * factor_b) >> shift) + zero; number: factors, bias, shift */
     void (*add)(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *step, int32_t zero);
-    /* out[x][c] = rows[c / n_times][x], rows stride bytes apart; n_times is 1 or 2, width and rows are multiples of eight */
-    void (*turn)(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times);
+    /* out[x][c] = rows[c / n_times][x], rows stride bytes apart; n_times is 1 or 2, width and rows are multiples of eight.
+     * With tables, [channels][256] and n_times 1: what they make of it. */
+    void (*turn)(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
+                 const int8_t *tables);
 } net_kernels;
 
 const net_kernels *edgegenre_net_choose(void);
@@ -85,6 +89,22 @@ static inline const net_step *net_steps(const int32_t *words)
     return (const net_step *)(const void *)(net_buffers(words) + net_head(words)->n_buffers);
 }
 static inline int32_t net_row_bytes(const net_buffer *b) { return (b->left + b->width + b->right) * b->depth; }
+
+/* Where half of a cell of weights, four outputs by four inputs, stands: halves of interleaved taps stand together. */
+static inline int32_t net_half_cell(int32_t i, int32_t half, int32_t taps)
+{
+    return (i / taps * 2 + half) * taps * HALF_CELL + i % taps * HALF_CELL;
+}
+
+/* The largest of n_cells cells of n channels each, which stand one after the other. */
+static inline void net_most(int8_t *out, const int8_t *cells, int32_t n_cells, int32_t n)
+{
+    for (int32_t c = 0; c < n; c++) {
+        int8_t most = cells[c];
+        for (int32_t i = 1; i < n_cells; i++) most = most > cells[i * n + c] ? most : cells[i * n + c];
+        out[c] = most;
+    }
+}
 
 static inline int8_t net_clip(int32_t x, int32_t low, int32_t high)
 {

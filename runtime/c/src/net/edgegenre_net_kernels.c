@@ -27,7 +27,8 @@
 #elif defined(__ARM_NEON) && (defined(__ARMEL__) || defined(__AARCH64EL__))
 #define HAS_NEON
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-schedule-insns") /* scheduling before registers are given out spills the sums */
+/* scheduling before registers are given out spills the sums; blocks that are merged or moved cost branches */
+#pragma GCC optimize("no-schedule-insns,no-crossjumping,no-reorder-blocks")
 #endif
 #if defined(__ARM_FEATURE_DOTPROD)
 #define EDGEGENRE_NET_DOT

@@ -13,19 +13,20 @@ typedef struct { __m256i low, high; } avx2_cell;
 AVX2 __m128i avx2_load128(const void *p) { return _mm_loadu_si128((const __m128i_u *)p); }
 AVX2 __m256i avx2_load256(const void *p) { return _mm256_loadu_si256((const __m256i_u *)p); }
 
-AVX2 avx2_sums avx2_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+AVX2 avx2_sums avx2_start(const int32_t *bias, const int8_t *weights, int32_t n_cells, const int taps)
 {
     avx2_sums s = {_mm256_cvtepu32_epi64(avx2_load128(bias)), _mm256_cvtepu32_epi64(avx2_load128(bias + 4))};
     (void)weights;
     (void)n_cells;
+    (void)taps;
     return s;
 }
 
 AVX2 __m256i avx2_load(const int8_t *p) { return _mm256_cvtepi8_epi16(avx2_load128(p)); }
 
-AVX2 avx2_cell avx2_load_cell(const int8_t *w)
+AVX2 avx2_cell avx2_load_cell(const int8_t *w, const int half)
 {
-    avx2_cell cell = {_mm256_cvtepi8_epi16(avx2_load128(w)), _mm256_cvtepi8_epi16(avx2_load128(w + 16))};
+    avx2_cell cell = {_mm256_cvtepi8_epi16(avx2_load128(w)), _mm256_cvtepi8_epi16(avx2_load128(w + half))};
     return cell;
 }
 
@@ -75,30 +76,40 @@ AVX2 __m256i avx2_narrow(__m256i a, __m256i b, __m256i c, __m256i d, const avx2_
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-AVX2 void avx2_store_cells(int8_t *out, int32_t depth, const __m256i *sums, const int n, const avx2_rule *given)
+/* n cells, or of each `pool` the largest: their number is 1, 2 or a multiple of four. */
+AVX2 void avx2_store_cells(int8_t *out, int32_t depth, __m256i *sums, const int n_cells, const int pool,
+                           const avx2_rule *given)
 {
     const avx2_rule rule = *given;
+    const int n = n_cells / pool;
+    UNROLL
+    for (int i = 0; pool > 1 && i < n; i++) {
+        sums[i] = _mm256_max_epi32(sums[i * pool], sums[i * pool + 1]);
+        UNROLL
+        for (int k = 2; k < pool; k++) sums[i] = _mm256_max_epi32(sums[i], sums[i * pool + k]);
+    }
     UNROLL
     for (int i = 0; i < n; i += 4) {
         __m256i a = avx2_round(sums[i], &rule), b = n > 1 ? avx2_round(sums[i + 1], &rule) : a;
-        __m256i c = n > 1 ? avx2_round(sums[i + 2], &rule) : a, d = n > 1 ? avx2_round(sums[i + 3], &rule) : a;
+        __m256i c = n > 2 ? avx2_round(sums[i + 2], &rule) : a, d = n > 2 ? avx2_round(sums[i + 3], &rule) : a;
         __m256i bytes = avx2_narrow(a, b, c, d, &rule);
         __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
         _mm_storel_epi64((__m128i_u *)(out + i * depth), low);
         if (n == 1) return;
         _mm_storeh_pi((__m64 *)(void *)(out + (i + 1) * depth), _mm_castsi128_ps(low));
+        if (n == 2) return;
         _mm_storel_epi64((__m128i_u *)(out + (i + 2) * depth), high);
         _mm_storeh_pi((__m64 *)(void *)(out + (i + 3) * depth), _mm_castsi128_ps(high));
     }
 }
 
-AVX2 void avx2_store(int8_t *out, int32_t depth, const avx2_sums *s, const int n, const avx2_rule *rule)
+AVX2 void avx2_store(int8_t *out, int32_t depth, const avx2_sums *s, const int n, const int pool, const avx2_rule *rule)
 {
     __m256i sums[4];
     UNROLL
     for (int i = 0; i < n; i++) /* the partial sums meet: channels 0 1 4 5 2 3 6 7 */
         sums[i] = _mm256_permute4x64_epi64(_mm256_hadd_epi32(s[i].low, s[i].high), 0xD8);
-    avx2_store_cells(out, depth, sums, n, rule);
+    avx2_store_cells(out, depth, sums, n, pool, rule);
 }
 
 /* VNNI */
@@ -107,17 +118,23 @@ typedef __m256i vnni_sums;
 typedef const int8_t *vnni_inputs;
 typedef __m256i vnni_cell;
 
+VNNI __m256i vnni_load_cell(const int8_t *w, const int half)
+{
+    if (half == HALF_CELL) return avx2_load256(w);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(avx2_load128(w)), avx2_load128(w + half), 1);
+}
+
 /* The bias less 128 times the weights: inputs are taken as input + 128. */
-VNNI __m256i vnni_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+VNNI __m256i vnni_start(const int32_t *bias, const int8_t *weights, int32_t n_cells, const int taps)
 {
     __m256i sum = _mm256_setzero_si256();
     for (int32_t i = 0; i < n_cells; i++)
-        sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8((char)128), avx2_load256(weights + i * CELL_BYTES));
+        sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8((char)128),
+                                   vnni_load_cell(weights + net_half_cell(i, 0, taps), taps * HALF_CELL));
     return _mm256_sub_epi32(avx2_load256(bias), sum);
 }
 
 VNNI vnni_inputs vnni_load(const int8_t *p) { return p; }
-VNNI __m256i vnni_load_cell(const int8_t *w) { return avx2_load256(w); }
 
 VNNI void vnni_dot(__m256i *s, const vnni_inputs *v, const int q, __m256i w)
 {
@@ -134,7 +151,7 @@ VNNI void vnni_dot_pair(__m256i *s, const vnni_inputs *v, const int q, __m256i w
 
 /* A chunk of interleaved taps: each four inputs are spread once for all the taps and both blocks that take them. */
 VNNI void vnni_taps(__m256i *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
-                    const int8_t *weights, int32_t next, int is_small)
+                    const int8_t *weights, int32_t next, int32_t is_small)
 {
     (void)is_small;
     UNROLL
@@ -150,7 +167,7 @@ VNNI void vnni_taps(__m256i *s, const net_row *row, const int8_t *p, const int n
         for (int t = 0; t < taps; t++) {
             UNROLL
             for (int b = 0; b < blocks; b++) {
-                const __m256i w = avx2_load256(weights + b * next + (4 * t + q) * CELL_BYTES);
+                const __m256i w = vnni_load_cell(weights + b * next + net_half_cell(q * taps + t, 0, taps), taps * HALF_CELL);
                 UNROLL
                 for (int i = 0; i < n; i++) s[8 * b + i] = _mm256_dpbusd_epi32(s[8 * b + i], u[i + t], w);
             }
@@ -162,9 +179,9 @@ typedef avx2_rule vnni_rule;
 
 VNNI avx2_rule vnni_rule_of(const net_row *row, int32_t channel) { return avx2_rule_of(row, channel); }
 
-VNNI void vnni_store(int8_t *out, int32_t depth, const __m256i *s, const int n, const avx2_rule *rule)
+VNNI void vnni_store(int8_t *out, int32_t depth, __m256i *s, const int n, const int pool, const avx2_rule *rule)
 {
-    avx2_store_cells(out, depth, s, n, rule);
+    avx2_store_cells(out, depth, s, n, pool, rule);
 }
 
 /* Depthwise: sixteen channels as int16, two taps at a time, interleaved in halves: channels 0-3 and 8-11, 4-7 and 12-15,
@@ -337,8 +354,13 @@ static inline void avx2_turn_8x8(const int8_t *rows, int32_t stride, int8_t *cel
     }
 }
 
-static void avx2_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+static void avx2_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
+                      const int8_t *tables)
 {
+    if (tables) {
+        scalar_turn(rows, stride, cells, out, n_times, tables);
+        return;
+    }
     for (int32_t c = 0; c < out->depth / n_times; c += 8)
         for (int32_t x = 0; x < out->width; x += 8)
             avx2_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);

@@ -70,34 +70,36 @@ DSP void dsp_column(int32_t *sums, const int8_t *p, const int8_t *q, const int n
 }
 
 /* Inputs that lie together; returns the weights behind theirs. */
-DSP const int8_t *dsp_run(int32_t *sums, const int8_t *p, int32_t step, int32_t run, const int n, const int8_t *weights)
+DSP const int8_t *dsp_run(int32_t *sums, const int8_t *p, int32_t step, int32_t run, const int n, const int8_t *weights,
+                          int32_t next)
 {
     const int8_t *q = p + step, *end = p + run;
-    for (; end - p >= 4 * CELL_INPUTS; p += 4 * CELL_INPUTS, q += 4 * CELL_INPUTS, weights += 4 * CELL_BYTES) {
+    for (; end - p >= 4 * CELL_INPUTS; p += 4 * CELL_INPUTS, q += 4 * CELL_INPUTS, weights += 4 * next) {
         UNROLL
         for (int k = 0; k < 4; k++)
-            dsp_column(sums, p + k * CELL_INPUTS, q + k * CELL_INPUTS, n, weights + k * CELL_BYTES);
+            dsp_column(sums, p + k * CELL_INPUTS, q + k * CELL_INPUTS, n, weights + k * next);
     }
-    for (; p < end; p += CELL_INPUTS, q += CELL_INPUTS, weights += CELL_BYTES) dsp_column(sums, p, q, n, weights);
+    for (; p < end; p += CELL_INPUTS, q += CELL_INPUTS, weights += next) dsp_column(sums, p, q, n, weights);
     return weights;
 }
 
 /* Two cells of two channels: n is 1 or 2, a constant once this is inlined. */
-DSP void dsp_conv_tile(const net_row *row, int32_t x, const int n, int32_t channel, const int8_t *weights)
+DSP void dsp_conv_tile(const net_row *row, int32_t x, const int n, int32_t channel, const int8_t *weights, int8_t *out,
+                       int32_t depth)
 {
     int32_t sums[4] = {row->bias[channel], row->bias[channel + 1], row->bias[channel], row->bias[channel + 1]};
-    int8_t *out = row->out + x * row->depth + channel;
     if (row->taps > 1) {
-        FOR_EACH_RUN(row) weights = dsp_run(sums, RUN_OF(row, x), row->step, CHUNK, n, weights);
+        FOR_EACH_RUN(row)
+            dsp_run(sums, RUN_OF(row, x), row->step, CHUNK, n, WEIGHTS_OF(row, weights), NEXT_CELL(row));
     } else {
         for (int32_t r = 0; r < row->kernel_rows; r++)
-            weights = dsp_run(sums, row->rows[r] + x * row->step, row->step, row->inputs, n, weights);
+            weights = dsp_run(sums, row->rows[r] + x * row->step, row->step, row->inputs, n, weights, CELL_BYTES);
     }
     const int32_t e = row->scales[channel], f = row->scales[channel + 1];
     out[0] = dsp_requantize(sums[0], e, row->zero, row->low, row->high);
     out[1] = dsp_requantize(sums[1], f, row->zero, row->low, row->high);
     if (n == 1) return;
-    out += row->depth;
+    out += depth;
     out[0] = dsp_requantize(sums[2], e, row->zero, row->low, row->high);
     out[1] = dsp_requantize(sums[3], f, row->zero, row->low, row->high);
 }
@@ -107,10 +109,15 @@ static void dsp_conv(const net_row *given)
     const net_row row = *given; /* a copy: stores of cells cannot change it */
     const int32_t block = row.kernel_rows * ((row.inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
     for (int32_t channel = 0; channel < row.depth; channel += 2) {
-        const int8_t *weights = row.weights + channel / LANES * block + channel % LANES * CELL_INPUTS;
+        const int8_t *weights = row.weights + channel / LANES * block + CHANNEL_IN_CELL(&row, channel);
+        int8_t cells[MAX_POOL * 2], *out = row.out + channel;
         int32_t x = 0;
-        for (; x + 2 <= row.n; x += 2) dsp_conv_tile(&row, x, 2, channel, weights);
-        if (x < row.n) dsp_conv_tile(&row, x, 1, channel, weights);
+        for (; row.pool > 1 && x < row.n; out += row.depth) {
+            for (int32_t i = 0; i < row.pool; i += 2, x += 2) dsp_conv_tile(&row, x, 2, channel, weights, cells + 2 * i, 2);
+            net_most(out, cells, row.pool, 2);
+        }
+        for (; x + 2 <= row.n; x += 2) dsp_conv_tile(&row, x, 2, channel, weights, out + x * row.depth, row.depth);
+        if (x < row.n) dsp_conv_tile(&row, x, 1, channel, weights, out + x * row.depth, row.depth);
     }
 }
 

@@ -15,12 +15,13 @@ HELIUM int32x4_t helium_steps(int32x4_t sums, float32x4_t scale, const net_row *
 
 /* Inputs that lie together, of two cells, with two channels; returns the weights behind theirs. Sums of an instruction
  * take every second register: there are enough for four. */
-HELIUM const int8_t *helium_run(int32_t *sums, const int8_t *p, int32_t step, int32_t left, const int8_t *weights)
+HELIUM const int8_t *helium_run(int32_t *sums, const int8_t *p, int32_t step, int32_t left, const int8_t *weights,
+                                int32_t next)
 {
-    const uint32x4_t every_cell = {0, CELL_BYTES, 2 * CELL_BYTES, 3 * CELL_BYTES};
+    const uint32x4_t every_cell = {0, (uint32_t)next, 2 * (uint32_t)next, 3 * (uint32_t)next};
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
     const int8_t *q = p + step;
-    for (; left >= 16; left -= 16, p += 16, q += 16, weights += 4 * CELL_BYTES) {
+    for (; left >= 16; left -= 16, p += 16, q += 16, weights += 4 * next) {
         const int8x16_t u = vldrbq_s8(p), v = vldrbq_s8(q);
         int8x16_t w = vreinterpretq_s8_s32(vldrwq_gather_offset_s32((const int32_t *)(const void *)weights, every_cell));
         a = vmladavaq_s8(a, u, w);
@@ -40,27 +41,29 @@ HELIUM const int8_t *helium_run(int32_t *sums, const int8_t *p, int32_t step, in
         w = vreinterpretq_s8_s32(vldrwq_gather_offset_z_s32(from + 1, every_cell, cells));
         b = vmladavaq_s8(b, u, w);
         d = vmladavaq_s8(d, v, w);
-        weights += n_cells * CELL_BYTES;
+        weights += n_cells * next;
     }
     sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
     return weights;
 }
 
 /* Two channels of two cells, the second of which is the first again where there is only one: step is 0. */
-HELIUM void helium_conv_tile(const net_row *row, int32_t x, int32_t step, int32_t channel, const int8_t *weights)
+HELIUM void helium_conv_tile(const net_row *row, int32_t x, int32_t step, int32_t channel, const int8_t *weights,
+                             int8_t *out, int32_t depth)
 {
     const int32_t *k = row->scales + channel, *bias = row->bias + channel;
-    const uint32_t next = step ? (uint32_t)row->depth : 0;
+    const uint32_t next = step ? (uint32_t)depth : 0;
     const uint32x4_t places = {0, 1, next, next + 1};
     const int32x4_t scale = {k[0], k[1], k[0], k[1]};
     int32_t sums[4] = {bias[0], bias[1], bias[0], bias[1]};
     if (row->taps > 1) {
-        FOR_EACH_RUN(row) weights = helium_run(sums, RUN_OF(row, x), step, CHUNK, weights);
+        FOR_EACH_RUN(row)
+            helium_run(sums, RUN_OF(row, x), step, CHUNK, WEIGHTS_OF(row, weights), NEXT_CELL(row));
     } else {
         for (int32_t r = 0; r < row->kernel_rows; r++)
-            weights = helium_run(sums, row->rows[r] + x * row->step, step, row->inputs, weights);
+            weights = helium_run(sums, row->rows[r] + x * row->step, step, row->inputs, weights, CELL_BYTES);
     }
-    vstrbq_scatter_offset_s32(row->out + x * row->depth + channel, places,
+    vstrbq_scatter_offset_s32(out, places,
                               helium_steps(vldrwq_s32(sums), vreinterpretq_f32_s32(scale), row));
 }
 
@@ -69,10 +72,17 @@ static void helium_conv(const net_row *given)
     const net_row row = *given;
     const int32_t block = row.kernel_rows * ((row.inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
     for (int32_t channel = 0; channel < row.depth; channel += 2) {
-        const int8_t *weights = row.weights + channel / LANES * block + channel % LANES * CELL_INPUTS;
+        const int8_t *weights = row.weights + channel / LANES * block + CHANNEL_IN_CELL(&row, channel);
+        int8_t cells[MAX_POOL * 2], *out = row.out + channel;
         int32_t x = 0;
-        for (; x + 2 <= row.n; x += 2) helium_conv_tile(&row, x, row.step, channel, weights);
-        if (x < row.n) helium_conv_tile(&row, x, 0, channel, weights);
+        for (; row.pool > 1 && x < row.n; out += row.depth) {
+            for (int32_t i = 0; i < row.pool; i += 2, x += 2)
+                helium_conv_tile(&row, x, row.step, channel, weights, cells + 2 * i, 2);
+            net_most(out, cells, row.pool, 2);
+        }
+        for (; x + 2 <= row.n; x += 2)
+            helium_conv_tile(&row, x, row.step, channel, weights, out + x * row.depth, row.depth);
+        if (x < row.n) helium_conv_tile(&row, x, 0, channel, weights, out + x * row.depth, row.depth);
     }
 }
 

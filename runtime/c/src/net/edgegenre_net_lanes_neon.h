@@ -33,21 +33,22 @@ NEON int16x8_t neon_narrow(int32x4_t a, int32x4_t b) { return vcombine_s16(vqmov
 #define neon_addw_high(c, p) vaddw_s16(c, vget_high_s16(p))
 #endif
 
-NEON neon_sums neon_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+NEON neon_sums neon_start(const int32_t *bias, const int8_t *weights, int32_t n_cells, const int taps)
 {
     const int32x4_t none = vdupq_n_s32(0);
     const int32x4x2_t a = vzipq_s32(vld1q_s32(bias), none), b = vzipq_s32(vld1q_s32(bias + 4), none);
     neon_sums s = {{a.val[0], a.val[1], b.val[0], b.val[1]}};
     (void)weights;
+    (void)taps;
     (void)n_cells;
     return s;
 }
 
 NEON int8x16_t neon_load(const int8_t *p) { return vld1q_s8(p); }
 
-NEON neon_cell neon_load_cell(const int8_t *w)
+NEON neon_cell neon_load_cell(const int8_t *w, const int half)
 {
-    neon_cell cell = {vld1q_s8(w), vld1q_s8(w + 16)};
+    neon_cell cell = {vld1q_s8(w), vld1q_s8(w + half)};
     return cell;
 }
 
@@ -109,6 +110,12 @@ NEON int16x8_t neon_mla(int16x8_t p, int8x16_t u, int8x16_t w, const int is_high
     return p;
 }
 
+NEON int32x4_t neon_padal(int32x4_t sum, int16x8_t p)
+{
+    __asm("sadalp %0.4s, %1.8h" : "+w"(sum) : "w"(p));
+    return sum;
+}
+
 /* The products of three or four taps with a quarter of their cells, added up in int16 as far as the weights allow. */
 NEON int32x4_t neon_chain(int32x4_t sum, const int8x16_t *u, const int8x16_t *w, const int is_high, const int taps,
                           const int is_small)
@@ -116,27 +123,34 @@ NEON int32x4_t neon_chain(int32x4_t sum, const int8x16_t *u, const int8x16_t *w,
     int16x8_t p = neon_mla(neon_mul(u[0], w[0], is_high), u[1], w[1], is_high);
     if (is_small) {
         p = neon_mla(p, u[2], w[2], is_high);
-        return vpadalq_s16(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
+        return neon_padal(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
     }
-    sum = vpadalq_s16(sum, p);
+    sum = neon_padal(sum, p);
     p = neon_mul(u[2], w[2], is_high);
-    return vpadalq_s16(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
+    return neon_padal(sum, taps == 4 ? neon_mla(p, u[3], w[3], is_high) : p);
 }
 
+/* The next n vectors of weights, one or two. gcc pairs no loads of vectors by itself. */
+#define NEON_NEXT(w, p, n)                                                                                             \
+    do {                                                                                                               \
+        if ((n) > 1) __asm("ldp %q0, %q1, [%2], #32" : "=w"((w)[0]), "=w"((w)[1]), "+r"(p) : "m"(*(const int8_t(*)[32])(p))); \
+        else __asm("ldr %q0, [%1], #16" : "=w"((w)[0]), "+r"(p) : "m"(*(const int8_t(*)[16])(p)));                     \
+    } while (0)
+
 NEON void neon_half(neon_sums *s, const int8x16_t *u, int8x16_t *w, const int n, const int taps, const int half,
-                    const int is_small)
+                    const int is_low_small, const int is_high_small)
 {
     __asm volatile("" : "+w"(w[0])); /* or gcc hoists what both kinds of chains begin with, and spills it */
     UNROLL
     for (int i = 0; i < n; i++) {
-        s[i].part[2 * half] = neon_chain(s[i].part[2 * half], u + i, w, 0, taps, is_small);
-        s[i].part[2 * half + 1] = neon_chain(s[i].part[2 * half + 1], u + i, w, 1, taps, is_small);
+        s[i].part[2 * half] = neon_chain(s[i].part[2 * half], u + i, w, 0, taps, is_low_small);
+        s[i].part[2 * half + 1] = neon_chain(s[i].part[2 * half + 1], u + i, w, 1, taps, is_high_small);
     }
 }
 
 /* A chunk of interleaved taps: four inputs are spread once for all the taps that take them. */
 NEON void neon_taps(neon_sums *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
-                    const int8_t *weights, int32_t next, int is_small)
+                    const int8_t *weights, int32_t next, int32_t is_small)
 {
     const int64_t step = row->step;
     (void)blocks;
@@ -150,10 +164,13 @@ NEON void neon_taps(neon_sums *s, const net_row *row, const int8_t *p, const int
         UNROLL
         for (int half = 0; half < 2; half++) {
             int8x16_t w[4];
-            UNROLL
-            for (int t = 0; t < taps; t++) w[t] = vld1q_s8(weights + (4 * t + q) * CELL_BYTES + 16 * half);
-            if (is_small >> (2 * q + half) & 1) neon_half(s, u, w, n, taps, half, 1);
-            else neon_half(s, u, w, n, taps, half, 0);
+            NEON_NEXT(w, weights, 2);
+            NEON_NEXT(w + 2, weights, taps - 2);
+            const int bit = 2 * q + half;
+            if (is_small >> bit & 1) neon_half(s, u, w, n, taps, half, 1, 1);
+            else if (is_small >> (8 + bit) & 1) neon_half(s, u, w, n, taps, half, 1, 0);
+            else if (is_small >> (16 + bit) & 1) neon_half(s, u, w, n, taps, half, 0, 1);
+            else neon_half(s, u, w, n, taps, half, 0, 0);
         }
     }
 }
@@ -192,7 +209,21 @@ NEON void neon_store_cells(int8_t *out, int32_t depth, const int32x4_t (*s)[2], 
     }
 }
 
-NEON void neon_store(int8_t *out, int32_t depth, const neon_sums *s, const int n, const neon_rule *rule)
+/* Of each `pool` cells the largest sums, to the front. */
+NEON void neon_most(int32x4_t (*sums)[2], const int n, const int pool)
+{
+    UNROLL
+    for (int i = 0; i < n / pool; i++) {
+        sums[i][0] = sums[i * pool][0], sums[i][1] = sums[i * pool][1];
+        UNROLL
+        for (int k = 1; k < pool; k++) {
+            sums[i][0] = vmaxq_s32(sums[i][0], sums[i * pool + k][0]);
+            sums[i][1] = vmaxq_s32(sums[i][1], sums[i * pool + k][1]);
+        }
+    }
+}
+
+NEON void neon_store(int8_t *out, int32_t depth, const neon_sums *s, const int n, const int pool, const neon_rule *rule)
 {
     int32x4_t sums[8][2];
     UNROLL
@@ -200,7 +231,8 @@ NEON void neon_store(int8_t *out, int32_t depth, const neon_sums *s, const int n
         sums[i][0] = neon_pairs(s[i].part[0], s[i].part[1]);
         sums[i][1] = neon_pairs(s[i].part[2], s[i].part[3]);
     }
-    neon_store_cells(out, depth, (const int32x4_t(*)[2])sums, n, rule);
+    neon_most(sums, n, pool);
+    neon_store_cells(out, depth, (const int32x4_t(*)[2])sums, n / pool, rule);
 }
 
 #if defined(EDGEGENRE_NET_DOT)
@@ -213,23 +245,32 @@ typedef int8x16_t dot_inputs;
 typedef neon_cell dot_cell;
 typedef neon_rule dot_rule;
 
-DOT dot_sums dot_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+DOT dot_sums dot_start(const int32_t *bias, const int8_t *weights, int32_t n_cells, const int taps)
 {
     dot_sums s = {vld1q_s32(bias), vld1q_s32(bias + 4)};
+    (void)taps;
     (void)weights;
     (void)n_cells;
     return s;
 }
 
 DOT int8x16_t dot_load(const int8_t *p) { return vld1q_s8(p); }
-DOT neon_cell dot_load_cell(const int8_t *w) { return neon_load_cell(w); }
+DOT neon_cell dot_load_cell(const int8_t *w, const int half) { return neon_load_cell(w, half); }
+
+/* In place: of the intrinsics' results, gcc makes copies. */
+DOT int32x4_t dot_four(int32x4_t sums, int8x16_t v, const int q, int8x16_t w)
+{
+    if (q == 0) __asm("sdot %0.4s, %1.16b, %2.4b[0]" : "+w"(sums) : "w"(w), "w"(v));
+    else if (q == 1) __asm("sdot %0.4s, %1.16b, %2.4b[1]" : "+w"(sums) : "w"(w), "w"(v));
+    else if (q == 2) __asm("sdot %0.4s, %1.16b, %2.4b[2]" : "+w"(sums) : "w"(w), "w"(v));
+    else __asm("sdot %0.4s, %1.16b, %2.4b[3]" : "+w"(sums) : "w"(w), "w"(v));
+    return sums;
+}
 
 DOT void dot_dot(dot_sums *s, const int8x16_t *v, const int q, neon_cell w)
 {
-    if (q == 0) s->low = vdotq_laneq_s32(s->low, w.low, *v, 0), s->high = vdotq_laneq_s32(s->high, w.high, *v, 0);
-    if (q == 1) s->low = vdotq_laneq_s32(s->low, w.low, *v, 1), s->high = vdotq_laneq_s32(s->high, w.high, *v, 1);
-    if (q == 2) s->low = vdotq_laneq_s32(s->low, w.low, *v, 2), s->high = vdotq_laneq_s32(s->high, w.high, *v, 2);
-    if (q == 3) s->low = vdotq_laneq_s32(s->low, w.low, *v, 3), s->high = vdotq_laneq_s32(s->high, w.high, *v, 3);
+    s->low = dot_four(s->low, *v, q, w.low);
+    s->high = dot_four(s->high, *v, q, w.high);
 }
 
 DOT void dot_dot_pair(dot_sums *s, const int8x16_t *v, const int q, neon_cell w0, neon_cell w1)
@@ -240,7 +281,7 @@ DOT void dot_dot_pair(dot_sums *s, const int8x16_t *v, const int q, neon_cell w0
 
 /* A chunk of interleaved taps: inputs are loaded once for all the taps that take them. */
 DOT void dot_taps(dot_sums *s, const net_row *row, const int8_t *p, const int n, const int blocks, const int taps,
-                  const int8_t *weights, int32_t next, int is_small)
+                  const int8_t *weights, int32_t next, int32_t is_small)
 {
     int8x16_t v[8 + 3];
     (void)blocks;
@@ -249,24 +290,33 @@ DOT void dot_taps(dot_sums *s, const net_row *row, const int8_t *p, const int n,
     UNROLL
     for (int i = 0; i < n + taps - 1; i++) v[i] = vld1q_s8(p + i * row->step);
     UNROLL
-    for (int t = 0; t < taps; t++) {
+    for (int q = 0; q < 4; q++) {
         UNROLL
-        for (int q = 0; q < 4; q++) {
-            const neon_cell w = neon_load_cell(weights + (4 * t + q) * CELL_BYTES);
+        for (int half = 0; half < 2; half++) {
             UNROLL
-            for (int i = 0; i < n; i++) dot_dot(&s[i], &v[i + t], q, w);
+            for (int t = 0; t < taps; t += 2) {
+                const int many = t + 1 < taps ? 2 : 1;
+                int8x16_t w[2];
+                NEON_NEXT(w, weights, many);
+                UNROLL
+                for (int i = 0; i < many * n; i++) {
+                    int32x4_t *sum = half == 0 ? &s[i % n].low : &s[i % n].high;
+                    *sum = dot_four(*sum, v[i % n + t + i / n], q, w[i / n]);
+                }
+            }
         }
     }
 }
 
 DOT neon_rule dot_rule_of(const net_row *row, int32_t channel) { return neon_rule_of(row, channel); }
 
-DOT void dot_store(int8_t *out, int32_t depth, const dot_sums *s, const int n, const neon_rule *rule)
+DOT void dot_store(int8_t *out, int32_t depth, const dot_sums *s, const int n, const int pool, const neon_rule *rule)
 {
     int32x4_t sums[8][2];
     UNROLL
     for (int i = 0; i < n; i++) sums[i][0] = s[i].low, sums[i][1] = s[i].high;
-    neon_store_cells(out, depth, (const int32x4_t(*)[2])sums, n, rule);
+    neon_most(sums, n, pool);
+    neon_store_cells(out, depth, (const int32x4_t(*)[2])sums, n / pool, rule);
 }
 #endif
 
@@ -438,8 +488,48 @@ NEON void neon_turn_8x8(const int8_t *rows, int32_t stride, int8_t *cells, int32
     }
 }
 
-static void neon_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+#if defined(__aarch64__)
+enum { STRIP = 128 };
+
+/* n cells, a multiple of sixteen, through a table of 256 in sixteen vectors. */
+NEON void neon_look_up(const int8_t *row, int8_t *cells, int32_t n, const int8_t *table)
 {
+    const int8x16x4_t a = vld1q_s8_x4(table), b = vld1q_s8_x4(table + 64), c = vld1q_s8_x4(table + 128),
+                      d = vld1q_s8_x4(table + 192);
+    for (int32_t x = 0; x < n; x += 16) {
+        const uint8x16_t at = veorq_u8(vreinterpretq_u8_s8(vld1q_s8(row + x)), vdupq_n_u8(128));
+        int8x16_t found = vqtbl4q_s8(a, at);
+        found = vqtbx4q_s8(found, b, vsubq_u8(at, vdupq_n_u8(64)));
+        found = vqtbx4q_s8(found, c, vsubq_u8(at, vdupq_n_u8(128)));
+        vst1q_s8(cells + x, vqtbx4q_s8(found, d, vsubq_u8(at, vdupq_n_u8(192))));
+    }
+}
+
+/* Eight rows looked up, then turned, STRIP columns at a time. */
+static void neon_turn_tables(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, const int8_t *tables)
+{
+    int8_t strip[8][STRIP];
+    for (int32_t c = 0; c < out->depth; c += 8)
+        for (int32_t from = 0; from < out->width; from += STRIP) {
+            const int32_t n = out->width - from < STRIP ? out->width - from : STRIP;
+            for (int32_t i = 0; i < 8; i++)
+                neon_look_up(rows + (c + i) * stride + from, strip[i], n, tables + (c + i) * 256);
+            for (int32_t x = 0; x < n; x += 8)
+                neon_turn_8x8(strip[0] + x, STRIP, cells + (from + x) * out->depth + c, out->depth, 1);
+        }
+}
+#else
+#define neon_turn_tables(rows, stride, cells, out, tables) scalar_turn(rows, stride, cells, out, 1, tables)
+#endif
+
+static void neon_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
+                      const int8_t *tables)
+{
+    if (tables) {
+        if (out->width % 16 == 0) neon_turn_tables(rows, stride, cells, out, tables);
+        else scalar_turn(rows, stride, cells, out, n_times, tables);
+        return;
+    }
     for (int32_t c = 0; c < out->depth / n_times; c += 8)
         for (int32_t x = 0; x < out->width; x += 8)
             neon_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);

@@ -7,24 +7,27 @@
 #define SCALAR static
 #endif
 
-/* The inputs of a kernel, in the order of the weights: RUN_OF cell x are row->run bytes. */
+/* The inputs of a kernel, in the order of the weights: RUN_OF cell x are row->run bytes, whose weights begin at
+ * WEIGHTS_OF and stand NEXT_CELL bytes apart, halves of cells half as much. */
 #define FOR_EACH_RUN(row)                                  \
     for (int32_t r = 0; r < (row)->kernel_rows; r++)       \
         for (int32_t chunk = 0; chunk < (row)->chunks; chunk++) \
             for (int32_t tap = 0; tap < (row)->taps; tap++)
 #define RUN_OF(row, x) ((row)->rows[r] + (x) * (row)->step + chunk * CHUNK + tap * (row)->next_tap)
+#define WEIGHTS_OF(row, weights)                                                                                       \
+    ((weights) + (r * (row)->chunks + chunk) * (((row)->run + CELL_INPUTS - 1) / CELL_INPUTS) * NEXT_CELL(row) + tap * HALF_CELL)
+#define NEXT_CELL(row) ((row)->taps * CELL_BYTES)
+#define CHANNEL_IN_CELL(row, channel) ((channel) % LANES / 4 * (NEXT_CELL(row) / 2) + (channel) % 4 * CELL_INPUTS)
 
 /* Four channels of one cell: each input is read once, a cell of weights is [8][4]. */
-SCALAR void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights)
+SCALAR void scalar_conv_4(const net_row *row, int32_t x, int32_t channel, const int8_t *weights, int8_t *out)
 {
     uint32_t a = (uint32_t)row->bias[channel], b = (uint32_t)row->bias[channel + 1];
     uint32_t c = (uint32_t)row->bias[channel + 2], d = (uint32_t)row->bias[channel + 3];
     const int32_t *scales = row->scales + channel;
-    int8_t *out = row->out + x * row->depth + channel;
     FOR_EACH_RUN(row) {
-        const int8_t *p = RUN_OF(row, x), *end = p + row->run;
-        for (; p < end; p += CELL_INPUTS, weights += CELL_BYTES) {
-            const int8_t *w = weights;
+        const int8_t *p = RUN_OF(row, x), *end = p + row->run, *w = WEIGHTS_OF(row, weights);
+        for (; p < end; p += CELL_INPUTS, w += NEXT_CELL(row)) {
             const int32_t p0 = p[0], p1 = p[1], p2 = p[2], p3 = p[3];
             a += (uint32_t)(p0 * w[0] + p1 * w[1] + p2 * w[2] + p3 * w[3]);
             b += (uint32_t)(p0 * w[4] + p1 * w[5] + p2 * w[6] + p3 * w[7]);
@@ -42,10 +45,14 @@ SCALAR void scalar_conv(const net_row *row)
 {
     const int32_t block = row->kernel_rows * ((row->inputs + CELL_INPUTS - 1) / CELL_INPUTS) * CELL_BYTES;
     const int8_t *weights = row->weights;
+    int8_t cells[MAX_POOL * LANES];
     for (int32_t channel = 0; channel < row->depth; channel += LANES, weights += block)
-        for (int32_t x = 0; x < row->n; x++) {
-            scalar_conv_4(row, x, channel, weights);
-            scalar_conv_4(row, x, channel + 4, weights + CELL_BYTES / 2);
+        for (int32_t x = 0; x < row->n; x += row->pool) {
+            for (int32_t i = 0; i < row->pool; i++) {
+                scalar_conv_4(row, x + i, channel, weights, cells + i * LANES);
+                scalar_conv_4(row, x + i, channel + 4, weights + NEXT_CELL(row) / 2, cells + i * LANES + LANES / 2);
+            }
+            net_most(row->out + x / row->pool * row->depth + channel, cells, row->pool, LANES);
         }
 }
 
@@ -99,8 +106,16 @@ SCALAR void scalar_turn_8x8(const int8_t *from, int32_t stride, int8_t *cells, i
     }
 }
 
-SCALAR void scalar_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times)
+SCALAR void scalar_look_up(const int8_t *row, int8_t *cells, const net_buffer *out, const int8_t *table)
 {
+    for (int32_t x = 0; x < out->width; x++) cells[x * out->depth] = table[128 + row[x]];
+}
+
+SCALAR void scalar_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
+                        const int8_t *tables)
+{
+    for (int32_t c = 0; tables && c < out->depth; c++) scalar_look_up(rows + c * stride, cells + c, out, tables + c * 256);
+    if (tables) return;
     for (int32_t c = 0; c < out->depth / n_times; c += 8)
         for (int32_t x = 0; x < out->width; x += 8)
             scalar_turn_8x8(rows + c * stride + x, stride, cells + x * out->depth + c * n_times, out->depth, n_times);

@@ -8,22 +8,23 @@ typedef struct { v128_t part[4]; } wasm_sums;
 typedef const int8_t *wasm_inputs;
 typedef struct { v128_t part[4]; } wasm_cell;
 
-WASM wasm_sums wasm_start(const int32_t *bias, const int8_t *weights, int32_t n_cells)
+WASM wasm_sums wasm_start(const int32_t *bias, const int8_t *weights, int32_t n_cells, const int taps)
 {
     const v128_t none = wasm_i32x4_const_splat(0), a = wasm_v128_load(bias), b = wasm_v128_load(bias + 4);
     wasm_sums s = {{wasm_i32x4_shuffle(a, none, 0, 4, 1, 5), wasm_i32x4_shuffle(a, none, 2, 4, 3, 5),
                     wasm_i32x4_shuffle(b, none, 0, 4, 1, 5), wasm_i32x4_shuffle(b, none, 2, 4, 3, 5)}};
     (void)weights;
     (void)n_cells;
+    (void)taps;
     return s;
 }
 
 WASM wasm_inputs wasm_load(const int8_t *p) { return p; }
 
-WASM wasm_cell wasm_load_cell(const int8_t *w)
+WASM wasm_cell wasm_load_cell(const int8_t *w, const int half)
 {
-    wasm_cell cell = {{wasm_i16x8_load8x8(w), wasm_i16x8_load8x8(w + 8), wasm_i16x8_load8x8(w + 16),
-                       wasm_i16x8_load8x8(w + 24)}};
+    wasm_cell cell = {{wasm_i16x8_load8x8(w), wasm_i16x8_load8x8(w + 8), wasm_i16x8_load8x8(w + half),
+                       wasm_i16x8_load8x8(w + half + 8)}};
     return cell;
 }
 
@@ -64,13 +65,24 @@ WASM void wasm_store_8(int8_t *out, v128_t a, v128_t b, const wasm_rule *rule)
     wasm_v128_store64_lane(out, wasm_i8x16_narrow_i16x8(words, words), 0);
 }
 
-WASM void wasm_store(int8_t *out, int32_t depth, const wasm_sums *s, const int n, const wasm_rule *rule)
+WASM v128_t wasm_pairs(v128_t a, v128_t b)
 {
-#define WASM_PAIRS(a, b) wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7))
+    return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
+}
+
+/* n cells, or of each `pool` the largest. */
+WASM void wasm_store(int8_t *out, int32_t depth, const wasm_sums *s, const int n, const int pool, const wasm_rule *rule)
+{
     UNROLL
-    for (int i = 0; i < n; i++)
-        wasm_store_8(out + i * depth, WASM_PAIRS(s[i].part[0], s[i].part[1]), WASM_PAIRS(s[i].part[2], s[i].part[3]), rule);
-#undef WASM_PAIRS
+    for (int i = 0; i < n; i += pool, out += depth) {
+        v128_t a = wasm_pairs(s[i].part[0], s[i].part[1]), b = wasm_pairs(s[i].part[2], s[i].part[3]);
+        UNROLL
+        for (int k = 1; k < pool; k++) {
+            a = wasm_i32x4_max(a, wasm_pairs(s[i + k].part[0], s[i + k].part[1]));
+            b = wasm_i32x4_max(b, wasm_pairs(s[i + k].part[2], s[i + k].part[3]));
+        }
+        wasm_store_8(out, a, b, rule);
+    }
 }
 
 /* Eight channels of two taps, interleaved: one instruction multiplies and adds the taps. */

@@ -1,6 +1,6 @@
 """The compiler: an int8 ``.tflite`` becomes ``net.eg``, the program that the C engine runs. NumPy alone.
 
-flatbuffer → graph (records) → lower (steps) → plan (rows, barriers, arena) → blob.
+flatbuffer → graph (records) → lower (steps) → fuse → plan (rows, barriers, arena) → blob.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...errors import ExportError
 from ..blob_header import BlobHeader, read_header
 from .blob import program_blob
+from .fuse import fuse
 from .graph import Graph, read_graph
 from .lower import lower
 from .plan import plan
@@ -54,6 +55,6 @@ def compile_network(model: bytes, is_interleaved: bool = True) -> bytes:
     """
     graph = read_network(model)
     try:
-        return program_blob(plan(lower(graph)), model, is_interleaved)
+        return program_blob(plan(fuse(lower(graph))), model, is_interleaved)
     except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:
         raise ExportError(f"this .tflite contradicts itself and cannot be compiled: {error}") from error

@@ -22,8 +22,8 @@ Then 10 words a buffer (offset, height, width, depth, rows, left, right, zero ro
 step (see :func:`_step_words`) and the constants, each at a multiple of 16 bytes. A convolution's weights stand in cells
 of 8 outputs by 4 inputs, ``[out / 8][kernel row][inputs / 4][8][4]``, where the inputs of a kernel row are its columns
 times the channels: one dot product an output channel, on every processor. Where neighboring windows of three or four
-columns share their inputs (flag 2), the columns of sixteen channels stand together: ``[out / 8][kernel row]
-[channels / 16][column][4][8][4]``, so that a kernel loads an input once; a table says which of these products add up
+columns share their inputs (flag 2), the columns of four outputs by four inputs stand together: ``[out / 8][kernel row]
+[channels / 16][4][2][column][4][4]``, so that a kernel loads an input once; a table says which of these products add up
 in int16.
 """
 
@@ -35,12 +35,11 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from ..blob_header import BUFFER_WORDS, CRC_FROM, HEADER_WORDS, MAGIC
+from ..blob_header import BLOB_VERSION, BUFFER_WORDS, CRC_FROM, HEADER_WORDS, MAGIC
 from .program import CALLER, LANES, Kind, Program, Step, as_words
 
-__all__ = ["BLOB_VERSION", "program_blob"]
+__all__ = ["program_blob"]
 
-BLOB_VERSION = 2
 CELL_INPUTS = 4
 _STEP_WORDS = 24
 _BARRIER, _INTERLEAVED = 1, 2
@@ -111,9 +110,10 @@ def _step_words(step: Step, constants: _Constants, is_interleaved: bool) -> list
     """Return kind, inputs, output, flags, kernel, stride, padding, constants, limits and the kind's own numbers."""
     weights, numbers, flags = step.weights, step.numbers, _BARRIER * step.is_barrier
     if weights is not None and step.kind is Kind.CONV:
+        numbers = (0, step.pool)
         if is_interleaved:
             flags |= _INTERLEAVED
-            numbers = (constants.put(_small_chunks(weights), "u1"),)
+            numbers = (constants.put(_small_chunks(weights), "<i4"), step.pool)
             weights = _interleaved(weights)
         else:
             weights = _cells(weights)
@@ -131,23 +131,27 @@ def _is_shared(program: Program, step: Step) -> bool:
 
 
 def _interleaved(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Return weights [out, rows, columns, in] as [out / 8, rows, in / 16, columns, 4, 8, 4]."""
+    """Return weights [out, rows, columns, in] as [out / 8, rows, in / 16, 4, 2, columns, 4, 4]."""
     n_out, rows, columns, n_in = weights.shape
-    parts = weights.reshape(n_out // LANES, LANES, rows, columns, n_in // _CHUNK, _CHUNK // CELL_INPUTS, CELL_INPUTS)
-    cells: npt.NDArray[np.int8] = parts.transpose(0, 2, 4, 3, 5, 1, 6)
+    outputs, inputs = (n_out // LANES, 2, LANES // 2), (n_in // _CHUNK, _CHUNK // CELL_INPUTS, CELL_INPUTS)
+    parts = weights.reshape(*outputs, rows, columns, *inputs)
+    cells: npt.NDArray[np.int8] = parts.transpose(0, 3, 5, 6, 1, 4, 2, 7)
     return cells
 
 
-def _small_chunks(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
-    """Return where the products of all taps add up in int16, uint8 [out / 8, rows, in / 16].
+def _small_chunks(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
+    """Return where the products of all taps add up in int16, int32 [out / 8, rows, in / 16].
 
-    Bit ``2 * quarter + half`` stands for a quarter of the inputs and a half of the outputs.
+    Bit ``2 * quarter + half`` stands for a quarter of the inputs and a half of the outputs, 8 bits on for the first two
+    outputs of the half alone, 16 bits on for the other two.
     """
     n_out, rows, _, n_in = weights.shape
     sums = np.abs(weights.astype(np.int64)).sum(axis=2)
-    largest = sums.reshape(n_out // LANES, 2, LANES // 2, rows, n_in // _CHUNK, 4, _CHUNK // 4).max(axis=(2, 6))
-    bits = (largest <= _LARGEST_SUM).transpose(0, 2, 3, 4, 1).reshape(n_out // LANES, rows, n_in // _CHUNK, 8)
-    return np.packbits(bits, axis=-1, bitorder="little")[..., 0]
+    largest = sums.reshape(n_out // LANES, 2, 2, LANES // 4, rows, n_in // _CHUNK, 4, _CHUNK // 4).max(axis=(3, 7))
+    first, second = (largest <= _LARGEST_SUM).transpose(2, 0, 3, 4, 5, 1)  # [out / 8, rows, in / 16, quarter, half]
+    bits = np.stack([first & second, first, second], axis=3).reshape(*first.shape[:3], 24)
+    words: npt.NDArray[np.int32] = (bits * (1 << np.arange(24))).sum(axis=-1).astype(np.int32)
+    return words
 
 
 def _cells(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -97,13 +97,16 @@ class Step:
     kernel, stride, padding
         Rows and columns; ``padding`` are the rows above and the columns to the left.
     weights, bias, scales
-        CONV: int8 [out, rows, columns, in]; DEPTHWISE: int8 [rows, columns, depth]; TABLE: int8 [256]. Bias int32
-        [depth], the input's zero point folded in; scales float32 [depth], of MEAN scale and bias.
+        CONV: int8 [out, rows, columns, in]; DEPTHWISE: int8 [rows, columns, depth]; TABLE: int8 [256]; COPY: None, or
+        int8 [channels, 256], what each channel's steps become. Bias int32 [depth], the input's zero point folded in;
+        scales float32 [depth], of MEAN scale and bias.
     low, high
         Steps that the output is clipped to.
     numbers
         ADD: factors, bias, shift. COPY: stride in cells of rows, columns, channels, the first cell, and how many times
         more each channel is copied. CONCATENATE: the axis (rows, columns, channels).
+    pool
+        CONV: of how many neighboring columns the largest is stored.
     is_barrier
         Whether the whole output is made before anything behind it.
     shares
@@ -122,6 +125,7 @@ class Step:
     low: int = -128
     high: int = 127
     numbers: tuple[int, ...] = ()
+    pool: int = 1
     is_barrier: bool = False
     shares: int | None = None
 
