@@ -1,7 +1,9 @@
 """``single.html``: the page with everything inside, for a double-click or an e-mail.
 
 Browsers load no ES module and no ``fetch`` from ``file:``, so the modules are joined into one script: a module's
-imports stand before it, and no two modules have a top-level name in common (a test holds them to it).
+imports stand before it, and no two modules have a top-level name in common (a test holds them to it). What can go
+without a change of meaning goes: comments, indentation, and the module for browsers without SIMD, since those that
+can unpack the file have it but for a few years of Chrome.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from collections.abc import Mapping
 
 from edgegenre_runtime.errors import BundleError
 
-__all__ = ["join_modules", "single_file"]
+__all__ = ["join_modules", "shortened", "single_file"]
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|class|function) )", re.MULTILINE)
-_RESOURCES = ("edgegenre.wasm", "edgegenre_plain.wasm", "mel.blob", "net.eg", "bundle.json", "capture.js")
+_RESOURCES = ("edgegenre.wasm", "mel.blob", "net.eg", "bundle.json", "capture.js")
 _LINKS = re.compile(r'<link rel="(?:manifest|icon|apple-touch-icon)"[^>]*>\n')
 _POLICY = re.compile(r'content="default-src[^"]*"')
 
@@ -49,6 +51,29 @@ def join_modules(files: Mapping[str, bytes], entry: str) -> str:
     return joined
 
 
+def shortened(script: str) -> str:
+    """Return a script without the lines that are comments and without indentation.
+
+    Raises
+    ------
+    BundleError
+        If a template literal goes over a line's end, whose spaces would change.
+    """
+    lines = [line for text in script.splitlines() if (line := text.strip()) and not line.startswith("//")]
+    if any(line.count("`") % 2 for line in lines):
+        raise BundleError("a script of the page has a template literal of several lines, which cannot be shortened")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _packed(content: bytes) -> tuple[int, str]:
+    """Return gzipped content as text of five characters for four bytes, and the gzip's length.
+
+    The digits are those of Python's base85 but for ``<``, which could end a script element: a comma.
+    """
+    data = gzip.compress(content, 9, mtime=0)
+    return len(data), base64.b85encode(data, pad=True).decode().replace("<", ",")
+
+
 def _inline_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -59,11 +84,10 @@ def single_file(files: Mapping[str, bytes]) -> bytes:
     Its policy allows the two inline parts by their hashes, the worker as ``blob:`` and the audio thread's script as
     ``data:``, and no connection at all.
     """
-    script, style = join_modules(files, "app.js"), files["style.css"].decode()
-    content = {name: files[name] for name in _RESOURCES} | {"worker.js": join_modules(files, "worker.js").encode()}
-    packed = {
-        name: base64.b64encode(gzip.compress(data, 9, mtime=0)).decode() for name, data in sorted(content.items())
-    }
+    script, worker = (shortened(join_modules(files, name)) for name in ("app.js", "worker.js"))
+    style = files["style.css"].decode()
+    content = {name: files[name] for name in _RESOURCES} | {"worker.js": worker.encode()}
+    packed = {name: _packed(data) for name, data in sorted(content.items())}
     policy = (
         f"default-src 'none'; script-src {_inline_hash(script)} 'wasm-unsafe-eval' data:; worker-src blob: data:; "
         f"style-src {_inline_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"

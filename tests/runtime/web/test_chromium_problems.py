@@ -54,6 +54,20 @@ def test_without_simd_the_plain_module_gives_the_same_answers(context, classifie
 @pytest.mark.parametrize(
     ("hash_", "script", "words"),
     [
+        ("#nosimd", "WebAssembly.validate = () => false;", "no WebAssembly SIMD, which the single file needs"),
+        ("#nostream", "delete globalThis.DecompressionStream;", "too old for the single file: use the folder"),
+    ],
+)
+def test_what_the_single_file_needs_more_is_said(context, folder, hash_, script, words):
+    context.add_init_script(f"if (location.hash === '{hash_}') {{ {script} }}")
+    found = Listening(context, f"file://{folder}/single.html{hash_}")
+    assert words in found.problem
+    found.page.close()
+
+
+@pytest.mark.parametrize(
+    ("hash_", "script", "words"),
+    [
         ("#nowasm", "delete globalThis.WebAssembly;", "no WebAssembly"),
         ("#noworklet", "delete globalThis.AudioWorkletNode;", "no AudioWorklet"),
         ("#nomic", "navigator.mediaDevices.getUserMedia = undefined;", "no microphone"),

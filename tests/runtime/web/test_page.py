@@ -16,7 +16,7 @@ from edgegenre_runtime.network.bundle_names import default_bundle
 from edgegenre_runtime.network.task import make_task
 from edgegenre_runtime.web import page as page_module
 from edgegenre_runtime.web.page import DEVICE_FILES, page_file, web_folder
-from edgegenre_runtime.web.single_file import join_modules
+from edgegenre_runtime.web.single_file import join_modules, shortened
 
 NODE = compute_driver_executable()[0]
 TOP_LEVEL = re.compile(r"^(?:const|let|class|(?:async )?function\*?) (?:\{[^}]*\}|[\w$]+)", re.MULTILINE)
@@ -69,8 +69,20 @@ def test_joined_scripts_parse_and_have_no_name_twice(files, tmp_path):
         join_modules({"a.js": b'import * as b from "./b.js";\n'}, "a.js")
 
 
+def test_shortened_scripts_parse_and_lose_no_code(files, tmp_path):
+    for entry in ("app.js", "worker.js"):
+        joined = join_modules(files, entry)
+        short = shortened(joined)
+        assert is_script(tmp_path, short) is True
+        assert len(short) < 0.85 * len(joined)
+        assert "".join(short.split()) == "".join(re.sub(r"(?m)^\s*//.*$", "", joined).split())
+    assert shortened('  a = "//";\n\n  // b\n') == 'a = "//";\n'
+    with pytest.raises(BundleError, match="template literal of several lines"):
+        shortened("const a = `\n  b`;\n")
+
+
 def test_single_file_is_small_and_both_are_strict(files):
-    assert len(files["single.html"]) <= 400_000
+    assert len(files["single.html"]) <= 350_000
     for name in ("index.html", "single.html"):
         html = files[name].decode()
         (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)

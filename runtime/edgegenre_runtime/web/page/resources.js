@@ -9,7 +9,21 @@ function inside() {
 
 export const isSingleFile = () => inside() !== null;
 
-function base64Bytes(text) { return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)); }
+// Five characters for four bytes (single_file.py).
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_\x60{|}~";
+
+function base85Bytes([nBytes, text]) {
+  const values = new Uint8Array(128), words = new DataView(new ArrayBuffer(text.length / 5 * 4));
+  for (let i = 0; i < DIGITS.length; i++) values[DIGITS.charCodeAt(i)] = i;
+  for (let at = 0, word = 0; at < text.length; at++) {
+    word = word * 85 + values[text.charCodeAt(at)];
+    if (at % 5 === 4) {
+      words.setUint32((at - 4) / 5 * 4, word);
+      word = 0;
+    }
+  }
+  return new Uint8Array(words.buffer, 0, nBytes);
+}
 
 // Content of a file, as an ArrayBuffer. Throws an Error with a sentence.
 export async function resource(name) {
@@ -19,7 +33,9 @@ export async function resource(name) {
     return reply.arrayBuffer();
   }
   if (!globalThis.DecompressionStream) throw new Error("this browser is too old for the single file: use the folder");
-  const stream = new Blob([base64Bytes(inside()[name])]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const packed = inside()[name];
+  if (!packed) throw new Error("this browser has no WebAssembly SIMD, which the single file needs: use the folder");
+  const stream = new Blob([base85Bytes(packed)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }
 
