@@ -7,7 +7,7 @@ LIBRARY := runtime/edgegenre_runtime/frontend/lib/edgegenre_mel.so
 AUDIO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help boards demo test test-slow fuzz check format wheels clean
+.PHONY: help boards demo test test-slow coverage fuzz check docs licenses instructions format wheels clean
 
 help:
 	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
@@ -15,6 +15,10 @@ help:
 	@echo "make test-slow               the slow tests alone"
 	@echo "make fuzz                    ten minutes of damaged files through every reader"
 	@echo "make check                   format, lint, types, import rules"
+	@echo "make coverage                the tests of the device's code with coverage, which has a floor"
+	@echo "make docs                    the site in site/, warnings are errors"
+	@echo "make licenses                the licenses of everything in the base install"
+	@echo "make instructions            count instructions on emulated boards again; 3 % more than stored fail"
 	@echo "make format                  fix what ruff can fix"
 	@echo "make wheels                  wheels for x86-64, aarch64, armv7l and armv6l (needs the cross compilers)"
 	@echo "make boards                  measure this machine and every emulated board again, and write docs/boards.md"
@@ -48,6 +52,25 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# An environment of its own: the site needs none of the extras, and its tools must not change what the tests run with.
+docs: pyproject.toml
+	test -x .venv-docs/bin/mkdocs || { $(PYTHON) -m venv .venv-docs && \
+		.venv-docs/bin/pip install --quiet --disable-pip-version-check '.[docs]'; }
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+licenses: $(STAMP)
+	$(BIN)/python scripts/dependency_licenses.py
+
+instructions: $(STAMP) $(LIBRARY)
+	for device in cortex-m55 rpi4 rpi5; do \
+		$(BIN)/edgegenre bench emulate --device $$device --out .cache/instructions/$$device.json && \
+		$(BIN)/edgegenre bench compare devices/results/$$device.json .cache/instructions/$$device.json \
+			--more-instructions 0.03 || exit 1; done
+
+coverage: $(STAMP) $(LIBRARY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pytest-cov>=6'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/runtime --cov --cov-report=term:skip-covered
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -62,4 +85,4 @@ boards: $(STAMP) $(LIBRARY)
 	scripts/measure_boards.sh full
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) .venv-docs site demo

@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from edgegenre.checkpoint import Checkpoint, save_checkpoint
 from edgegenre.data.feature_cache import FeatureCache, save_cache
-from edgegenre.models import ModelConfig, build
 from edgegenre.toy.dataset import write_dataset
 from edgegenre_runtime.frontend import native, released
 
@@ -59,6 +56,11 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two checkpoints of fresh networks for the classes of ``small_cache``."""
+    import torch  # here: the tests of the base install run without
+
+    from edgegenre.checkpoint import Checkpoint, save_checkpoint
+    from edgegenre.models import ModelConfig, build
+
     tables, folder = released("wide9s"), tmp_path_factory.mktemp("checkpoints")
     config, paths = ModelConfig("cnn", 3), (folder / "a.safetensors", folder / "b.safetensors")
     for seed, path in enumerate(paths):
@@ -83,7 +85,7 @@ def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def textures_checkpoint() -> Checkpoint:
+def textures_checkpoint() -> Any:
     """The seed's CNN, confident about four synthetic textures (tests/textures.py)."""
     from textures import trained_checkpoint
 
@@ -91,7 +93,7 @@ def textures_checkpoint() -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def textures_walk(textures_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
+def textures_walk(textures_checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
     """Its int8 bundle, converted once for all tests and accepted by the gate; and the modules that the job visited."""
     from textures import export  # here: the converters take seconds to import
     from walk import recorded_walk
