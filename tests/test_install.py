@@ -80,6 +80,7 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
         (["bench", "compare", tmp_path / "r.json", tmp_path / "r.json"], "bench"),
         (["bench", "report"], "bench"),
         (["bench", "run", "--page", tmp_path / "r.html"], "bench"),
+        (["library", "tag", "--db", tmp_path / "library.sqlite"], "library"),
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),
         (["bench", "parity", "x"], "bench"),

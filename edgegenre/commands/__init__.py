@@ -12,6 +12,7 @@ from . import (
     explain,
     fit_head,
     library,
+    library_tags,
     models,
     probe,
     protocol,
@@ -27,6 +28,8 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the root app (entry-point group ``edgegenre.commands``)."""
     app.add_typer(data.app, name="data")
+    library.app.command("tag")(library_tags.tag)
+    library.app.command("undo")(library_tags.undo)
     app.add_typer(library.app, name="library")
     app.command("train")(train.train)
     app.command("fit-head")(fit_head.fit_head)

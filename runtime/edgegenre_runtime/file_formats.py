@@ -1,4 +1,4 @@
-"""JSON and ``.npz`` from outside: whatever is wrong with the content is a :class:`ValueError`.
+"""JSON, TOML and ``.npz`` from outside: whatever is wrong with the content is a :class:`ValueError`.
 
 The parsers behind raise a dozen kinds of errors for damaged content (``RecursionError``, ``zipfile.BadZipFile``,
 ``zlib.error``, ``lzma.LZMAError``, ``tokenize.TokenError``, ``MemoryError`` for a header that promises terabytes …).
@@ -7,6 +7,7 @@ The parsers behind raise a dozen kinds of errors for damaged content (``Recursio
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["parse_json", "read_npz"]
+__all__ = ["parse_json", "parse_toml", "read_npz"]
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -27,6 +28,18 @@ def parse_json(content: str | bytes) -> Any:
     """
     try:
         return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """Return the content of a TOML document in UTF-8; raises ValueError if it is none, or nested too deeply."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(content.decode())
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

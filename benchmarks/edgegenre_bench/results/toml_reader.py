@@ -1,17 +1,12 @@
-"""Reading TOML: the standard library from Python 3.11 on, tomli before."""
+"""Reading TOML files."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from edgegenre_runtime.errors import DataError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edgegenre_runtime.file_formats import parse_toml
 
 __all__ = ["read_toml"]
 
@@ -19,8 +14,8 @@ __all__ = ["read_toml"]
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; raises :class:`DataError` if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: not TOML ({error})") from error

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.network.task import Task
 
-__all__ = ["Analysis", "BundleRecord", "Fingerprint", "Track", "TrackArrays"]
+__all__ = ["Analysis", "BundleRecord", "Fingerprint", "TagChange", "Track", "TrackArrays"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,3 +138,21 @@ class TrackArrays:
     ids: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     embeddings: npt.NDArray[np.float16]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TagChange:
+    """What was done to a file's genre tag since it was last as its owner had it.
+
+    Attributes
+    ----------
+    track, path
+        The file's row, and where it lies today.
+    before, after
+        The values of its tag then and now.
+    """
+
+    track: int
+    path: Path
+    before: tuple[str, ...]
+    after: tuple[str, ...]

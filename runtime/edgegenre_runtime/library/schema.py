@@ -39,5 +39,17 @@ CREATE INDEX tracks_of_content ON tracks (content_hash);
 CREATE INDEX tracks_of_label ON tracks (label);
 """
 
-MIGRATIONS: tuple[str, ...] = (_TRACKS,)
+_TAG_CHANGES = """
+CREATE TABLE tag_changes (
+    id INTEGER PRIMARY KEY,
+    track INTEGER NOT NULL,     -- a row of tracks, whose path is the file's of today
+    changed_at TEXT NOT NULL,   -- UTC, ISO 8601
+    before TEXT NOT NULL,       -- JSON: the values of the genre tag
+    after TEXT NOT NULL,
+    is_undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX tag_changes_of_track ON tag_changes (track);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_TRACKS, _TAG_CHANGES)
 """Step i makes a database of version i one of version i + 1."""

@@ -8,7 +8,7 @@ import datetime
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.network.task import task_from_dict
 
 from .database import open_database, said_plainly
-from .records import Analysis, BundleRecord, Fingerprint, Track, TrackArrays
+from .records import Analysis, BundleRecord, Fingerprint, TagChange, Track, TrackArrays
 
 __all__ = ["Known", "Library", "path_bytes"]
 
@@ -229,6 +229,38 @@ class Library:
             "LIMIT ?"
         )
         return [(bytes(path), is_gone) for path, is_gone in self._rows(sql, [*below, last, _PAGE])]
+
+    def update_file(self, path: bytes, found: Fingerprint) -> None:
+        """Note size, time and hash of a file whose answer stays."""
+        sql = "UPDATE tracks SET size = ?, mtime_ns = ?, content_hash = ? WHERE path = ?"
+        self._run(sql, [found.size, found.mtime_ns, found.content_hash, path])
+
+    def begin_change(self, track_id: int, before: Sequence[str], after: Sequence[str]) -> int:
+        """Note that a file's genre tag is about to be changed; returns the row."""
+        sql = "INSERT INTO tag_changes (track, changed_at, before, after) VALUES (?, ?, ?, ?)"
+        cursor = self._run(sql, [track_id, _now(), json.dumps(before), json.dumps(after)])
+        return int(cursor.lastrowid or 0)
+
+    def drop_change(self, row: int) -> None:
+        """Note that a change did not happen."""
+        self._run("DELETE FROM tag_changes WHERE id = ?", [row])
+
+    def end_changes(self, track_id: int) -> None:
+        """Note that a file's tag is as it was."""
+        self._run("UPDATE tag_changes SET is_undone = 1 WHERE track = ?", [track_id])
+
+    def changes(self) -> list[TagChange]:
+        """Return the files whose genre tag was changed and not given back, by path."""
+        sql = (
+            "SELECT track, path, (SELECT before FROM tag_changes WHERE id = first), "
+            "(SELECT after FROM tag_changes WHERE id = last) "
+            "FROM (SELECT track, MIN(id) AS first, MAX(id) AS last FROM tag_changes WHERE NOT is_undone "
+            "GROUP BY track) JOIN tracks ON tracks.id = track ORDER BY path"
+        )
+        return [
+            TagChange(row[0], Path(os.fsdecode(row[1])), tuple(json.loads(row[2])), tuple(json.loads(row[3])))
+            for row in self._rows(sql)
+        ]
 
     def commit(self) -> None:
         """End the transaction: everything put so far stays, whatever happens next."""
