@@ -9,7 +9,7 @@ cc=${1:?usage: scripts/test_c.sh gcc|clang}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 strict=(-std=c99 -Wall -Wextra -Werror -pedantic -Wconversion -Iruntime/c/include)
-for options in -O0 -O3 "-O3 -DEDGEGENRE_MEL_PORTABLE"; do
+for options in -O2 -O3 "-O3 -DEDGEGENRE_MEL_PORTABLE"; do
     read -ra more <<<"$options"
     for source in runtime/c/src/*/*.c; do
         "$cc" "${strict[@]}" "${more[@]}" -c "$source" -o "$folder/unit.o"

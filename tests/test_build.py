@@ -1,11 +1,13 @@
 """The build hook: what it compiles, how wheels are tagged, and that it gives way where it cannot."""
 
 import importlib.util
+import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -100,3 +102,22 @@ def test_the_library_runs_on_the_oldest_board_of_its_target(hook, tmp_path, targ
     shown = subprocess.run(["readelf", "-A", tmp_path / "x.so"], capture_output=True, text=True, check=True).stdout
     for tag in tags:
         assert re.search(rf": {tag}\b", shown), shown
+
+
+@pytest.mark.slow
+def test_the_sdist_makes_the_same_wheel_without_a_network(tmp_path):
+    build = [sys.executable, "-m", "build", "--no-isolation"]
+    subprocess.run([*build, "--sdist", "--outdir", tmp_path / "sdist", ROOT], check=True, capture_output=True)
+    (sdist,) = (tmp_path / "sdist").glob("edgegenre-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("edgegenre-*/")
+    offline = {**os.environ, "PIP_NO_INDEX": "1", "EDGEGENRE_NO_C": "1"}
+    files = []
+    for name, folder in (("from_sdist", source), ("from_tree", ROOT)):
+        command = [*build, "--wheel", "--outdir", tmp_path / name, folder]
+        subprocess.run(command, check=True, capture_output=True, env=offline)
+        (wheel,) = (tmp_path / name).glob("*.whl")
+        files.append({info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist()})
+    assert files[0] == files[1]
+    assert any(name.endswith("licenses/NOTICE") for name in files[0])
