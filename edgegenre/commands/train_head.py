@@ -61,6 +61,10 @@ def run_head_training(
     from edgegenre_runtime.frontend import released
 
     loaded = load_checkpoint(encoder)
+    if loaded.task.kind != "single":
+        raise UsageError(
+            f"{encoder}: gives several labels or a path; heads over windows are trained on encoders of one label alone"
+        )
     tables = released(loaded.spec.name)
     check_run_folder(out, resume=False, overwrite=overwrite)
     own_features = out / "features.npz"

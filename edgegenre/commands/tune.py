@@ -42,7 +42,7 @@ def tune(
         from edgegenre.train.search import tune as run
     best = run(cache, tables, ModelConfig(model, len(cache.classes)), options, storage, trials, typer.echo)
     typer.echo(
-        f"{storage}: best of {best.n_finished} trials is {best.number + 1}, validation accuracy "
-        f"{best.valid_accuracy:.3f}\nedgegenre train {features} --model {model} --spec {spec} --epochs {epochs} "
+        f"{storage}: best of {best.n_finished} trials is {best.number + 1}, validation {best.figure_name} "
+        f"{best.valid_figure:.3f}\nedgegenre train {features} --model {model} --spec {spec} --epochs {epochs} "
         f"--patience {patience} --batch-size {batch_size} --crops {crops} --seed {seed} {best.train_arguments()}"
     )

@@ -23,7 +23,7 @@ from edgegenre_runtime.frontend import Tables
 
 from .batches import Batches
 from .lightning_module import TrainModule
-from .loggers import figure_of, save_history, valid_figures, valid_key
+from .loggers import figure_name_of, figure_of, save_history, valid_figures, valid_key
 from .resume import RunState, restore_optimizer, save_state
 from .weight_average import weight_average
 
@@ -173,7 +173,7 @@ class EpochEnd(lightning.Callback):
             logger.save()
         if self.report is not None:
             accuracy = " and ".join(f"{value:.3f}" for value in valid_figures(row))
-            what = "mean average precision" if self.checkpoint.task.kind == "multi" else "accuracy"
+            what = figure_name_of(self.checkpoint.task.kind)
             self.report(
                 f"epoch {epoch + 1}/{self.batches.options.epochs}: train loss {row['train_loss']:.3f}, validation loss "
                 f"{row['valid_loss']:.3f}, {what} {accuracy} (best in epoch {self.best_epoch + 1})"

@@ -13,10 +13,11 @@ from edgegenre.evaluate.tasks.multi_label import mean_average_precision
 from edgegenre.figures import write_png
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import MissingExtraError
-from edgegenre_runtime.network.task import Task
+from edgegenre_runtime.network.task import Task, TaskKind
 
 __all__ = [
     "LoggerName",
+    "figure_name_of",
     "figure_of",
     "has_tensorboard",
     "make_logger",
@@ -34,6 +35,11 @@ LoggerName = Literal["tensorboard", "wandb", "none"]
 def valid_key(task: Task) -> str:
     """Return what the validation figure that decides on the best epoch is called in a history."""
     return _FIGURES[task.kind == "multi"]
+
+
+def figure_name_of(kind: TaskKind) -> str:
+    """Return what that figure is called in a sentence."""
+    return "mean average precision" if kind == "multi" else "accuracy"
 
 
 def figure_of(task: Task, scores: TrackScores) -> float:

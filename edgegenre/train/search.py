@@ -19,7 +19,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
 from . import TrainOptions, train
-from .loggers import valid_figures
+from .loggers import figure_name_of, valid_figures
 
 __all__ = ["TuneResult", "tune"]
 
@@ -29,10 +29,14 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TuneResult:
-    """The best trial: its number, validation accuracy and parameters; and the number of finished trials."""
+    """The best trial: its number, figure on the validation tracks, parameters; and the number of finished trials.
+
+    The figure is the accuracy, of several labels a track the mean average precision; ``figure_name`` says which.
+    """
 
     number: int
-    valid_accuracy: float
+    valid_figure: float
+    figure_name: str
     parameters: dict[str, Any]
     n_finished: int
 
@@ -52,7 +56,7 @@ def tune(
 ) -> TuneResult:
     """Search until a study has ``n_trials`` finished trials; a study that was stopped continues.
 
-    Parameters are sampled by Optuna's tree-structured Parzen estimator, and a trial whose best accuracy so far is
+    Parameters are sampled by Optuna's tree-structured Parzen estimator, and a trial whose best figure so far is
     below the median of earlier trials at the same epoch is pruned. Searched: learning rate, weight decay, label
     smoothing, augmentation and weight average.
 
@@ -77,6 +81,7 @@ def tune(
         If the study was started with other data, network or options, or no trial was completed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    figure_name = figure_name_of(cache.task_kind)
     study = _open(storage, {"model": config.name, "data": _fingerprint(cache), **_fixed(options)}, options.seed)
 
     def objective(trial: optuna.Trial) -> float:
@@ -106,8 +111,8 @@ def tune(
         return best
 
     def report_trial(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        accuracy = "" if trial.value is None else f", accuracy {trial.value:.3f}"
-        report(f"trial {trial.number + 1}: {trial.state.name.lower()}{accuracy}  {_arguments(trial.params)}")
+        figure = "" if trial.value is None else f", {figure_name} {trial.value:.3f}"
+        report(f"trial {trial.number + 1}: {trial.state.name.lower()}{figure}  {_arguments(trial.params)}")
 
     missing = n_trials - len(study.get_trials(states=_FINISHED))
     if missing > 0:
@@ -120,7 +125,8 @@ def tune(
     if not study.get_trials(states=(TrialState.COMPLETE,)):
         raise UsageError(f"{storage}: no trial was completed; see the lines above, or raise --trials")
     best = study.best_trial
-    return TuneResult(best.number, float(study.best_value), best.params, len(study.get_trials(states=_FINISHED)))
+    n_finished = len(study.get_trials(states=_FINISHED))
+    return TuneResult(best.number, float(study.best_value), figure_name, best.params, n_finished)
 
 
 def _suggest(trial: optuna.Trial) -> dict[str, Any]:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
-from edgegenre_export.package.board import BOARDS, Board, network_header
+from edgegenre_export.package.board import BOARDS, Board
 from edgegenre_export.package.c_sources import c_folder, c_include, c_sources
+from edgegenre_export.package.network_header import network_header
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import released
@@ -211,7 +212,7 @@ def run_matrix(music: npt.NDArray[np.int16], targets: Sequence[Target] = TARGETS
             (Path(name) / "pcm.h").write_text(header, encoding="utf-8")
             tables = c_header(released("seed3s"), "seed3s")
             (Path(name) / "tables_seed3s.h").write_text(tables, encoding="utf-8")
-            network = network_header(bundle.read("net.eg"), bundle.labels)
+            network = network_header(bundle.read("net.eg"), bundle.task)
             (Path(name) / "network.h").write_text(network, encoding="utf-8")
             rows.append(_run_target(target, Path(name), expected))
     return rows

@@ -44,16 +44,17 @@ static size_t read_pcm(void)
 static void answer(const edgegenre_mel *mel)
 {
     int8_t logits[EDGEGENRE_NETWORK_CLASSES];
-    int is_silence, best = 0;
+    const char *names[EDGEGENRE_NETWORK_NAMES];
+    int is_silence;
     if (edgegenre_mel_window_so_far(mel, cells, sizeof cells, &is_silence) != EDGEGENRE_MEL_OK) return;
     if (is_silence) {
         puts("silence");
         return;
     }
     if (edgegenre_net_run(&net, cells, sizeof cells, logits, sizeof logits) != EDGEGENRE_NET_OK) return;
-    for (int i = 1; i < EDGEGENRE_NETWORK_CLASSES; i++)
-        if (logits[i] > logits[best]) best = i;
-    printf("%s", network_labels[best]);
+    int n_names = network_answer(logits, names);
+    printf("%s", n_names ? names[0] : "uncertain");
+    for (int i = 1; i < n_names; i++) printf(";%s", names[i]);
     for (int i = 0; i < EDGEGENRE_NETWORK_CLASSES; i++) printf(" %d", logits[i]);
     putchar('\n');
 }

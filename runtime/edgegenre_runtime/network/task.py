@@ -131,8 +131,11 @@ class Task:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``task`` and ``thresholds`` for a manifest; nothing for a single label."""
-        return {} if self.kind == "single" else {"task": self.kind, "thresholds": dict(self.thresholds)}
+        """Return ``task``, ``thresholds`` and, of a hierarchy, ``taxonomy`` for a manifest; nothing for one label."""
+        if self.kind == "single":
+            return {}
+        tree = {} if self.taxonomy is None else {"taxonomy": self.taxonomy.to_dict()}
+        return {"task": self.kind, "thresholds": dict(self.thresholds), **tree}
 
 
 def make_task(kind: TaskKind, labels: Sequence[str], thresholds: Mapping[str, float] | None = None) -> Task:
@@ -169,6 +172,9 @@ def task_from_dict(values: Mapping[str, Any], labels: Sequence[str]) -> Task:
     task = make_task(kind, labels)
     if not isinstance(thresholds, Mapping) or set(thresholds) != set(task.thresholds):
         raise ValueError(f"a {kind} task has one threshold for each of: {', '.join(task.thresholds) or 'none'}")
+    tree = None if task.taxonomy is None else task.taxonomy.to_dict()
+    if values.get("taxonomy", tree) != tree:
+        raise ValueError("the taxonomy is not that of the labels")
     return task.with_thresholds(thresholds)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,17 @@ class Taxonomy:
         A node is therefore never less probable than one below it.
         """
         return np.stack([leaves[..., row].sum(axis=-1) for row in self.is_below], axis=-1).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the tree as nested objects by name, ``{"rock": {"punk": {}}}``, for who reads it without this code."""
+        tree: dict[str, Any] = {}
+        for node in self.nodes:
+            *above, name = split_path(node)
+            below = tree
+            for part in above:
+                below = below[part]
+            below[name] = {}
+        return tree
 
     def level(self, node: int) -> int:
         """Return the level of a node, 1 for the top."""

@@ -17,6 +17,7 @@ from edgegenre.train.sequence_head.loop import train_head
 from edgegenre.train.sequence_head.options import HeadOptions
 from edgegenre_runtime.errors import CheckpointError, UsageError
 from edgegenre_runtime.network.head import HEADS
+from edgegenre_runtime.network.task import make_task
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +156,21 @@ def test_a_head_of_another_embedding_size_is_refused(capsys, cache, encoder, pat
     code, printed = edgegenre(capsys, "evaluate", tmp_path / "run", data, "--part", "valid")
     assert (code, printed.err.count("\n")) == (2, 1)
     assert "takes embeddings of 5 values, the encoder gives 192" in printed.err
+
+
+def test_an_encoder_of_several_labels_is_refused_before_anything_is_read(encoder, tmp_path, capsys):
+    several = dataclasses.replace(encoder, task=make_task("multi", encoder.labels))
+    save_checkpoint(tmp_path / "several.safetensors", several)
+    line = [
+        "train",
+        "not there",
+        "--head",
+        "gru",
+        "--encoder",
+        tmp_path / "several.safetensors",
+        "--out",
+        tmp_path / "o",
+    ]
+    assert main([str(word) for word in line]) == 2
+    assert "heads over windows are trained on encoders of one label alone" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()

@@ -1,5 +1,8 @@
 """The search for training options: it goes on where it stopped, prunes, and refuses another study's file."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 pytest.importorskip("optuna")
@@ -45,6 +48,16 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
     (tmp_path / "t.db").write_bytes(b"not a database" * 100)
     with pytest.raises(DataError, match="name another file"):
         run(tmp_path / "t.db", 1, [])
+
+
+def test_of_several_labels_the_figure_is_named_as_what_it_is(tmp_path):
+    lines, one = [], tiny_cache()
+    several = dataclasses.replace(one, task_kind="multi", members=np.eye(3, dtype=bool)[one.y])
+    result = tune(several, TABLES, ModelConfig("cnn", 3), OPTIONS, tmp_path / "t.db", 1, lines.append)
+    assert result.figure_name == "mean average precision"
+    assert f", mean average precision {result.valid_figure:.3f}" in lines[0]
+    run(tmp_path / "u.db", 1, lines)
+    assert ", accuracy " in lines[1]
 
 
 def test_the_command_line_prints_how_to_train(tmp_path, capsys):

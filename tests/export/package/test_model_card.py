@@ -10,12 +10,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import textures
 
-from edgegenre_runtime.network.bundle import Bundle, read_bundle
+from edgegenre_export.package.network_header import int8_thresholds
+from edgegenre_export.package.snippets import snippets
+from edgegenre_runtime.network.bundle import Bundle, read_bundle, write_bundle
+from edgegenre_runtime.network.quantization import dequantize
+from edgegenre_runtime.network.task import make_task
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,18 +50,26 @@ def test_every_target_has_its_program(programs: dict[str, str]) -> None:
     assert [title.split()[0] for title in programs] == ["Python", "C", "Kotlin,", "Kotlin,", "Swift,"]
 
 
-def test_the_python_program_runs(bundle: Bundle, programs: dict[str, str], tmp_path: Path) -> None:
-    np.save(tmp_path / "pcm.npy", golden(bundle)["pcm"][:2])
+def answers_of_the_python_program(program: str, variable: str, root: Path, pcm: np.ndarray) -> list[str]:
+    """Run it in a bundle's folder over pieces of PCM; returns what it prints of a variable, a line each."""
+    np.save(root.parent / "pcm.npy", pcm)
     text = "import numpy, sys\nfor pcm in numpy.load(sys.argv[1]):\n"
-    text += "".join(f"    {line}\n" for line in programs["Python"].splitlines()) + "    print(genre)\n"
-    (tmp_path / "program.py").write_text(text)
+    if variable == "genres":
+        text = "from edgegenre_runtime.network.bundle import read_bundle\n" + text
+    text += "".join(f"    {line}\n" for line in program.splitlines()) + f"    print({variable})\n"
+    (root.parent / "program.py").write_text(text)
     paths = os.pathsep.join([str(ROOT), str(ROOT / "runtime"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, tmp_path / "program.py", tmp_path / "pcm.npy"],
-        cwd=bundle.root, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+        [sys.executable, root.parent / "program.py", root.parent / "pcm.npy"],
+        cwd=root, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == expected_answers(bundle)[:2]
+    return done.stdout.splitlines()
+
+
+def test_the_python_program_runs(bundle: Bundle, programs: dict[str, str]) -> None:
+    found = answers_of_the_python_program(programs["Python"], "genre", bundle.root, golden(bundle)["pcm"][:2])
+    assert found == expected_answers(bundle)[:2]
 
 
 def test_the_c_program_compiles_and_answers(bundle: Bundle, programs: dict[str, str], tmp_path: Path) -> None:
@@ -85,6 +98,45 @@ def test_the_c_program_compiles_and_answers(bundle: Bundle, programs: dict[str, 
     assert done.stderr.decode() == expected_answers(bundle)[1]
     done = subprocess.run([tmp_path / "embed"], input=vectors["pcm"][2].tobytes(), capture_output=True, check=True)
     assert done.stderr == b"none"  # silence
+
+
+def test_programs_of_several_labels_name_each_that_reaches_its_threshold(bundle, textures_export, tmp_path) -> None:
+    task = make_task("multi", textures.LABELS, {label: 0.15 * i for i, label in enumerate(textures.LABELS)})
+    network = SimpleNamespace(spec=textures.SPEC, labels=textures.LABELS, task=task)
+    programs = {title: text for title, _, text in snippets(network, textures_export.model_reports)}
+    vectors, output = golden(bundle), textures_export.model_reports["model_int8.tflite"].only("output")
+    logits = vectors["output_model_int8_tflite"][1]
+    named = task.named(task.probabilities(dequantize(logits, output.scale, output.zero_point)))
+    expected = task.answer(named).labels
+    steps = int8_thresholds(task, output.scale, output.zero_point)
+    assert {label for label, step, low in zip(task.labels, logits, steps, strict=True) if step >= low} == set(expected)
+    assert f"intArrayOf({', '.join(map(str, steps))})" in programs["Kotlin, LiteRT (not compiled here)"]
+    assert '"comb" to 0.15f' in programs["Kotlin, MediaPipe (not compiled here)"]
+    assert '"comb": 0.15' in programs["Swift, MediaPipe (not compiled here)"]
+    assert ".filter { $0.score >= " in programs["Swift, MediaPipe (not compiled here)"]
+    for name in bundle.manifest["files"]:
+        if name.startswith("c/"):
+            (tmp_path / name[2:]).write_bytes(bundle.read(name))
+    (tmp_path / "embed.c").write_text(programs["C"])
+    if gcc := shutil.which("gcc"):
+        flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-c"]
+        subprocess.run([gcc, *flags, "embed.c"], cwd=tmp_path, check=True)
+    files = {
+        name: bundle.read(name) for name in bundle.manifest["files"] if name not in ("frontend.json", "labels.txt")
+    }
+    several = write_bundle(
+        tmp_path / "b", files, tables=bundle.tables, labels=bundle.labels, about={**bundle.manifest, **task.to_dict()}
+    )
+    assert answers_of_the_python_program(programs["Python"], "genres", several, vectors["pcm"][1:2]) == [str(expected)]
+
+
+def test_programs_of_a_tree_say_where_the_path_is(textures_export) -> None:
+    labels = ("a/sine", "a/comb", "b/hiss", "b/pulse")
+    network = SimpleNamespace(spec=textures.SPEC, labels=labels, task=make_task("hierarchy", labels))
+    programs = {title: text for title, _, text in snippets(network, textures_export.model_reports)}
+    assert "task.answer(" in programs["Python"]
+    assert "network_answer() of network.h" in programs["C"]
+    assert "network_answer() of network.h" in programs["Kotlin, LiteRT (not compiled here)"]
 
 
 def test_the_kotlin_and_swift_programs_have_the_artifacts_facts(textures_export, programs: dict[str, str]) -> None:

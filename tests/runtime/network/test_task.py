@@ -103,3 +103,16 @@ def test_what_is_written_is_read():
     for task in (make_task("multi", ("a", "b"), {"a": 0.25}), make_task("hierarchy", LEAVES, {"level 3": 0.125})):
         again = task_from_dict(task.to_dict(), task.labels)
         assert (again.kind, again.labels, again.thresholds) == (task.kind, task.labels, task.thresholds)
+
+
+def test_the_tree_is_written_for_others_and_must_be_that_of_the_labels():
+    described = make_task("hierarchy", LEAVES).to_dict()
+    assert described["taxonomy"] == {"jazz": {}, "rock": {"metal": {"black": {}, "doom": {}}, "punk": {}}}
+    assert "taxonomy" not in make_task("multi", ("a", "b")).to_dict()
+    without = {key: value for key, value in described.items() if key != "taxonomy"}
+    assert task_from_dict(without, LEAVES).taxonomy is not None  # of a bundle from before
+    for wrong in ({"jazz": {}}, [], None):
+        with pytest.raises(ValueError, match="the taxonomy is not that of the labels"):
+            task_from_dict({**described, "taxonomy": wrong}, LEAVES)
+    with pytest.raises(ValueError, match="the taxonomy is not that of the labels"):
+        task_from_dict({"task": "multi", "thresholds": {"a": 0.5}, "taxonomy": {"a": {}}}, ("a",))

@@ -62,7 +62,8 @@ int main(void)
 {
     edgegenre_mel *mel;
     int8_t logits[EDGEGENRE_NETWORK_CLASSES];
-    int is_silence = 0, best = 0;
+    const char *names[EDGEGENRE_NETWORK_NAMES];
+    int is_silence = 0;
     paint_stack();
     int error = (int)edgegenre_mel_init(&mel, mel_arena.bytes, sizeof mel_arena, &edgegenre_mel_bundle);
     if (!error) error = (int)edgegenre_net_init(&net, network_words, sizeof network_words, net_arena, sizeof net_arena);
@@ -74,9 +75,10 @@ int main(void)
         error = (int)edgegenre_net_run(&net, cells, sizeof cells, logits, sizeof logits);
     unsigned stack = stack_bytes();
     if (error) return printf("error %d\n", error), 1;
-    for (int i = 1; i < EDGEGENRE_NETWORK_CLASSES; i++)
-        if (logits[i] > logits[best]) best = i;
-    printf("genre=%s logits=", is_silence ? "silence" : network_labels[best]);
+    int n_names = is_silence ? 0 : network_answer(logits, names);
+    printf("genre=%s", n_names ? names[0] : is_silence ? "silence" : "uncertain");
+    for (int i = 1; i < n_names; i++) printf(";%s", names[i]);
+    printf(" logits=");
     for (int i = 0; i < EDGEGENRE_NETWORK_CLASSES; i++) printf("%s%d", i ? "," : "", logits[i]);
     error = memcmp(logits, golden_logits, sizeof logits) != 0;
     printf(" golden=%s path=%s ram=%u stack=%u\n", error ? "different" : "same", edgegenre_net_path(&net),
