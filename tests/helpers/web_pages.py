@@ -18,7 +18,9 @@ from playwright.sync_api import BrowserContext, Page, Playwright
 from edgegenre_runtime import GenreClassifier
 
 CHROMIUM = shutil.which("chromium")
-COLLECT = "globalThis.seen = []; document.addEventListener('edgegenre', (event) => seen.push(event.detail));"
+# what was announced, but for the frames themselves: hours of them would be the test's memory, not the page's
+COLLECT = """globalThis.seen = [];
+document.addEventListener("edgegenre", ({ detail }) => seen.push({ ...detail, frames: detail.frames?.length }));"""
 _QUIET = ("--disable-gpu", "--disable-component-update", "--disable-background-networking", "--no-sandbox")
 
 

@@ -26,7 +26,7 @@ FACTS_FORMAT = 1
 """Version of ``bundle.json``, which the page checks."""
 
 _PAGE = Path(__file__).parent / "page"
-_SERVICE_WORKER = "sw.js"
+_SERVICE_WORKER, _SINGLE = "sw.js", "single.js"
 _ENGINE = "net.eg"
 _SHAPE = {"index.html", "style.css", "icon.svg"}
 _SCRIPTS = {
@@ -80,7 +80,7 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     files = {name: page_file(name) for name in sorted(_SHAPE | _LOOKS | _SCRIPTS | _MODULES)}
     files |= {"mel.blob": table_blob(bundle.tables), _ENGINE: net, "bundle.json": page_facts(bundle.labels, **about)}
     files[_SERVICE_WORKER] = _service_worker(files)
-    return files | {"single.html": single_file(files)}
+    return files | {"single.html": single_file(files | {_SINGLE: page_file(_SINGLE)})}
 
 
 def _task_facts(task: Task) -> dict[str, Any]:

@@ -81,15 +81,17 @@ def _inline_hash(text: str) -> str:
 def single_file(files: Mapping[str, bytes]) -> bytes:
     """Return the page of :func:`.page.web_folder` as one file.
 
-    Its policy allows the two inline parts by their hashes, the worker as ``blob:`` and the audio thread's script as
-    ``data:``, and no connection at all.
+    Its policy allows the two inline parts by their hashes, page and worker, which are packed, as ``blob:``, the audio
+    thread's script as ``data:``, and no connection at all.
     """
-    script, worker = (shortened(join_modules(files, name)) for name in ("app.js", "worker.js"))
+    script = shortened(join_modules(files, "single.js"))
     style = files["style.css"].decode()
-    content = {name: files[name] for name in _RESOURCES} | {"worker.js": worker.encode()}
+    content = {name: files[name] for name in _RESOURCES}
+    content |= {name: shortened(join_modules(files, name)).encode() for name in ("app.js", "worker.js")}
     packed = {name: _packed(data) for name, data in sorted(content.items())}
     policy = (
-        f"default-src 'none'; script-src {_inline_hash(script)} 'wasm-unsafe-eval' data:; worker-src blob: data:; "
+        f"default-src 'none'; script-src {_inline_hash(script)} 'wasm-unsafe-eval' blob: data:; "
+        "worker-src blob: data:; "
         f"style-src {_inline_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"
     )
     html = _POLICY.sub(lambda _: f'content="{policy}"', _LINKS.sub("", files["index.html"].decode()))

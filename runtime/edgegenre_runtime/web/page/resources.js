@@ -45,8 +45,11 @@ export async function scriptUrl(name) {
   return "data:text/javascript;charset=utf-8," + encodeURIComponent(new TextDecoder().decode(await resource(name)));
 }
 
+// Address of a script inside of single.html.
+export async function moduleUrl(name) {
+  return URL.createObjectURL(new Blob([await resource(name)], { type: "text/javascript" }));
+}
+
 export async function startWorker() {
-  if (!isSingleFile()) return new Worker("worker.js", { type: "module" });
-  const address = URL.createObjectURL(new Blob([await resource("worker.js")], { type: "text/javascript" }));
-  return new Worker(address);
+  return isSingleFile() ? new Worker(await moduleUrl("worker.js")) : new Worker("worker.js", { type: "module" });
 }
