@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,15 +17,19 @@ from torch import nn
 from edgegenre.models.artist import Artist, is_artist, start_from_artist
 from edgegenre.models.compact import Compact
 from edgegenre.models.compact_start import is_mn04, start_from_mn04
+from edgegenre.models.ensemble import MEMBERS, Ensemble, member_of
 from edgegenre.models.input_scale import fold_input_scale
+from edgegenre.models.musicnn import Musicnn, is_musicnn, start_from_musicnn
 from edgegenre.models.temporal import Temporal, start_temporal
 from edgegenre.weight_files import checked_sha256, find_weights
-from edgegenre_runtime.errors import CheckpointError
+from edgegenre_runtime.errors import CheckpointError, UsageError
 from edgegenre_runtime.file_formats import read_npz
 
-from .models import Network
+from .models import ModelConfig, Network, build
 
-__all__ = ["LoadedWeights", "load_weights"]
+__all__ = ["LoadedWeights", "load_members", "load_weights"]
+
+_MEMBERS = ", ".join(MEMBERS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
         head = tuple(key for key in state if key not in loaded)
     elif isinstance(network, Artist) and is_artist(loaded):
         loaded = start_from_artist(loaded)
+    elif isinstance(network, Musicnn) and is_musicnn(loaded):
+        loaded = start_from_musicnn(loaded)
     elif isinstance(network, Temporal) and is_artist(loaded):
         loaded = {
             **{key: state[key] for key in state if key.startswith(("knees.", "means."))},
@@ -135,6 +142,35 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
         dropped=tuple(sorted(set(loaded) - set(used))),
         fresh=tuple(sorted(head)),
     )
+
+
+def load_members(network: Ensemble, sources: Sequence[str | Path]) -> list[LoadedWeights]:
+    """Load the published weights of each member into an ensemble, in place; the files tell whose they are.
+
+    Raises
+    ------
+    UsageError
+        If a member has no file, or two, or a file is of none of them.
+    CheckpointError
+        As :func:`load_weights`.
+    """
+    by_name: dict[str, Path] = {}
+    for path in (find_weights(str(source)) for source in sources):
+        name = member_of(_read(path))
+        if name is None or name in by_name:
+            raise UsageError(
+                f"weights {path} are {'of none' if name is None else 'a second file of one'} of {_MEMBERS}"
+            )
+        by_name[name] = path
+    if missing := [name for name in MEMBERS if name not in by_name]:
+        raise UsageError(f"an ensemble needs the weights of {_MEMBERS}; missing: {', '.join(missing)}")
+    loaded = []
+    for name in MEMBERS:
+        whole = build(ModelConfig(name, 2))
+        loaded.append(load_weights(whole, by_name[name]))
+        member, state = network.members[name], whole.state_dict()
+        member.load_state_dict({key: state[key] for key in member.state_dict()})
+    return loaded
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -16,7 +16,9 @@ __all__ = ["fit_head"]
 
 def fit_head(
     data: Annotated[Path, typer.Argument(help="Feature cache (.npz) with a split.")],
-    weights: Annotated[str, typer.Option(help="Weights of the body: file, https URL or `package`.")],
+    weights: Annotated[
+        list[str], typer.Option(help="Weights of the body: file, https URL or `package`; of `ensemble` three times.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "temporal",
     spec: Annotated[str, typer.Option(help="Front-end of the cache: seed3s or wide9s.")] = "seed3s",
@@ -41,19 +43,28 @@ def fit_head(
     from edgegenre_runtime.frontend import released
 
     check_name(model)
-    tables, weights_file = released(spec), find_weights(weights)
+    if len(weights) > 1 and model != "ensemble":
+        raise UsageError(f"{len(weights)} --weights were given; {model} takes one file")
+    tables, files = released(spec), [find_weights(given) for given in weights]
     check_run_folder(out, resume=False, overwrite=overwrite)
     cache = load_cache(data, tables)
     with needs("train"):
         from edgegenre.checkpoint import save_checkpoint
         from edgegenre.models import build
-        from edgegenre.pretrained import load_weights
+        from edgegenre.models.ensemble import Ensemble
+        from edgegenre.pretrained import load_members, load_weights
         from edgegenre.train.frozen.fit_head import fit_head as fit
 
         config = ModelConfig(model, len(cache.labels), 0.0)
         network = build(config)
-        typer.echo(load_weights(network, weights_file).summary())
-        about = {"data": str(data), "features": str(data.resolve()), "command": command_line(), "weights": weights}
+        loaded = load_members(network, files) if isinstance(network, Ensemble) else [load_weights(network, files[0])]
+        typer.echo("\n".join(one.summary() for one in loaded))
+        about = {
+            "data": str(data),
+            "features": str(data.resolve()),
+            "command": command_line(),
+            "weights": " ".join(weights),
+        }
         parts = SPLIT_NAMES if all_parts else ("train",)
         with progress_bar("features") as show:
             fitted = fit(network, config, cache, tables, parts, inverse_penalty, about, show)

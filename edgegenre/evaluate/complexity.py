@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgegenre.models import Network
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.inspect.multiply_adds import count_multiply_adds
 
@@ -71,7 +72,10 @@ def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
     finally:
         for hook in hooks:
             hook.remove()
-    bands, frames = (_field([layer for layer, _, _ in calls], axis) for axis in (0, 1))
+    called = list(dict.fromkeys(layer for layer, _, _ in calls))  # a layer that is called twice reaches no further
+    paths = network.paths() if isinstance(network, Network) else [[network]]
+    ways = [[layer for layer in called if any(layer in set(part.modules()) for part in path)] for path in paths]
+    bands, frames = (max(_field(way, axis) for way in ways) for axis in (0, 1))
     return Complexity(
         name=name,
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),

@@ -50,10 +50,22 @@ def _efficientnet_lite0(config: ModelConfig) -> Network:
     return EfficientNetLite0(config)
 
 
+def _ensemble(config: ModelConfig) -> Network:
+    from .ensemble import Ensemble
+
+    return Ensemble(config)
+
+
 def _mn04(config: ModelConfig) -> Network:
     from .mn04 import Mn04
 
     return Mn04(config)
+
+
+def _musicnn(config: ModelConfig) -> Network:
+    from .musicnn import Musicnn
+
+    return Musicnn(config)
 
 
 def _resnet18(config: ModelConfig) -> Network:
@@ -85,7 +97,9 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "cnn": _cnn,
     "compact": _compact,
     "efficientnet_lite0": _efficientnet_lite0,
+    "ensemble": _ensemble,
     "mn04": _mn04,
+    "musicnn": _musicnn,
     "resnet18": _resnet18,
     "temporal": _temporal,
     "vgg11": _vgg11,

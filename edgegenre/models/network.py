@@ -18,6 +18,10 @@ class Network(nn.Module, abc.ABC):
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return name and module of every part with parameters, input first; the last is the head."""
 
+    def paths(self) -> Sequence[Sequence[nn.Module]]:
+        """Return the modules on each way from the input to the head; one way through all of them by default."""
+        return [[self]]
+
     @torch.no_grad()
     def set_regression(
         self, mean: torch.Tensor, deviation: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor

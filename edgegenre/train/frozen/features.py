@@ -55,14 +55,16 @@ def frozen_features(
     tables: Tables,
     equalizer: Equalizer | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tracks: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Return what the network's head sees, the mean over each track's windows, float32 [n_tracks, D]."""
+    """Return what the network's head sees, the mean over a track's windows, float32 [n, D]; of all tracks or some."""
     rows = []
-    for track in range(len(cache.names)):
+    asked = range(len(cache.names)) if tracks is None else tracks.tolist()
+    for track in asked:
         frames = cache.track(track)
         halves = cut_windows(frames if equalizer is None else equalizer(frames), tables)
         cells = halves[::2]  # windows overlap by half: every other one has heard it all
         rows.append(embed(network, network_input(cells, tables.spec.top_db)).mean(dim=0).numpy())
         if progress is not None:
-            progress(track + 1, len(cache.names))
+            progress(len(rows), len(asked))
     return np.stack(rows).astype(np.float32)

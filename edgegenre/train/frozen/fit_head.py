@@ -88,7 +88,7 @@ def fit_head(
     if not counts.all():
         empty = [name for name, count in zip(cache.labels, counts, strict=True) if not count]
         raise DataError(f"fitting needs tracks of every class; none in {', '.join(parts)} for: {', '.join(empty)}")
-    features = frozen_features(network, cache, tables, progress=progress)[tracks]
+    features = frozen_features(network, cache, tables, progress=progress, tracks=tracks)
     network.set_regression(*_regression(features, cache.y[tracks], inverse_penalty))
     valid = None
     if "valid" not in parts:

@@ -97,6 +97,7 @@ def test_the_command(tmp_path, capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert main([*call, "--overwrite", "--all"]) == 0
     assert "fitted on 12 tracks; the validation tracks are among them" in capsys.readouterr().out
-    for bad in (["--inverse-penalty", "0"], ["--inverse-penalty", "nan"], ["--model", "none"]):
+    twice = ["--weights", str(tmp_path / "cnn.safetensors")]
+    for bad in (["--inverse-penalty", "0"], ["--inverse-penalty", "nan"], ["--model", "none"], twice):
         assert main([*call, "--overwrite", *bad]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
