@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from .resample import Resampler
+from .resample import LARGEST_SAMPLE, Resampler
 
 __all__ = ["Excerpts", "excerpt_pcm", "lead_frames", "spread"]
 
@@ -55,7 +55,10 @@ def excerpt_pcm(
     n_samples
         Wanted.
     """
-    peak = float(np.abs(block[np.isfinite(block)]).max(initial=0))
+    levels = np.abs(block)
+    peak = float(levels.max(initial=0))
+    if not peak <= LARGEST_SAMPLE:  # NaN too
+        peak = float(levels[levels <= LARGEST_SAMPLE].max(initial=0))
     resampler = Resampler(in_rate_hz, block.shape[1], out_rate_hz)
     pcm = np.concatenate((resampler.push(block / np.float32(peak) if peak > 1 else block), resampler.flush()))
     lead = round(lead_frames(in_rate_hz, out_rate_hz) * out_rate_hz / in_rate_hz)

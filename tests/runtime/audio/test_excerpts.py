@@ -8,7 +8,7 @@ import soundfile
 from real_audio import encode
 
 from edgegenre.toy.dataset import render
-from edgegenre_runtime.audio.excerpts import spread
+from edgegenre_runtime.audio.excerpts import excerpt_pcm, spread
 from edgegenre_runtime.audio.files import file_blocks, file_excerpts, open_audio
 from edgegenre_runtime.errors import AudioError
 
@@ -87,6 +87,13 @@ def test_a_float_file_above_full_scale_is_turned_down(tmp_path):
         first, *_ = found.pcm()
     assert first.min() == -32768
     assert np.count_nonzero(first == -32768) < 10
+
+
+def test_samples_that_are_no_numbers_count_as_0():
+    block = np.full((2205, 1), 0.25, np.float32)
+    block[::2], block[1] = np.nan, np.inf
+    pcm = excerpt_pcm(block, 22050, 22050, 2205)
+    assert pcm[:4].tolist() == [0, 0, 0, 8192]
 
 
 def test_what_has_to_be_read_whole(piece, tmp_path):

@@ -295,3 +295,33 @@ def test_a_library_in_use_is_refused(capsys, tmp_path, music):
         assert main(["library", "scan", str(music), "--db", str(tmp_path / "l.sqlite")]) == 2
         assert "another run of edgegenre is changing this library" in capsys.readouterr().err
         other.stdin.close()
+
+
+def test_a_disk_that_fills_keeps_what_was_stored_and_the_next_scan_goes_on(tmp_path):
+    music, db = tmp_path / "music", tmp_path / "l.sqlite"
+    music.mkdir()
+    for number in range(3000):
+        (music / f"{number}.mp3").touch()
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000,) * 2)\n"
+        "from edgegenre_runtime.library import scan; scan._COMMIT_S = 0\n"
+        "from edgegenre.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = [str(part) for part in command(music, db, "--workers", 1)[1:]]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "free some space and run the same command again" in done.stderr
+    with Library.open(db) as library:
+        assert 0 < library.count("error IS NOT NULL") < 3000
+        run(library, music)
+        assert library.count("error = 'the file is empty'") == 3000
+
+
+def test_a_name_that_is_not_utf8_goes_through_the_workers(capfd, songs, tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9\n.flac"
+    shutil.copy(songs / "metal.flac", path)
+    assert main(["library", "scan", str(tmp_path), "--db", str(tmp_path / "l.sqlite"), "--workers", "1"]) == 0
+    with Library.open(tmp_path / "l.sqlite") as library:
+        (track,) = library.tracks()
+    assert os.fsencode(track.path) == path
