@@ -6,6 +6,7 @@ so every parameter is drawn here and handed over as a range of one value, and no
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,16 +35,16 @@ def waveform_augmenter(
     sample_rate_hz: int,
 ) -> Callable[[npt.NDArray[np.int16], np.random.Generator], npt.NDArray[np.int16]]:
     """Return a function from int16 PCM and a generator to PCM after each transform with probability one half."""
+    return functools.partial(_augment, sample_rate_hz=sample_rate_hz)
 
-    def augment(pcm: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.NDArray[np.int16]:
-        samples = pcm.astype(np.float32) / np.float32(32768)
-        for transform in WAVEFORM_TRANSFORMS.values():
-            if rng.random() < _PROBABILITY:
-                samples = transform(samples, sample_rate_hz, rng)
-        out: npt.NDArray[np.int16] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-        return out
 
-    return augment
+def _augment(pcm: npt.NDArray[np.int16], rng: np.random.Generator, *, sample_rate_hz: int) -> npt.NDArray[np.int16]:
+    samples = pcm.astype(np.float32) / np.float32(32768)
+    for transform in WAVEFORM_TRANSFORMS.values():
+        if rng.random() < _PROBABILITY:
+            samples = transform(samples, sample_rate_hz, rng)
+    out: npt.NDArray[np.int16] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+    return out
 
 
 def tempo(samples: Samples, sample_rate_hz: int, rng: np.random.Generator) -> Samples:

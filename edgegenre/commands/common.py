@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from edgegenre.data.build_cache import Expansion
     from edgegenre.data.feature_cache import FeatureCache
     from edgegenre_runtime.frontend import Tables
+    from edgegenre_runtime.workers import Workers
 
 __all__ = [
     "Levels",
+    "SchedulerOption",
+    "WorkersOption",
     "check_output",
     "check_run_folder",
     "check_suffix",
+    "chosen_workers",
     "command_line",
     "features_of",
     "make_folder",
@@ -119,6 +123,27 @@ Levels = Annotated[
 ]
 
 
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Processes of this machine (docs/scale.md).")
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="URL", help="Dask scheduler whose workers do it, as tcp://10.0.0.1:8786."),
+]
+
+
+@contextlib.contextmanager
+def chosen_workers(workers: int | None, scheduler: str | None) -> Iterator[Workers | None]:
+    """Open what ``--workers`` or ``--scheduler`` names; None where neither is given."""
+    from edgegenre_runtime.workers import open_workers
+
+    if workers is None and scheduler is None:
+        yield None
+        return
+    with open_workers(workers, scheduler) as opened:
+        yield opened
+
+
 def command_line() -> str:
     """Return the command line as typed, for records."""
     return " ".join(["edgegenre", *sys.argv[1:]])
@@ -146,6 +171,7 @@ def write_features(
     strict: bool,
     levels: int = 1,
     expansion: Expansion | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
     from edgegenre.data.build_cache import build_cache, format_counts
@@ -159,7 +185,15 @@ def write_features(
     make_folder(out.parent)
     with native_messages_dropped(), progress_bar("log-mels") as show:
         report = build_cache(
-            dataset, tables, out, split=given, seed=seed, strict=strict, expansion=expansion, progress=show
+            dataset,
+            tables,
+            out,
+            split=given,
+            seed=seed,
+            strict=strict,
+            workers=workers,
+            expansion=expansion,
+            progress=show,
         )
     split_file, parts = out.with_suffix(".split.json"), report.split
     save_split(parts, split_file)

@@ -9,7 +9,18 @@ import typer
 
 from edgegenre.typer_app import CommandApp
 
-from .common import Levels, check_output, check_suffix, make_folder, needs, progress_bar, write_features
+from .common import (
+    Levels,
+    SchedulerOption,
+    WorkersOption,
+    check_output,
+    check_suffix,
+    chosen_workers,
+    make_folder,
+    needs,
+    progress_bar,
+    write_features,
+)
 from .protocol import protocol, replicas
 
 __all__ = ["app"]
@@ -99,6 +110,8 @@ def prepare(
     ] = 1,
     levels: Levels = 1,
     seed: Seed = 0,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
 ) -> None:
     """Compute the log-mel frames of a data set once, with the front-end of the device.
 
@@ -116,7 +129,20 @@ def prepare(
             from edgegenre.data.build_cache import Expansion
 
             expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
-    write_features(data, tables, out, seed=seed, split=split, strict=strict, levels=levels, expansion=expansion)
+    if scheduler is not None:
+        data = data.absolute()  # the workers are in folders of their own
+    with chosen_workers(workers, scheduler) as opened:
+        write_features(
+            data,
+            tables,
+            out,
+            seed=seed,
+            split=split,
+            strict=strict,
+            levels=levels,
+            expansion=expansion,
+            workers=opened,
+        )
 
 
 @app.command("import-logmel")

@@ -6,13 +6,16 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_output, command_line, needs
+from .common import SchedulerOption, WorkersOption, check_output, chosen_workers, command_line, needs
+
+if TYPE_CHECKING:
+    from edgegenre_runtime.workers import Workers
 
 __all__ = ["evaluate"]
 
@@ -53,6 +56,8 @@ def evaluate(
     name: Annotated[
         str, typer.Option(help="With --record: what data from elsewhere is called in the card, such as outside.")
     ] = "",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
 ) -> None:
     """Score a checkpoint, or a bundle's int8 network, on one part of a data set.
 
@@ -80,11 +85,12 @@ def evaluate(
             "--robustness": robustness or audio,
             "--sounds": sounds,
         }
-        _evaluate_task(model, features, part, report, thresholds, taxonomy, record, as_json, others)
+        with chosen_workers(workers, scheduler) as opened:
+            _evaluate_task(model, features, part, report, thresholds, taxonomy, record, as_json, others, opened)
         return
     if thresholds is not None:
         raise UsageError(f"{model}: answers one label, the most probable one, so that --thresholds has no use")
-    with needs("train"):
+    with needs("train"), chosen_workers(workers, scheduler) as opened:
         from edgegenre.evaluate.answers import format_rejections, measure_rejections
         from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
@@ -92,12 +98,13 @@ def evaluate(
         from edgegenre.evaluate.run import evaluate as run
 
         labels = read_label_map(label_map) if label_map is not None else None
-        result = run(model, features, part, labels, together or ())
-        other = run(against, features, part, labels) if against is not None else None
+        result = run(model, features, part, labels, together or (), opened)
+        other = run(against, features, part, labels, workers=opened) if against is not None else None
         pair = (other, compare(result, other)) if other is not None else None
         tables: dict[str, list[RobustnessRow]] = {}
         if robustness or audio is not None:
-            tables = measure_robustness([model, *(together or ())], features if robustness else None, part, audio)
+            models = [model, *(together or ())]
+            tables = measure_robustness(models, features if robustness else None, part, audio, opened)
         rejections = measure_rejections(model, result, features, sounds) if sounds is not None else None
         if record:
             figures = result.summary() | ({"answers": rejections.summary()} if rejections is not None else {})
@@ -152,6 +159,7 @@ def _evaluate_task(
     record: bool,
     as_json: bool,
     others: Mapping[str, object],
+    workers: Workers | None,
 ) -> None:
     """Score a multi-label or hierarchical model."""
     unused = [option for option, value in others.items() if value]
@@ -164,7 +172,7 @@ def _evaluate_task(
         from edgegenre.evaluate.tasks.report import format_task_evaluation, write_task_report
         from edgegenre.evaluate.tasks.run import evaluate_task
 
-        result = evaluate_task(model, features, part, thresholds, taxonomy)
+        result = evaluate_task(model, features, part, thresholds, taxonomy, workers)
         if record:
             record_metrics(model, part, result.summary(), command_line(), result.task)
         if report is not None:

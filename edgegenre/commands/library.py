@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,8 @@ import typer
 
 from edgegenre.typer_app import CommandApp
 from edgegenre_runtime.printable import printable
+
+from .common import SchedulerOption
 
 if TYPE_CHECKING:
     from edgegenre_runtime.library.progress import Progress
@@ -54,6 +55,7 @@ def scan(
         int, typer.Option("--windows", metavar="K", help="Windows of a track, spread over it.", min=1)
     ] = _WINDOWS,
     is_all: Annotated[bool, typer.Option("--all", help="Every window of every track, instead of K.")] = False,
+    scheduler: SchedulerOption = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try files again that could not be read before.")] = False,
 ) -> None:
     """Classify every file that is new or has changed, and keep the answers in a database.
@@ -63,23 +65,22 @@ def scan(
     Example: `edgegenre library scan Music --db library.sqlite`
     """
     from edgegenre_runtime.library.database import lock_for_writing
-    from edgegenre_runtime.library.processes import default_workers, open_processes, stop_processes
     from edgegenre_runtime.library.scan import ScanOptions, scan
     from edgegenre_runtime.library.store import Library
     from edgegenre_runtime.library.walk import check_roots
     from edgegenre_runtime.network.bundle_names import find_bundle
+    from edgegenre_runtime.workers import open_workers
+    from edgegenre_runtime.workers.processes import default_workers
 
     check_roots(music)
-    n_workers = default_workers() if workers is None else workers
-    open_executor = functools.partial(open_processes, n_workers)
-    open_executor().shutdown()  # a wrong number is refused before anything is made
+    if workers is None and scheduler is None:
+        workers = default_workers()
     options = ScanOptions(music, find_bundle(bundle), 0 if is_all else windows, retry)
-    with lock_for_writing(db), Library.open(db, create=True) as library:
+    with open_workers(workers, scheduler) as opened, lock_for_writing(db), Library.open(db, create=True) as library:
         began = time.monotonic()
         try:
-            report = scan(library, options, open_executor, 2 * n_workers + 2, _Printer())
+            report = scan(library, options, opened, _Printer())
         except BaseException as error:
-            stop_processes()
             if isinstance(error, KeyboardInterrupt):
                 kept = library.count("error IS NULL")
                 typer.echo(f"{db}: {kept} tracks are kept; run the same command to go on", err=True)

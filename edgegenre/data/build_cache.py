@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
 from edgegenre_runtime.frontend import Tables, log_mel
+from edgegenre_runtime.workers import Workers, open_workers
 
 from .clips import read_clip, read_clip_and_notes
 from .dataset import SPLIT_NAMES, Dataset, Track
@@ -82,7 +83,7 @@ def build_cache(
     split: Split | None = None,
     seed: int = 0,
     strict: bool = False,
-    jobs: int | None = None,
+    workers: Workers | None = None,
     expansion: Expansion | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CacheReport:
@@ -103,8 +104,8 @@ def build_cache(
         Of the split that is drawn.
     strict
         Whether one broken track is an error; otherwise broken tracks are left out and reported.
-    jobs
-        Threads; by default one per processor, at most eight.
+    workers
+        Where the tracks are read; by default threads, one per processor, at most eight.
     expansion
         Altered copies of the training tracks; they have the track's label and group and are named ``TRACK#1``,
         ``TRACK#2`` ….
@@ -126,9 +127,28 @@ def build_cache(
             raise DataError(f"the split names {unknown[0]}, which is not in the data set: it belongs to another one")
     if not os.path.isdir(Path(out).parent):
         raise DataError(f"{out}: cannot write, there is no folder {Path(out).parent}")
-    read = functools.partial(_frames_of, tables=tables)
-    n_files, jobs = len(dataset.tracks), jobs or min(8, os.cpu_count() or 1)
-    results = _with_progress(_computed(dataset.tracks, read, jobs), 0, n_files, progress)
+    with contextlib.ExitStack() as stack:
+        if workers is None:
+            workers = stack.enter_context(open_workers(threads=min(8, os.cpu_count() or 1)))
+        cache, split, broken, notes = _read(dataset, tables, split, seed, strict, workers, expansion, progress)
+    save_cache(cache, out)
+    return CacheReport(cache, split, broken, notes)
+
+
+def _read(
+    dataset: Dataset,
+    tables: Tables,
+    split: Split | None,
+    seed: int,
+    strict: bool,
+    workers: Workers,
+    expansion: Expansion | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[FeatureCache, Split, tuple[tuple[Path, str], ...], tuple[str, ...]]:
+    """Return the cache, the split, the broken tracks and the notes; the rest is :func:`build_cache`'s."""
+    read, n_files = functools.partial(_frames_of, tables=tables), len(dataset.tracks)
+    read_tracks = _with_progress(workers.map(read, dataset.tracks, _ended_its_process), 0, n_files, progress)
+    results = list(zip(dataset.tracks, read_tracks, strict=True))
     frames = {track.name: [result.frames] for track, result in results if not isinstance(result, str)}
     notes = tuple(note for _, result in results if not isinstance(result, str) for note in result.notes)
     broken = tuple((track.path, result) for track, result in results if isinstance(result, str))
@@ -140,12 +160,10 @@ def build_cache(
     if expansion is not None:
         training = [track for track in readable.tracks if track.name in set(split.train)]
         copy = functools.partial(_copies_of, tables=tables, expansion=expansion)
-        total = n_files + len(training)
-        for track, copies in _with_progress(_computed(training, copy, jobs), n_files, total, progress):
-            frames[track.name] += copies
-    cache = _assembled(readable, frames, split, tables)
-    save_cache(cache, out)
-    return CacheReport(cache, split, broken, notes)
+        copies = _with_progress(workers.map(copy, training), n_files, n_files + len(training), progress)
+        for track, of_track in zip(training, copies, strict=True):
+            frames[track.name] += of_track
+    return _assembled(readable, frames, split, tables), split, broken, notes
 
 
 def format_counts(cache: FeatureCache) -> str:
@@ -206,17 +224,8 @@ def _assembled(dataset: Dataset, frames: dict[str, list[_Frames]], split: Split,
     )
 
 
-def _computed(tracks: Sequence[Track], compute: Callable[[Track], _T], jobs: int) -> Iterator[tuple[Track, _T]]:
-    """Yield each track, in order, with what was computed of it."""
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        yield from zip(tracks, pool.map(compute, tracks), strict=True)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _with_progress(
-    results: Iterator[_T], done: int, total: int, progress: Callable[[int, int], None] | None
+    results: Iterable[_T], done: int, total: int, progress: Callable[[int, int], None] | None
 ) -> list[_T]:
     """Collect results; ``progress`` is called with ``done`` plus their number so far."""
     collected = []
@@ -242,6 +251,11 @@ def _frames_of(track: Track, *, tables: Tables) -> _ReadTrack | str:
         return _ReadTrack(log_mel(clip.pcm, tables).frames_q9, notes)
     except EdgeGenreError as error:
         return str(error)
+
+
+def _ended_its_process(track: Track) -> _ReadTrack | str:
+    """Return what is said of a track whose reading ends its process each time."""
+    return f"{track.path}: the process that read it ended each time (out of memory, or a crash of the decoder)"
 
 
 def _copies_of(track: Track, *, tables: Tables, expansion: Expansion) -> list[_Frames]:

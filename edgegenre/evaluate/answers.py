@@ -17,7 +17,8 @@ from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.network.answer_gate import AnswerGate
 
-from .run import Evaluation, open_model
+from .models import open_model
+from .run import Evaluation
 from .scoring import Predictor
 
 __all__ = ["Rejections", "SoundRow", "TrackAnswer", "answer_tracks", "format_rejections", "measure_rejections"]

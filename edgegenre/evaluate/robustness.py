@@ -25,9 +25,11 @@ from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import FrontendSpec, Tables, log_mel
 from edgegenre_runtime.frontend.decibels import db_to_q9, q9_to_db
+from edgegenre_runtime.workers import Workers
 
-from .run import ALL, open_ensemble
-from .scoring import Predictor, TrackScores, score_windows
+from .models import open_ensemble, predictor_in_worker
+from .run import ALL
+from .scoring import Predictor, RunEach, TrackScores, score_windows
 
 __all__ = [
     "AUDIO_CONDITIONS",
@@ -141,7 +143,7 @@ CACHE_CONDITIONS: dict[str, Change] = {
 
 
 def measure_robustness(
-    models: Sequence[Path], features: Path | None, part: str, audio: Path | None
+    models: Sequence[Path], features: Path | None, part: str, audio: Path | None, workers: Workers | None = None
 ) -> dict[str, list[RobustnessRow]]:
     """Return a table for a part of a feature cache and one for a folder of recordings, by what they are.
 
@@ -152,18 +154,30 @@ def measure_robustness(
         raise.
     """
     labels, tables, predict = open_ensemble(models)[:3]
+    run_each: RunEach = map
+    if workers is not None:
+        predict, run_each = predictor_in_worker(models), workers.map
     tables_by_title = {}
     if features is not None:
         cache = load_cache(features, tables)
         tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
-        tables_by_title[f"{features}, {part}: log-mels changed"] = cache_robustness(predict, cache, tracks, tables)
+        tables_by_title[f"{features}, {part}: log-mels changed"] = cache_robustness(
+            predict, cache, tracks, tables, run_each=run_each
+        )
     if audio is not None:
-        tables_by_title[f"{audio}: recordings changed"] = audio_robustness(predict, audio, labels, tables)
+        tables_by_title[f"{audio}: recordings changed"] = audio_robustness(
+            predict, audio, labels, tables, run_each=run_each
+        )
     return tables_by_title
 
 
 def cache_robustness(
-    predict: Predictor, cache: FeatureCache, tracks: npt.NDArray[np.int64], tables: Tables, seed: int = 0
+    predict: Predictor,
+    cache: FeatureCache,
+    tracks: npt.NDArray[np.int64],
+    tables: Tables,
+    seed: int = 0,
+    run_each: RunEach = map,
 ) -> list[RobustnessRow]:
     """Score a predictor on the given tracks of a cache under each of :data:`CACHE_CONDITIONS`."""
     cache.require_single("robustness")
@@ -174,12 +188,17 @@ def cache_robustness(
             db = q9_to_db(cache.track(int(track)))
             changed = change(db, tables.spec, np.random.default_rng((seed, int(track))))
             windows.append(cut_windows(db_to_q9(changed), tables))
-        scores.append(score_windows(predict, windows, cache.truth(tracks)))
+        scores.append(score_windows(predict, windows, cache.truth(tracks), run_each=run_each))
     return _rows(list(CACHE_CONDITIONS), scores)
 
 
 def audio_robustness(
-    predict: Predictor, folder: Path, labels: Sequence[str], tables: Tables, seed: int = 0
+    predict: Predictor,
+    folder: Path,
+    labels: Sequence[str],
+    tables: Tables,
+    seed: int = 0,
+    run_each: RunEach = map,
 ) -> list[RobustnessRow]:
     """Score a predictor on recordings under each of :data:`AUDIO_CONDITIONS`, by the device's front-end.
 
@@ -193,6 +212,8 @@ def audio_robustness(
         Classes of the model.
     tables, seed
         The front-end, and where the noise comes from.
+    run_each
+        As :func:`.scoring.score_windows` takes it.
 
     Raises
     ------
@@ -212,7 +233,7 @@ def audio_robustness(
         for number, pcm in enumerate(pcms):
             changed = change(pcm, tables.spec.sample_rate_hz, np.random.default_rng((seed, number)))
             windows.append(cut_windows(log_mel(changed, tables).frames_q9, tables))
-        scores.append(score_windows(predict, windows, truth))
+        scores.append(score_windows(predict, windows, truth, run_each=run_each))
     return _rows(list(AUDIO_CONDITIONS), scores)
 
 

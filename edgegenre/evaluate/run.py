@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, to_module
+from edgegenre.checkpoint import load_checkpoint, save_checkpoint
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.heads.checkpoint import load_head, save_head
-from edgegenre_runtime import GenreClassifier
-from edgegenre_runtime.audio.music_detector import DETECTOR_KEY, MusicDetector
-from edgegenre_runtime.audio.sound_gate import uncertain_below
-from edgegenre_runtime.errors import DataError, SpecError, UsageError
+from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json
-from edgegenre_runtime.frontend import Tables, released
-from edgegenre_runtime.network.answer_gate import AnswerGate
+from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.network.task import Task
+from edgegenre_runtime.workers import Workers
 
 from .metrics import Calibration, Metrics, calibration, mcnemar_exact, measure
-from .scoring import Predictor, TrackScores, score_answers, score_tracks, smoothed, torch_predictor, track_windows
-from .sequence import is_bundle, open_head
+from .models import open_ensemble, predictor_in_worker
+from .scoring import TrackScores, score_answers, score_tracks, smoothed, track_windows
+from .sequence import open_head
 
 __all__ = [
     "ALL",
     "ChangedClip",
     "Comparison",
     "Evaluation",
-    "OpenModel",
     "compare",
     "evaluate",
-    "open_ensemble",
-    "open_model",
     "read_label_map",
     "record_metrics",
 ]
@@ -101,16 +95,6 @@ class Evaluation:
         }
 
 
-class OpenModel(NamedTuple):
-    """Classes, front-end, predictor, task, and what makes the gate of a source's answers, of a checkpoint or bundle."""
-
-    labels: tuple[str, ...]
-    tables: Tables
-    predict: Predictor
-    task: Task
-    gate: Callable[[], AnswerGate]
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChangedClip:
     """A track for which two models predict different classes: its class and the two predictions."""
@@ -147,6 +131,7 @@ def evaluate(
     part: str,
     label_map: Mapping[str, str] | None = None,
     others: Sequence[Path] = (),
+    workers: Workers | None = None,
 ) -> Evaluation:
     """Score a model on a part of a data set.
 
@@ -163,6 +148,8 @@ def evaluate(
         Without it the classes must be the same.
     others
         Further models of the same front-end and classes: probabilities are averaged over all.
+    workers
+        Where the networks run; by default in this process.
 
     Raises
     ------
@@ -190,12 +177,16 @@ def evaluate(
         if not len(tracks):
             raise DataError(f"{features}: the label map leaves no track of part {part!r}")
     head = open_head(model)
+    if workers is not None:
+        predict = predictor_in_worker([model, *others])
+        head = None if head is None else predictor_in_worker([model], with_head=True)
+    run_each = map if workers is None else workers.map
     if head is None:
-        scores = score_tracks(predict, cache, tracks, tables, task)
+        scores = score_tracks(predict, cache, tracks, tables, task, run_each=run_each)
     elif others:
         raise UsageError(f"{model} has a head over windows: an ensemble is of networks without one")
     else:
-        answers = [head(track_windows(cache, int(track), tables)) for track in tracks]
+        answers = list(run_each(head, (track_windows(cache, int(track), tables) for track in tracks)))
         scores = score_answers(answers, cache.y[tracks].astype(np.int64))
     return Evaluation(
         model=" + ".join(map(str, [model, *others])),
@@ -214,38 +205,6 @@ def evaluate(
 def _answers(scores: TrackScores, tables: Tables) -> Calibration:
     smooth = smoothed(scores.window_probabilities, scores.windows_per_track, tables)
     return calibration(smooth.max(axis=1), smooth.argmax(axis=1) == scores.window_truth)
-
-
-def open_model(model: Path) -> OpenModel:
-    """Open a bundle or checkpoint; raises :class:`SpecError` for other tables."""
-    if is_bundle(model):
-        classifier = GenreClassifier.load(model)
-        predict = _bundle_predictor(classifier)
-        return OpenModel(classifier.labels, classifier.tables, predict, classifier.task, classifier.answer_gate)
-    checkpoint = load_checkpoint(model)
-    tables = released(checkpoint.spec.name)
-    if tables.spec_hash != checkpoint.spec_hash:
-        raise SpecError(f"{model}: trained with other front-end tables than this edgegenre's: train it again")
-
-    def gate() -> AnswerGate:
-        detector = MusicDetector.of(checkpoint.meta.get(DETECTOR_KEY))
-        return AnswerGate(detector, uncertain_below(checkpoint.meta), tables.spec)
-
-    return OpenModel(checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables), checkpoint.task, gate)
-
-
-def open_ensemble(models: Sequence[Path]) -> OpenModel:
-    """Return what :func:`open_model` does for the mean of several models' probabilities."""
-    opened = [open_model(model) for model in models]
-    first = opened[0]
-    for model, other in zip(models, opened, strict=True):
-        if (other.labels, other.tables.spec_hash) != (first.labels, first.tables.spec_hash):
-            raise UsageError(f"{model} and {models[0]} differ in classes or front-end: they cannot form an ensemble")
-
-    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        return np.asarray(np.mean([one.predict(cells) for one in opened], axis=0), np.float32)
-
-    return first._replace(predict=predict)
 
 
 def compare(a: Evaluation, b: Evaluation) -> Comparison:
@@ -291,26 +250,6 @@ def record_metrics(path: Path, part: str, figures: dict[str, Any], command: str,
     weights = (path / "best.safetensors" if os.path.isdir(path) else path).with_suffix(".safetensors")
     meta = {**checkpoint.meta, "metrics": metrics}
     save_checkpoint(weights, dataclasses.replace(checkpoint, meta=meta, task=task or checkpoint.task))
-
-
-def _checkpoint_predictor(checkpoint: Checkpoint, tables: Tables) -> Predictor:
-    """Return a predictor that imports torch and builds the network when it is first called."""
-
-    @functools.cache
-    def built() -> Predictor:
-        return torch_predictor(to_module(checkpoint), tables.spec.top_db, checkpoint.task)
-
-    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        return built()(cells)
-
-    return predict
-
-
-def _bundle_predictor(classifier: GenreClassifier) -> Predictor:
-    def predict(cells: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        return np.stack([classifier.probabilities(one) for one in cells])
-
-    return predict
 
 
 def _mapped(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Predictor",
+    "RunEach",
     "TrackScores",
     "head_answers",
     "network_input",
@@ -41,6 +42,9 @@ __all__ = [
 
 Predictor = Callable[[npt.NDArray[np.int8]], npt.NDArray[np.float32]]
 """From int8 cells [B, n_mels, frames_per_window] to probabilities float32 [B, n_classes]."""
+
+RunEach = Callable[[Predictor, Iterable[npt.NDArray[np.int8]]], Iterator[npt.NDArray[np.float32]]]
+"""What gives the predictor's result for each batch, in order, as :class:`map` does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,10 +127,11 @@ def score_tracks(
     tables: Tables,
     task: Task = ONE_LABEL,
     batch_size: int = 64,
+    run_each: RunEach = map,
 ) -> TrackScores:
     """Score a predictor on the given tracks of a cache."""
     windows = [track_windows(cache, int(track), tables) for track in tracks]
-    return score_windows(predict, windows, cache.truth(tracks), task, batch_size)
+    return score_windows(predict, windows, cache.truth(tracks), task, batch_size, run_each)
 
 
 def score_windows(
@@ -135,12 +140,17 @@ def score_windows(
     truth: npt.NDArray[Any],
     task: Task = ONE_LABEL,
     batch_size: int = 64,
+    run_each: RunEach = map,
 ) -> TrackScores:
-    """Score a predictor on the windows of each track (:func:`track_windows`), for which ``truth`` is right."""
+    """Score a predictor on the windows of each track (:func:`track_windows`), for which ``truth`` is right.
+
+    ``run_each`` runs the predictor on one batch after another, in other processes where it is
+    :meth:`edgegenre_runtime.workers.Workers.map`; the batches are the same.
+    """
     counts = np.array([len(cells) for cells in windows])
     cells = np.concatenate(windows)
-    blocks = [predict(cells[i : i + batch_size]) for i in range(0, len(cells), batch_size)]
-    per_window = np.concatenate(blocks)
+    blocks = run_each(predict, (cells[i : i + batch_size] for i in range(0, len(cells), batch_size)))
+    per_window = np.concatenate(list(blocks))
     first = np.cumsum(counts) - counts
     return _scores(per_window, counts, np.add.reduceat(per_window, first, axis=0) / counts[:, None], truth, task)
 

@@ -24,7 +24,7 @@ from edgegenre_runtime.errors import CheckpointError, DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
 from ..metrics import uncertain_below
-from ..run import open_model
+from ..models import open_model
 from ..scoring import TrackScores, score_tracks, smoothed
 from .music_fit import fit_detector, window_set
 from .temperature import apply_temperature, fit_temperature

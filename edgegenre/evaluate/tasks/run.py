@@ -13,8 +13,10 @@ from edgegenre.data.taxonomy_file import label_paths, read_taxonomy, with_taxono
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.network.task import Task, make_task
+from edgegenre_runtime.workers import Workers
 
-from ..run import ALL, OpenModel, open_model
+from ..models import OpenModel, open_model, predictor_in_worker
+from ..run import ALL
 from ..scoring import TrackScores, score_tracks
 from ..truth import fit_thresholds
 from .hierarchy import HierarchyMetrics, measure_hierarchy
@@ -79,6 +81,7 @@ def evaluate_task(
     part: str,
     thresholds: Path | None = None,
     taxonomy: Path | None = None,
+    workers: Workers | None = None,
 ) -> TaskEvaluation:
     """Score a multi-label or hierarchical model on a part of a data set.
 
@@ -95,6 +98,8 @@ def evaluate_task(
     taxonomy
         CSV file that makes label paths of the plain labels of data and model. The thresholds of a model that has none
         are fitted on the validation tracks of ``features``.
+    workers
+        Where the network runs; by default in this process.
 
     Raises
     ------
@@ -113,12 +118,14 @@ def evaluate_task(
     tracks = np.arange(len(cache.names), dtype=np.int64) if part == ALL else cache.tracks_of(part)
     if not len(tracks):
         raise DataError(f"{features}: no tracks in part {part!r}: split the data set first")
+    predict = opened.predict if workers is None else predictor_in_worker([model])
+    run_each = map if workers is None else workers.map
     if thresholds is not None:
         task = read_thresholds(thresholds, task)
     elif is_mapped and len(valid := cache.tracks_of("valid")):
-        fitted_on = score_tracks(opened.predict, cache, valid, tables, task)
+        fitted_on = score_tracks(predict, cache, valid, tables, task, run_each=run_each)
         task = fit_thresholds(task, fitted_on.probabilities, fitted_on.truth)
-    scores = score_tracks(opened.predict, cache, tracks, tables, task)
+    scores = score_tracks(predict, cache, tracks, tables, task, run_each=run_each)
     measured = measure_multi_label if task.kind == "multi" else measure_hierarchy
     return TaskEvaluation(
         model=str(model),

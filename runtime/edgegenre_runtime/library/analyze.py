@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def analyze_file(path: bytes, settings: AnalysisSettings, content_hash: bytes | 
     BundleError
         If the bundle is not there, or another than the scan's.
     """
-    classifier = _classifier(settings)
+    classifier = _classifier(settings, threading.get_ident())
     name = os.fsdecode(path)
     try:
         status = os.stat(path)
@@ -181,8 +182,9 @@ def _confidence(answer: FilePrediction, labels: tuple[str, ...]) -> float | None
     return min((answer.probabilities[name] for name in labels), default=max(answer.probabilities.values()))
 
 
-@functools.lru_cache(maxsize=2)
-def _classifier(settings: AnalysisSettings) -> GenreClassifier:
+@functools.lru_cache(maxsize=64)
+def _classifier(settings: AnalysisSettings, thread: int) -> GenreClassifier:
+    """Return a classifier for one thread: a network has buffers, and a Dask worker several threads."""
     classifier = GenreClassifier(read_bundle(Path(settings.bundle)))
     classifier.require_embedding()
     if bundle_hash(classifier.bundle) != settings.bundle_hash:

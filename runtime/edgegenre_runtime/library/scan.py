@@ -7,19 +7,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
 from typing import Any
 
 from edgegenre_runtime.errors import EdgeGenreError
 from edgegenre_runtime.network.classifier import GenreClassifier
+from edgegenre_runtime.workers import Job, TaskLost, Workers
 
 from .analyze import AnalysisSettings, analyze_file, bundle_hash, describe, fingerprint
 from .progress import Progress
 from .records import Analysis, BundleRecord, Fingerprint
 from .store import Known, Library
 from .walk import FoundFile, check_roots, find_files
-from .workers import Job, results
 
 __all__ = ["ScanOptions", "ScanReport", "scan"]
 
@@ -86,8 +85,7 @@ class ScanReport:
 def scan(
     library: Library,
     options: ScanOptions,
-    open_executor: Callable[[], Executor],
-    in_flight: int,
+    workers: Workers,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ScanReport:
     """Bring a library up to date.
@@ -98,11 +96,8 @@ def scan(
         Open for this process alone (:func:`.database.lock_for_writing`).
     options
         What to scan.
-    open_executor
-        Returns the executor whose workers decode and classify; called again where one is broken, which a decoder that
-        crashes does to a pool of processes.
-    in_flight
-        Files given to the workers at a time: somewhat more than there are workers.
+    workers
+        They decode and classify.
     on_progress
         Called after every file.
 
@@ -123,7 +118,7 @@ def scan(
     run = _Scan(library, bundle, settings, options.retry)
     files = run.todo(roots)
     try:
-        for job, outcome in results(lambda: run.next_job(files), open_executor, in_flight):
+        for job, outcome in workers.results(lambda: run.next_job(files)):
             run.finished(job, outcome)
             progress.update(run.report.n_done)
             on_progress(progress)
@@ -175,13 +170,13 @@ class _Scan:
     def finished(self, job: Job, outcome: Any) -> None:
         """Take what a worker returned or raised."""
         path, status = job.owner
-        if job.function is fingerprint and not isinstance(outcome, BrokenExecutor):
+        if job.function is fingerprint and not isinstance(outcome, TaskLost):
             self._recognize(path, status, outcome)
             return
         if isinstance(outcome, EdgeGenreError):
             raise outcome
         if isinstance(outcome, Exception):
-            crashed = isinstance(outcome, BrokenExecutor)
+            crashed = isinstance(outcome, TaskLost)
             reason = _CRASHED if crashed else f"unexpected {type(outcome).__name__}: {outcome}"
             outcome = Analysis(status.st_size, status.st_mtime_ns, error=reason)
         self._put(path, outcome)

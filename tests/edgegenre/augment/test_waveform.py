@@ -11,6 +11,7 @@ from edgegenre.data.feature_cache import load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre.data.split import split_tracks
 from edgegenre_runtime.frontend import released
+from edgegenre_runtime.workers import open_workers
 
 RATE_HZ = 22050
 TABLES = released("wide9s")
@@ -71,9 +72,10 @@ def expanded(toy_folder, tmp_path_factory):
     dataset = open_dataset(toy_folder)
     parts = split_tracks(dataset, seed=0, fractions=(0.5, 0.25, 0.25))
 
-    def build(name, jobs):
+    def build(name, threads):
         expansion = Expansion(2, lambda pcm, rng: waveform_augmenter(RATE_HZ)(pcm[: 3 * RATE_HZ], rng), seed=5)
-        build_cache(dataset, TABLES, folder / name, split=parts, expansion=expansion, jobs=jobs)
+        with open_workers(threads=threads) as workers:
+            build_cache(dataset, TABLES, folder / name, split=parts, expansion=expansion, workers=workers)
         return load_cache(folder / name, TABLES)
 
     return build("one.npz", 1), build("two.npz", 2), parts

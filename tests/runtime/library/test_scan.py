@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from edgegenre.toy.dataset import render
 from edgegenre_runtime.library import Library, analyze, scan
 from edgegenre_runtime.library.store import path_bytes
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
+from edgegenre_runtime.workers import open_workers
 
 BIN = Path(sys.executable).parent
 
@@ -38,9 +38,8 @@ def music(songs, tmp_path):
 
 def run(library, *roots, **options):
     """Scan in this process."""
-    return scan.scan(
-        library, scan.ScanOptions(roots, default_bundle(), **options), lambda: ThreadPoolExecutor(1), in_flight=3
-    )
+    with open_workers() as workers:
+        return scan.scan(library, scan.ScanOptions(roots, default_bundle(), **options), workers)
 
 
 @pytest.fixture
@@ -169,9 +168,9 @@ def test_many_empty_files_cost_no_worker(library, tmp_path):
     (tmp_path / "many").mkdir()
     for number in range(2000):
         (tmp_path / "many" / f"{number}.mp3").touch()
-    jobs = []
-    options = scan.ScanOptions([tmp_path / "many"], default_bundle())
-    report = scan.scan(library, options, lambda: jobs.append(1) or ThreadPoolExecutor(1), 4)
+    with open_workers() as workers:
+        workers.close()  # a task would raise
+        report = scan.scan(library, scan.ScanOptions([tmp_path / "many"], default_bundle()), workers)
     assert counts(report) == {"failed": 2000}
     assert library.count("error = 'the file is empty'") == 2000
 
@@ -248,6 +247,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert said.count("\n") == 2, said
     first, last = said.splitlines()
     assert first.endswith("tracks are kept; run the same command to go on")
     assert last == "edgegenre: interrupted"

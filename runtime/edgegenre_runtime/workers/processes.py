@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["MAX_WORKERS", "default_workers", "open_processes", "stop_processes"]
+__all__ = ["MAX_WORKERS", "check_number", "default_workers", "open_processes", "stop_processes"]
 
 MAX_WORKERS = 256
 
@@ -21,10 +21,14 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_processes(n_workers: int) -> Executor:
-    """Return a pool of ``n_workers`` processes; raises :class:`UsageError` for a number that is not 1 to 256."""
+def check_number(n_workers: int) -> None:
+    """Raise :class:`UsageError` for a number of processes that is not 1 to 256."""
     if not 1 <= n_workers <= MAX_WORKERS:
         raise UsageError(f"{n_workers} workers were given; allowed are 1 to {MAX_WORKERS}")
+
+
+def open_processes(n_workers: int) -> Executor:
+    """Return a pool of processes, which start when there is something to do."""
     context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks and an open database
     return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
 
@@ -36,7 +40,8 @@ def stop_processes() -> None:
 
 
 def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, drop what decoders print, and end when the parent does."""
+    """Take one core, leave Ctrl-C to the parent, drop what decoders print, and end when the parent does."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
