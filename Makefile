@@ -15,7 +15,7 @@ help:
 	@echo "make test-slow               the slow tests alone"
 	@echo "make fuzz                    ten minutes of damaged files through every reader"
 	@echo "make check                   format, lint, types, import rules"
-	@echo "make coverage                the tests of the device's code with coverage, which has a floor"
+	@echo "make coverage                what reads, listens and answers, with coverage, which has a floor"
 	@echo "make docs                    the site in site/, warnings are errors"
 	@echo "make licenses                the licenses of everything in the base install"
 	@echo "make instructions            count instructions on emulated boards again; 3 % more than stored fail"
@@ -69,7 +69,8 @@ instructions: $(STAMP) $(LIBRARY)
 
 coverage: $(STAMP) $(LIBRARY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pytest-cov>=6'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/runtime --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" \
+		tests/runtime/audio tests/runtime/library tests/runtime/live tests/runtime/outputs --cov --cov-report=term:skip-covered
 
 format: $(STAMP)
 	$(BIN)/ruff format .
