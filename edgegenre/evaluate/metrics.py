@@ -15,6 +15,7 @@ from .wilson import wilson_interval
 
 __all__ = [
     "ECE_BINS",
+    "UNCERTAIN_LOST",
     "Calibration",
     "ClassScore",
     "Metrics",
@@ -167,6 +168,10 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
     n = only_a + only_b
     return float(binomtest(only_a, n, 0.5).pvalue) if n else 1.0
+
+
+UNCERTAIN_LOST = 0.05
+"""Share of the answers of validation windows that are right that may be below ``uncertain_below``."""
 
 
 def uncertain_below(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, to_module
+from edgegenre.heads.checkpoint import load_head
 from edgegenre.heads.head_path import find_head
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.music_detector import DETECTOR_KEY, MusicDetector
@@ -52,7 +53,9 @@ def open_model(model: Path) -> OpenModel:
 
     def gate() -> AnswerGate:
         detector = MusicDetector.of(checkpoint.meta.get(DETECTOR_KEY))
-        return AnswerGate(detector, uncertain_below(checkpoint.meta), tables.spec)
+        head = load_head(model)
+        fitted = {**checkpoint.meta, **({} if head is None else head.meta)}  # a head has a threshold of its own
+        return AnswerGate(detector, uncertain_below(fitted), tables.spec)
 
     return OpenModel(checkpoint.labels, tables, _checkpoint_predictor(checkpoint, tables), checkpoint.task, gate)
 

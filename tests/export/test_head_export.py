@@ -59,7 +59,8 @@ def trained(checkpoint):
     vectors = embed(network, network_input(calibration().windows, SPEC.top_db)).numpy()
     weights = {**head.weights, "center": vectors.mean(axis=0), "scale": (1 / (vectors.std(axis=0) + 1e-3))}
     weights["answer.weight"] = 20 * weights["answer.weight"]
-    return dataclasses.replace(head, weights={name: np.float32(array) for name, array in weights.items()})
+    meta = {**head.meta, "uncertain_below": 0.4321}
+    return dataclasses.replace(head, weights={name: np.float32(array) for name, array in weights.items()}, meta=meta)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,9 @@ def test_bundle_verify_inspect_and_card_know_the_head(result, trained):
     assert checks["head, numpy"].is_ok
     assert checks["head.tflite"].is_ok
     assert "head over windows: gru" in describe_bundle(bundle)
+    assert bundle.manifest["uncertain_below"] == 0.4321  # the head's, not the network's
     card = bundle.read("card.md").decode()
+    assert "below 0.43 is `uncertain`" in card
     assert "## Head over windows" in card
     assert "head.tflite" in card
 

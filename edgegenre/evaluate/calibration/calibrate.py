@@ -23,7 +23,7 @@ from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.errors import CheckpointError, DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from ..metrics import uncertain_below
+from ..metrics import UNCERTAIN_LOST, uncertain_below
 from ..models import open_model
 from ..scoring import TrackScores, score_tracks, smoothed
 from .music_fit import fit_detector, window_set
@@ -31,9 +31,8 @@ from .temperature import apply_temperature, fit_temperature
 
 __all__ = ["Calibrated", "calibrate", "calibrate_like"]
 
-NOISE_LOST, UNCERTAIN_LOST = 0.01, 0.05
-"""Of the validation windows of music, the share that the detector may take for noise, and of those that the network has
-right, the share that may be below ``uncertain_below``; both in the mean over the data sets."""
+NOISE_LOST = 0.01
+"""Share of the validation windows of music that the detector may take for noise, in the mean over the data sets."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

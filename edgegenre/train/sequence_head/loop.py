@@ -15,17 +15,20 @@ from torch import nn
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.embeddings import embed
+from edgegenre.evaluate.metrics import UNCERTAIN_LOST, uncertain_below
 from edgegenre.evaluate.scoring import (
     TrackScores,
     head_answers,
     network_input,
     score_answers,
     score_tracks,
+    smoothed,
     torch_predictor,
     track_windows,
 )
 from edgegenre.heads.checkpoint import TrainedHead, save_head
 from edgegenre.heads.modules import build_head
+from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Tables
 
@@ -108,6 +111,7 @@ def train_head(
         if valid is None or merit > best:
             best, best_epoch, valid = merit, epoch, scores
             meta = {**about, "options": dataclasses.asdict(options), "best_epoch": epoch, "valid": scores.summary()}
+            meta[UNCERTAIN_KEY] = _uncertain_below(scores, tables)
             save_head(out, dataclasses.replace(trained, meta=meta), trainer.encoder_now())
         report(
             f"epoch {epoch + 1}/{options.epochs}: train loss {loss:.3f}, validation loss {scores.track_loss:.3f}, "
@@ -121,6 +125,12 @@ def train_head(
     before = torch_predictor(to_module(encoder), tables.spec.top_db)
     mean = score_tracks(before, cache, cache.tracks_of("valid"), tables)
     return HeadResult(out, best_epoch, len(history), valid, mean)
+
+
+def _uncertain_below(scores: TrackScores, tables: Tables) -> float:
+    """Return the confidence below which an answer after a window, smoothed as on the device, is ``uncertain``."""
+    smooth = smoothed(scores.window_probabilities, scores.windows_per_track, tables)
+    return round(uncertain_below([(smooth, scores.window_truth)], UNCERTAIN_LOST), 4)
 
 
 class _Trainer:

@@ -22,6 +22,7 @@ from edgegenre_runtime.network.task import Task
 
 from .acceptance_text import acceptance_blocks
 from .head_text import head_blocks
+from .manifest import fitted_meta
 from .snippets import snippets
 
 __all__ = ["card_blocks", "card_files"]
@@ -79,7 +80,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Title(2, "Accuracy of the trained network, tracks"),
         *_accuracy(network.meta.get("metrics", {}), report),
         Title(2, "When it does not know"),
-        *_unknown(network.meta),
+        *_unknown(fitted_meta(job)),
         Title(2, "Use"),
         *_use(network, models),
         *_embedding(checked.embedding, has_statistics=checked.statistics is not None),

@@ -11,6 +11,7 @@ from tiny import TABLES, tiny_cache
 from edgegenre.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
+from edgegenre.evaluate.models import open_model
 from edgegenre.heads.checkpoint import load_head, save_head
 from edgegenre.models import ModelConfig, build
 from edgegenre.train.sequence_head.loop import train_head
@@ -47,6 +48,9 @@ def test_every_head_learns(cache, encoder, tmp_path, kind):
     trained = load_head(tmp_path)
     assert trained.config.kind == kind
     assert trained.meta["valid"]["track_accuracy"] == pytest.approx(result.valid.track_accuracy, abs=1e-4)
+    confidence = result.valid.window_probabilities.max(axis=1)
+    assert 0 <= trained.meta["uncertain_below"] <= np.quantile(confidence, 0.5)  # most answers are right, and few go
+    assert open_model(tmp_path).gate().uncertain_below == trained.meta["uncertain_below"]
 
 
 def test_the_same_seed_gives_the_same_weights_and_a_frozen_encoder_keeps_its_own(cache, encoder, tmp_path):
