@@ -27,7 +27,11 @@ def require_tags() -> Any:
 
 def read_genre(path: str) -> GenreTag:
     """Return the genre tag of a file; raises :class:`DataError` if its tags cannot be read or are of another kind."""
-    return _genre_of(_open(path, path))
+    file = _open(path, path)
+    try:
+        return _genre_of(file)
+    except Exception as error:  # of a damaged frame
+        raise DataError(f"{path}: its tags cannot be read ({_reason(error)})") from error
 
 
 def is_same_genre(one: Sequence[str], other: Sequence[str]) -> bool:
@@ -53,13 +57,12 @@ def write_genre(path: str, kind_of: str, genre: Sequence[str]) -> None:
     DataError
         If the tags cannot be read or written, or are not what they should be afterwards.
     """
-    mutagen = require_tags()
     file = _open(path, kind_of)
     length_s = file.info.length
     try:
         _set(file, list(genre))
         written = type(file)(path, **_options(type(file).__name__))
-    except (mutagen.MutagenError, ValueError, OSError) as error:
+    except Exception as error:  # mutagen raises a dozen kinds for damaged files
         raise DataError(f"{kind_of}: its tags cannot be written ({_reason(error)})") from error
     if abs(written.info.length - length_s) > _SAME_LENGTH_S or not is_same_genre(_genre_of(written), genre):
         raise DataError(f"{kind_of}: its tags would not be as they should, so the file is left as it was")
@@ -75,7 +78,9 @@ def _open(path: str, kind_of: str) -> Any:
             known = "MP3, AIFF, WAV, FLAC, Ogg Vorbis, Opus and M4A"
             raise DataError(f"{kind_of}: tags are written into {known}, not into this kind of file")
         return type(found)(path, **_options(name))
-    except (mutagen.MutagenError, OSError, ValueError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # mutagen raises a dozen kinds for damaged files
         raise DataError(f"{kind_of}: its tags cannot be read ({_reason(error)})") from error
 
 

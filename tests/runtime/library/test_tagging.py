@@ -111,6 +111,27 @@ def test_the_audio_is_the_same_and_the_tag_goes_back(encoded, tmp_path, library,
     assert sorted(p.name for p in tmp_path.iterdir() if "sqlite" not in p.name) == [name]
 
 
+def test_damaged_files_are_one_line_or_written_right(encoded, tmp_path):
+    rng, refused = np.random.default_rng(4), []
+    for name in FILES:
+        content = (encoded / name).read_bytes()
+        for _ in range(40):
+            damaged = bytearray(content)
+            for at in rng.integers(0, min(len(content), 600), 4):
+                damaged[at] = rng.integers(256)
+            path = tmp_path / name
+            path.write_bytes(damaged[: rng.integers(1, len(damaged))] if rng.random() < 0.3 else damaged)
+            try:
+                read_genre(str(path))
+                write_genre(str(path), str(path), ["Jazz"])
+            except DataError as error:
+                refused.append(str(error).removeprefix(str(tmp_path)))
+            else:
+                assert read_genre(str(path)) == ("Jazz",)
+    assert len(refused) > 20
+    assert not [said for said in refused if "\n" in said or not said.startswith(("/a.", "/v2", "/bare."))]
+
+
 def test_frames_of_old_and_new_id3_keep_their_version(encoded, tmp_path):
     for name, version in (("v23.mp3", (2, 3, 0)), ("v24.mp3", (2, 4, 0)), ("bare.mp3", (2, 4, 0))):
         path = tmp_path / name
