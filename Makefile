@@ -62,6 +62,7 @@ licenses: $(STAMP)
 	$(BIN)/python scripts/dependency_licenses.py
 
 instructions: $(STAMP) $(LIBRARY)
+	mkdir -p .cache/instructions
 	for device in cortex-m55 rpi4 rpi5; do \
 		$(BIN)/edgegenre bench emulate --device $$device --out .cache/instructions/$$device.json && \
 		$(BIN)/edgegenre bench compare devices/results/$$device.json .cache/instructions/$$device.json \
