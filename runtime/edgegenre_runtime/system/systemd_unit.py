@@ -171,16 +171,16 @@ def _without_flag(argv: Sequence[str]) -> list[str]:
 def _absolute(words: Sequence[str], options: argparse.Namespace) -> list[str]:
     """Return the words with paths made absolute, since a service starts in ``/`` and has another home."""
     paths = (options.log, options.save_clips, options.mqtt_ca, *(options.trust or ()))
-    given = {str(path): str(Path(path).absolute()) for path in paths if path is not None}
+    given = {str(Path(path)): str(Path(path).absolute()) for path in paths if path is not None}
     if (bundle := _bundle_path(options)) is not None:
         given[str(options.bundle)] = str(bundle.absolute())
     changed = []
     for word in words:
         name, equals, value = word.partition("=")
-        if word in given:
-            changed.append(given[word])
-        elif equals and value in given:
-            changed.append(f"{name}={given[value]}")
+        if str(Path(word)) in given:  # ./a is a
+            changed.append(given[str(Path(word))])
+        elif equals and str(Path(value)) in given:
+            changed.append(f"{name}={given[str(Path(value))]}")
         else:
             changed.append(word)
     return changed

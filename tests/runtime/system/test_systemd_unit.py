@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running import Running
+from signed import make_key, signed_bundle
 
 from edgegenre_runtime.network.classifier import default_bundle
 from edgegenre_runtime.run import main
@@ -110,6 +111,20 @@ def test_a_bundle_that_the_services_user_cannot_read_is_refused(capsys, tmp_path
     code, _, err = install(capsys, "--mic", "--bundle", str(bundle), "--install-service", "-")
     assert code == 2
     assert f"{path} is closed to other users, so the service cannot read it" in err
+
+
+def test_trusted_keys_are_named_by_their_whole_path_and_must_be_readable(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("cryptography", reason="needs the extra sign")
+    signed_bundle(tmp_path / "genres", make_key(tmp_path, "old"), make_key(tmp_path, "new"))
+    monkeypatch.chdir(tmp_path)
+    words = ["--mic", "--bundle", "./genres", "--trust", "old.pub", "--trust=new.pub", "--install-service", "-"]
+    monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._obstacle", lambda path: "")
+    unit = install(capsys, *words)[1]
+    assert f"--bundle {tmp_path}/genres --trust {tmp_path}/old.pub --trust={tmp_path}/new.pub" in unit
+    closed = lambda path: "it is closed" if path.name == "new.pub" else ""  # noqa: E731
+    monkeypatch.setattr("edgegenre_runtime.system.systemd_unit._obstacle", closed)
+    code, _, err = install(capsys, *words)
+    assert (code, "--trust new.pub: it is closed, so the service cannot read it" in err) == (2, True)
 
 
 def test_a_bundle_in_tmp_is_refused_since_the_service_has_its_own():
