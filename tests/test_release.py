@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from documentation import pages
 
 import dependency_licenses
 import import_diagram
@@ -106,6 +107,15 @@ def test_workflows_run_what_is_there():
             assert name.endswith(".py") or os.access(ROOT / name, os.X_OK), where
             seen += 1
     assert seen > 5
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_scripts_and_targets_that_are_there(page):
+    text = page.read_text("utf-8")
+    assert [name for name in re.findall(r"scripts/[\w./]+\.(?:py|sh)", text) if not (ROOT / name).is_file()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = re.findall(r"(?:^ *|`)make ([a-z-]+)(?= *(?:#|`|$))", text, re.MULTILINE)
+    assert [name for name in named if name not in targets] == []
 
 
 def test_workflows_have_no_secrets_and_ask_for_little():
