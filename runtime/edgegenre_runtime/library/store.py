@@ -98,13 +98,16 @@ class Library:
         """Yield tracks, by default every one that is there and has an answer; ``where`` and ``order`` are SQL."""
         sql = f"SELECT id, path, is_gone, bundle, max_windows, {_ANALYSIS} FROM tracks WHERE {where} ORDER BY {order}"  # noqa: S608
         for row in self._rows(sql, values):
+            bundle = self._bundle(row[3])
+            with self._row_read(row[0]):
+                analysis = _analysis_of(row[5:])
             yield Track(
                 id=row[0],
                 path=Path(os.fsdecode(row[1])),
                 is_gone=bool(row[2]),
-                bundle=self._bundle(row[3]),
+                bundle=bundle,
                 max_windows=row[4],
-                analysis=_analysis_of(row[5:]),
+                analysis=analysis,
             )
 
     def track(self, path: Path | str) -> Track | None:
@@ -124,9 +127,10 @@ class Library:
         sql = f"SELECT id, probabilities, embedding FROM tracks WHERE {where} ORDER BY id"  # noqa: S608
         i = -1
         for i, (row_id, p, e) in zip(range(n), self._rows(sql), strict=False):
-            ids[i], embeddings[i] = row_id, np.frombuffer(e, "<f2")
-            if p is not None:
-                probabilities[i] = np.frombuffer(p, "<f4")
+            with self._row_read(row_id):
+                ids[i], embeddings[i] = row_id, np.frombuffer(e, "<f2")
+                if p is not None:
+                    probabilities[i] = np.frombuffer(p, "<f4")
         return TrackArrays(ids[: i + 1], probabilities[: i + 1], embeddings[: i + 1])
 
     def known(self, path: bytes) -> Known | None:
@@ -277,6 +281,13 @@ class Library:
     def _rows(self, sql: str, values: Iterable[Any] = ()) -> Iterator[tuple[Any, ...]]:
         with said_plainly(self.path), contextlib.closing(self._db.cursor()) as cursor:
             yield from cursor.execute(sql, tuple(values))
+
+    @contextlib.contextmanager
+    def _row_read(self, row_id: int) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{self.path}: the record of track {row_id} is damaged ({error})") from error
 
     def _bundle(self, row_id: int) -> BundleRecord:
         if row_id not in self._bundles:

@@ -104,6 +104,24 @@ def test_a_damaged_database_is_said(tmp_path):
         list(library.tracks())
 
 
+@pytest.mark.parametrize("change", ["genres = 'x'", "genres = x'00'", "embedding = x'00'", "probabilities = 'text'"])
+def test_a_row_that_somebody_edited_is_said(tmp_path, change):
+    with Library.open(tmp_path / "l.sqlite", create=True) as library:
+        bundle = library.add_bundle("0" * 64, DESCRIPTION)
+        library.put(b"/a", ANALYSIS, bundle, 0)
+        library.commit()
+    connection = sqlite3.connect(tmp_path / "l.sqlite")
+    connection.execute(f"UPDATE tracks SET {change}")  # noqa: S608
+    connection.commit()
+    connection.close()
+    with Library.open(tmp_path / "l.sqlite") as library:
+        with pytest.raises(DataError, match="the record of track 1 is damaged"):
+            list(library.tracks())
+        if "genres" not in change:
+            with pytest.raises(DataError, match="the record of track 1 is damaged"):
+                library.arrays(bundle)
+
+
 def test_one_run_at_a_time_changes_a_library(tmp_path):
     path = tmp_path / "l.sqlite"
     code = (
