@@ -12,6 +12,7 @@ from . import (
     explain,
     fit_head,
     library,
+    library_lists,
     library_tags,
     models,
     probe,
@@ -30,6 +31,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(data.app, name="data")
     library.app.command("tag")(library_tags.tag)
     library.app.command("undo")(library_tags.undo)
+    library.app.command("playlist")(library_lists.playlist)
+    library.app.command("similar")(library_lists.similar)
+    library.app.command("path")(library_lists.path)
     app.add_typer(library.app, name="library")
     app.command("train")(train.train)
     app.command("fit-head")(fit_head.fit_head)

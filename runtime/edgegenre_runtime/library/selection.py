@@ -1,0 +1,156 @@
+"""Which tracks go together: of a genre, near to a song, or on the way from one song to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgegenre_runtime.errors import DataError, UsageError
+
+from .records import Track
+from .store import Library
+
+__all__ = ["journey", "of_genre", "similar"]
+
+_BLOCK_ROWS = 1 << 14  # converted to float32 at a time, 32 MB
+_CANDIDATES = 16  # for each step of a journey and each step before it
+
+
+def of_genre(library: Library, genre: str, least: float, minutes: float) -> list[Track]:
+    """Return tracks of a genre, the most probable first, until they last ``minutes``; of equal files one.
+
+    Parameters
+    ----------
+    library
+        Their library.
+    genre
+        A class of the bundle of the latest scan.
+    least
+        Probability that a track must reach, 0 to 1.
+    minutes
+        Length of the list; the last track may reach over it.
+
+    Raises
+    ------
+    UsageError
+        No such class, or a probability out of range.
+    DataError
+        No track reaches ``least``.
+    """
+    bundle = library.bundle()
+    if genre not in bundle.task.names:
+        raise UsageError(f"--genre {genre}: the bundle {bundle.name} knows {', '.join(bundle.task.names)}")
+    if not 0 <= least <= 1 or not minutes > 0:
+        raise UsageError("--min is a probability from 0 to 1, --minutes more than 0")
+    arrays = library.arrays(bundle)
+    p = arrays.probabilities[:, bundle.task.names.index(genre)]
+    rows = np.flatnonzero(p >= least)
+    chosen: list[Track] = []
+    left_s = minutes * 60
+    for track in _distinct(library, arrays.ids[rows[np.argsort(-p[rows], kind="stable")]]):
+        if left_s <= 0:
+            break
+        chosen.append(track)
+        left_s -= track.analysis.duration_s or 0.0
+    if not chosen:
+        raise DataError(f"{library.path}: no track is {genre} with a probability of {least:g} or more; lower --min")
+    return chosen
+
+
+def similar(library: Library, song: Path, n: int) -> list[Track]:
+    """Return the ``n`` tracks whose embeddings are nearest to a song's by angle, the nearest first, not the song.
+
+    Raises
+    ------
+    DataError
+        The song is not in the library, has no embedding, or one of another bundle than the latest scan's.
+    """
+    if n < 1:
+        raise UsageError(f"-n {n}: at least 1 track is needed")
+    seed = _song(library, song)
+    arrays = library.arrays(seed.bundle)
+    nearest = _nearest(arrays.embeddings, _unit(seed)[:, None], 4 * n + _CANDIDATES)[:, 0]
+    chosen = []
+    for track in _distinct(library, arrays.ids[nearest], seed):
+        chosen.append(track)
+        if len(chosen) == n:
+            break
+    return chosen
+
+
+def journey(library: Library, first: Path, last: Path, n: int) -> list[Track]:
+    """Return ``n`` tracks from one song to another: each the nearest unused one to its point of the line between.
+
+    Raises
+    ------
+    UsageError
+        Fewer than three tracks.
+    DataError
+        As :func:`similar`'s.
+    """
+    if n < 3:
+        raise UsageError(f"-n {n}: a way from one song to another has at least 3 tracks")
+    a, b = _song(library, first), _song(library, last)
+    arrays = library.arrays(a.bundle)
+    shares = np.linspace(0, 1, n, dtype=np.float32)[1:-1]
+    points = np.outer(_unit(a), 1 - shares) + np.outer(_unit(b), shares)
+    candidates = _nearest(arrays.embeddings, points, 2 * n + _CANDIDATES)
+    way, used = [a], {a.id, b.id, a.analysis.content_hash, b.analysis.content_hash}
+    for column in candidates.T:
+        for track in _tracks(library, arrays.ids[column]):
+            if not {track.id, track.analysis.content_hash} & used:
+                used |= {track.id, track.analysis.content_hash}
+                way.append(track)
+                break
+    return [*way, b]
+
+
+def _song(library: Library, path: Path) -> Track:
+    track = library.track(path)
+    if track is None:
+        raise DataError(f"{path}: is not in the library: run  edgegenre library scan {path} --db {library.path}")
+    if track.analysis.embedding is None:
+        raise DataError(f"{path}: {track.analysis.error or 'is silent'}, so that nothing is similar to it")
+    if track.bundle.hash != library.bundle().hash:
+        raise DataError(f"{path}: was scanned with another bundle than the rest: run  edgegenre library scan  again")
+    return track
+
+
+def _unit(track: Track) -> npt.NDArray[np.float32]:
+    vector = np.asarray(track.analysis.embedding, np.float32)
+    unit: npt.NDArray[np.float32] = vector / np.float32(max(float(np.linalg.norm(vector)), 1e-12))
+    return unit
+
+
+def _nearest(embeddings: npt.NDArray[np.float16], points: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
+    """Return the rows of the ``n`` embeddings nearest to each point by cosine, int64 [n, k], the nearest first.
+
+    ``embeddings`` are [rows, D], ``points`` [D, k]. Every row is compared, a block at a time, so that the
+    memory is that of the float16 matrix.
+    """
+    cosines = np.empty((len(embeddings), points.shape[1]), np.float32)
+    for i in range(0, len(embeddings), _BLOCK_ROWS):
+        block = embeddings[i : i + _BLOCK_ROWS].astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", block, block))
+        cosines[i : i + len(block)] = block @ points / np.maximum(lengths, 1e-12)[:, None]
+    n = min(n, len(embeddings))
+    top = np.argpartition(-cosines, n - 1, axis=0)[:n]
+    order = np.argsort(-np.take_along_axis(cosines, top, axis=0), axis=0, kind="stable")
+    return np.take_along_axis(top, order, axis=0).astype(np.int64)
+
+
+def _tracks(library: Library, ids: npt.NDArray[np.int64]) -> Iterator[Track]:
+    for row in ids.tolist():
+        yield from library.tracks("id = ?", [row])
+
+
+def _distinct(library: Library, ids: npt.NDArray[np.int64], *left_out: Track) -> Iterator[Track]:
+    """Yield tracks by their rows, of those with the same content the first."""
+    seen = {track.analysis.content_hash for track in left_out}
+    for track in _tracks(library, ids):
+        if track.analysis.content_hash not in seen:
+            seen.add(track.analysis.content_hash)
+            yield track
