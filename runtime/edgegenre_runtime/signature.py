@@ -42,6 +42,7 @@ _VERSION = 1
 _CONTEXT = b"edgegenre bundle manifest 1\n"  # a signature for another purpose by the same key is not one of a bundle
 _MAX_KEY_BYTES = 64 << 10
 _PASSWORD_VARIABLE = "EDGEGENRE_KEY_PASSWORD"  # noqa: S105  # a name
+_IDENTITY, _MAX_SIGNATURES = re.compile(r"[0-9a-f]{16}"), 16
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 _MAX_VERSION = 2**53 - 1  # what every reader of JSON keeps exactly
 
@@ -182,9 +183,10 @@ def _signatures(content: bytes) -> dict[str, bytes]:
         record = parse_json(content)
         if record["format_version"] != _VERSION:
             raise ValueError("of another version")
-        return {
-            str(entry["key"])[:64]: base64.b64decode(entry["ed25519"], validate=True) for entry in record["signatures"]
-        }
+        entries = {entry["key"]: entry["ed25519"] for entry in record["signatures"]}
+        if len(entries) > _MAX_SIGNATURES or not all(_IDENTITY.fullmatch(key) for key in entries):
+            raise ValueError("keys that are none")  # they stand in messages
+        return {key: base64.b64decode(signature, validate=True) for key, signature in entries.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{SIGNATURE} is damaged or of another version: fetch the bundle again") from error
 

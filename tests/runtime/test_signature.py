@@ -96,7 +96,9 @@ def test_a_file_that_is_not_listed_is_never_read(bundle, keys):
 @pytest.mark.parametrize(
     "content",
     ["", "{}", "[]", '{"format_version": 2, "signatures": []}', '{"format_version": 1, "signatures": [{"key": 1}]}',
-     '{"format_version": 1, "signatures": [{"key": "a", "ed25519": "%"}]}', "[" * 60_000],
+     '{"format_version": 1, "signatures": [{"key": "0123456789abcdef", "ed25519": "%"}]}', "[" * 60_000,
+     '{"format_version": 1, "signatures": [{"key": "\\u001b[2J\\n", "ed25519": ""}]}',
+     json.dumps({"format_version": 1, "signatures": [{"key": f"{i:016x}", "ed25519": ""} for i in range(17)]})],
 )  # fmt: skip
 def test_a_damaged_signature_is_refused(bundle, keys, content):
     (bundle / "signature.json").write_text(content)
