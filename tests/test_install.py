@@ -30,6 +30,7 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
+        "beetsplug/edgegenre.py",
         "edgegenre/py.typed",
         "edgegenre/default/temporal.safetensors",
         "edgegenre_runtime/default/manifest.json",
