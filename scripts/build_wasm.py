@@ -17,7 +17,9 @@ PAGE = ROOT / "runtime/edgegenre_runtime/web/page"
 MODULES = {"edgegenre.wasm": ["-msimd128"], "edgegenre_plain.wasm": []}
 """File to its compiler's options."""
 
-_COMPILE = ["clang", "--target=wasm32", "-std=c99", "-O3", "-ffreestanding", "-fno-builtin", "-mbulk-memory", "-Wall"]
+_COMPILE = ["clang", "--target=wasm32", "-std=c99", "-ffreestanding", "-fno-builtin", "-mbulk-memory", "-Wall"]
+_SMALL = ("music",)
+"""Folders that run once a window, where size counts more than speed."""
 _LINK = ["wasm-ld", "--no-entry", "--strip-all", "--gc-sections", "-z", "stack-size=65536"]
 
 
@@ -29,7 +31,8 @@ def build_module(options: list[str]) -> bytes:
         objects = [Path(folder) / f"{source.stem}.o" for source in sources]
         for source, made in zip(sources, objects, strict=True):
             include = [f"-I{c / 'include'}", f"-I{c / 'wasm'}"]
-            command = [*_COMPILE, *options, *include, "-c", source.relative_to(ROOT), "-o", made]
+            level = "-Os" if source.parent.name in _SMALL else "-O3"
+            command = [*_COMPILE, level, *options, *include, "-c", source.relative_to(ROOT), "-o", made]
             subprocess.run(command, check=True, cwd=ROOT)
         module = Path(folder) / "module.wasm"
         subprocess.run([*_LINK, *objects, "-o", module], check=True)

@@ -25,7 +25,7 @@ class WasmListener:
         values = np.frombuffer(self.read(self.call("eg_facts"), 4 * len(_FACTS)), "<i4")
         self.facts = dict(zip(_FACTS, values.tolist(), strict=True))
 
-    def call(self, name: str, *arguments: int) -> int:
+    def call(self, name: str, *arguments: float) -> int:
         return self._exports[name](self._store, *arguments)
 
     def read(self, at: int, n_bytes: int) -> bytes:
@@ -83,6 +83,14 @@ class WasmListener:
         shape = self.facts["n_mels"], self.facts["frames_per_window"]
         cells = np.frombuffer(self.read(self.call("eg_cells"), shape[0] * shape[1]), np.int8)
         return cells.reshape(shape), bool(silent)
+
+    def hears_music(self, top_db: float, rows: np.ndarray, bias: float) -> tuple[bool, np.ndarray]:
+        """Return whether that window is music by a detector of float64 [19, 4], and its statistics."""
+        values = np.array([*np.ravel(rows), bias], "<f8")
+        self._exports["memory"].write(self._store, values.tobytes(), self.call("eg_detector"))
+        found = self.call("eg_music", float(top_db))
+        assert found >= 0
+        return found == 1, np.frombuffer(self.read(self.call("eg_statistics"), 8 * len(rows)), "<f8")
 
     def logits(self) -> np.ndarray:
         """Return the network's logits of that window, int8 [n_classes]."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from edgegenre.augment.spectrogram import AugmentConfig, draw_window
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.data.windows import track_records
-from edgegenre_runtime.audio.music_detector import MusicDetector, window_statistics
+from edgegenre_runtime.audio.music_detector import MusicDetector
+from edgegenre_runtime.audio.music_statistics import window_statistics
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, normalize
 

@@ -30,7 +30,7 @@ _COPIED = ("include/*.h", "src/*/*.[ch]", "examples/*.c", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
 _INT8 = "model_int8.tflite"
 _CMAKE = """\
-# add_subdirectory(c) and link edgegenre_mel and edgegenre_net.
+# add_subdirectory(c) and link edgegenre_mel, edgegenre_net and edgegenre_music.
 cmake_minimum_required(VERSION 3.13)
 project(edgegenre_mel C)
 
@@ -40,7 +40,9 @@ target_include_directories(edgegenre_mel PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
 file(GLOB net_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/edgegenre_net*.c")
 add_library(edgegenre_net ${net_sources})
 target_include_directories(edgegenre_net PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
-set_target_properties(edgegenre_mel edgegenre_net PROPERTIES
+add_library(edgegenre_music "${CMAKE_CURRENT_SOURCE_DIR}/edgegenre_music.c")
+target_include_directories(edgegenre_music PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+set_target_properties(edgegenre_mel edgegenre_net edgegenre_music PROPERTIES
                       C_STANDARD 99 C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
 """
 

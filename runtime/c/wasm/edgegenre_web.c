@@ -5,6 +5,7 @@
  * makes a sentence of. One listener a module: it is as much state as an instance of a module is. */
 
 #include "edgegenre_mel.h"
+#include "edgegenre_music.h"
 #include "edgegenre_net.h"
 #include "edgegenre_resample.h"
 
@@ -23,6 +24,8 @@ static int16_t *pcm, *frame_q9;
 static size_t pcm_capacity, n_cells;
 static int8_t *cells, logits[MAX_CLASSES];
 static int is_silence, is_loaded;
+static double statistics[EDGEGENRE_MUSIC_STATISTICS], detector[4 * EDGEGENRE_MUSIC_STATISTICS + 1]; /* its rows, its bias */
+static void *music_scratch;
 
 static struct {
     int32_t sample_rate_hz, n_fft, hop_samples, n_mels, frames_per_window, n_classes, logit_zero_point;
@@ -70,7 +73,8 @@ int EXPORT(eg_load)(const void *mel_blob, size_t mel_bytes, const void *net_blob
     n_cells = (size_t)tables.n_mels * tables.frames_per_window;
     cells = eg_alloc(n_cells);
     frame_q9 = eg_alloc(tables.n_mels * sizeof *frame_q9);
-    if (!arena || !cells || !frame_q9) return NO_MEMORY;
+    music_scratch = eg_alloc(EDGEGENRE_MUSIC_SCRATCH_BYTES(tables.n_mels, tables.frames_per_window));
+    if (!arena || !cells || !frame_q9 || !music_scratch) return NO_MEMORY;
     error = edgegenre_mel_init(&mel, arena, arena_bytes, &tables);
     if (error) return (int)error;
     facts.sample_rate_hz = (int32_t)tables.sample_rate_hz;
@@ -142,6 +146,18 @@ int EXPORT(eg_network)(void)
     return error ? NET + (int)error : 0;
 }
 
+/* Whether the window is music, by the detector that the page has put where eg_detector says; -1 for other windows. */
+int EXPORT(eg_music)(double top_db)
+{
+    const edgegenre_music_shape shape = {tables.n_mels, tables.frames_per_window, tables.sample_rate_hz,
+                                         tables.hop_samples, top_db};
+    const size_t bytes = EDGEGENRE_MUSIC_SCRATCH_BYTES(tables.n_mels, tables.frames_per_window);
+    if (edgegenre_music_statistics(&shape, cells, music_scratch, bytes, statistics)) return -1;
+    return edgegenre_music_score(statistics, detector, detector[4 * EDGEGENRE_MUSIC_STATISTICS]) >= 0;
+}
+
+void *EXPORT(eg_detector)(void) { return detector; }
+const void *EXPORT(eg_statistics)(void) { return statistics; }
 const void *EXPORT(eg_facts)(void) { return &facts; }
 const void *EXPORT(eg_pcm)(void) { return pcm; }
 const void *EXPORT(eg_frame)(void) { return frame_q9; }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgegenre_runtime.audio.music_detector import MusicDetector
 from edgegenre_runtime.audio.sound_gate import uncertain_below
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend.c_tables import table_blob
@@ -31,14 +32,12 @@ _ENGINE = "net.eg"
 _SHAPE = {"index.html", "style.css", "icon.svg"}
 _SCRIPTS = {
     "analysis.js", "app.js", "audio_file.js", "capture.js", "device.js", "engine.js", "frames.js", "listener.js",
-    "microphone.js", "music_detector.js", "resources.js", "spectrogram.js", "task.js", "view.js", "wav.js", "worker.js",
+    "microphone.js", "resources.js", "spectrogram.js", "task.js", "view.js", "wav.js", "worker.js",
 }  # fmt: skip
 _LOOKS = {"icon-192.png", "icon-512.png", "manifest.webmanifest"}
 _MODULES = {"edgegenre.wasm", "edgegenre_plain.wasm"}
 
-DEVICE_FILES = tuple(
-    sorted(_SHAPE | _LOOKS | _SCRIPTS - {"capture.js", "worker.js", "listener.js", "music_detector.js"})
-)
+DEVICE_FILES = tuple(sorted(_SHAPE | _LOOKS | _SCRIPTS - {"capture.js", "worker.js", "listener.js"}))
 """What a device serves that shows its own answers: nothing that computes."""
 
 
@@ -69,13 +68,14 @@ def web_folder(bundle: Bundle) -> dict[str, bytes]:
     header = read_header(net)
     if header.input_shape != (spec.n_mels, spec.frames_per_window, 1) or header.output_shape[1] != len(bundle.labels):
         raise BundleError(f"bundle {bundle.root}: {_ENGINE} is not of its front-end and labels: export it again")
-    detector = read_detector(bundle)
+    detector, steady = read_detector(bundle), MusicDetector.of(None)
     about: dict[str, Any] = {
         "task": _task_facts(bundle.task),
         "uncertain_below": uncertain_below(bundle.manifest),
         "top_db": spec.top_db,
         "spec": spec.name,
         "music_detector": {"bias": detector.bias, "rows": detector.rows()},
+        "noise_detector": {"bias": steady.bias, "rows": steady.rows()},
     }
     files = {name: page_file(name) for name in sorted(_SHAPE | _LOOKS | _SCRIPTS | _MODULES)}
     files |= {"mel.blob": table_blob(bundle.tables), _ENGINE: net, "bundle.json": page_facts(bundle.labels, **about)}

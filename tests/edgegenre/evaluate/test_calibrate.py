@@ -17,7 +17,8 @@ from edgegenre.evaluate.calibration.calibrate import calibrate
 from edgegenre.evaluate.metrics import uncertain_below
 from edgegenre.evaluate.run import evaluate
 from edgegenre.toy.sounds import rendered_sounds
-from edgegenre_runtime.audio.music_detector import STATISTICS, MusicDetector
+from edgegenre_runtime.audio.music_detector import MusicDetector
+from edgegenre_runtime.audio.music_statistics import STATISTICS
 from edgegenre_runtime.errors import CheckpointError, DataError
 from edgegenre_runtime.frontend import released
 

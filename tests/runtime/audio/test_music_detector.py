@@ -8,7 +8,8 @@ import pytest
 
 from edgegenre.toy.dataset import render
 from edgegenre.toy.sounds import KINDS, render_sound
-from edgegenre_runtime.audio.music_detector import STATISTICS, MusicDetector, window_statistics
+from edgegenre_runtime.audio.music_detector import MusicDetector
+from edgegenre_runtime.audio.music_statistics import STATISTICS, window_statistics
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend import Window, log_mel, normalize, released
 

@@ -11,8 +11,10 @@ from wasm_listener import WasmListener
 
 import build_wasm
 from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.audio.music_statistics import reference_statistics
 from edgegenre_runtime.frontend import log_mel, native, normalize, released
 from edgegenre_runtime.frontend.c_tables import table_blob
+from edgegenre_runtime.network.answer_gate import read_detector
 from edgegenre_runtime.network.golden import golden_key, read_golden
 
 MODULES = {name: build_wasm.PAGE / name for name in build_wasm.MODULES}
@@ -56,6 +58,21 @@ def test_golden_pcm_gives_golden_frames_cells_and_logits(module, bundle):
         assert is_silence == golden["is_silence"][i]
         assert np.array_equal(listener.logits(), expected[i])
     assert len(expected) > 2
+
+
+def test_it_hears_music_as_python_does(module, bundle):
+    golden, detector, spec = read_golden(bundle), read_detector(bundle), bundle.tables.spec
+    listener, heard = WasmListener(module, table_blob(bundle.tables), bundle.read("net.eg")), set()
+    noise = np.random.default_rng(0).normal(0, 3000, golden["pcm"].shape[1]).astype(np.int16)
+    for pcm in [*golden["pcm"], noise]:
+        listener.begin(spec.sample_rate_hz)
+        listener.frames(pcm / np.float32(32768))
+        expected = reference_statistics(listener.window()[0], spec)
+        is_music, statistics = listener.hears_music(spec.top_db, np.array(detector.rows()), detector.bias)
+        assert np.array_equal(statistics, expected)
+        assert is_music == bool(detector.score(expected) >= 0)
+        heard.add(is_music)
+    assert heard == {False, True}
 
 
 @pytest.mark.parametrize("preset", ["seed3s", "wide9s"])

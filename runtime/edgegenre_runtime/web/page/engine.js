@@ -82,6 +82,15 @@ export class Engine {
     return { cells: new Int8Array(this.memory, this.c.eg_cells(), this.nMels * this.width), isSilence };
   }
 
+  // Whether that window is music; detector is { rows, bias } of the statistics in the module.
+  hearsMusic(topDb, detector) {
+    const values = [...detector.rows.flat(), detector.bias];
+    new Float64Array(this.memory, this.c.eg_detector(), values.length).set(values);
+    const found = this.c.eg_music(topDb);
+    if (found < 0) throw new Error("the detector of music does not take windows of this size");
+    return found === 1;
+  }
+
   // The network's int8 logits of that window, and their real values.
   classify() {
     this.check(this.c.eg_network());

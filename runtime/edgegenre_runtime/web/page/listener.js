@@ -1,14 +1,13 @@
 // From samples to answers, as edgegenre-run gives them: windows of a stream, gates, smoothing, lost samples.
 
 import { LevelGate, NOISE, SILENCE, Smoother, UNCERTAIN } from "./analysis.js";
-import { hearsMusic, windowStatistics } from "./music_detector.js";
 import { Task } from "./task.js";
 
 const EVERY_S = 1, SMOOTH_S = 5; // edgegenre-run's --every and --smooth
 
 // One source: a microphone (answers each second, smoothed) or a file (windows that overlap by half, and their mean).
 export class Listener {
-  // engine: an Engine; bundle: { labels, task, uncertain_below, top_db, music_detector }
+  // engine: an Engine; bundle: { labels, task, uncertain_below, top_db, music_detector, noise_detector }
   constructor(engine, bundle, rateHz, isFile) {
     this.engine = engine;
     this.bundle = bundle;
@@ -112,7 +111,7 @@ export class Listener {
   fileLabel(cells, isSilence, endS, isRepeated) {
     this.nSilent += isSilence;
     if (isSilence) return this.nothing(SILENCE);
-    if (!this.isMusic(cells, isRepeated)) return this.nothing(NOISE);
+    if (!this.isMusic(isRepeated)) return this.nothing(NOISE);
     const { values, logits } = this.engine.classify(), probabilities = this.task.probabilities(values);
     probabilities.forEach((p, i) => { this.sums[i] += p; });
     this.nMusic++;
@@ -127,15 +126,14 @@ export class Listener {
   }
 
   // Where less than a window was there and was repeated to fill it, only steady noise is told from music.
-  isMusic(cells, isRepeated) {
-    const { nMels, width, hop, rateHz } = this.engine;
-    const statistics = windowStatistics(cells, nMels, width, this.bundle.top_db / 255, hop / rateHz);
-    return hearsMusic(statistics, isRepeated ? null : this.bundle.music_detector);
+  isMusic(isRepeated) {
+    const { top_db: topDb, music_detector: fitted, noise_detector: steady } = this.bundle;
+    return this.engine.hearsMusic(topDb, isRepeated ? steady : fitted);
   }
 
   liveLabel(cells, isSilence, endS, isRepeated) {
     if (isSilence || this.gate.isQuiet) return this.nothing(SILENCE);
-    if (!this.isMusic(cells, isRepeated)) return this.nothing(NOISE);
+    if (!this.isMusic(isRepeated)) return this.nothing(NOISE);
     if (isRepeated) this.smoother.reset(); // it holds all that came before it, more of which is no mean of it
     const { values, logits } = this.engine.classify();
     const mean = this.smoother.push(this.task.probabilities(values), endS), named = this.task.named(mean);
