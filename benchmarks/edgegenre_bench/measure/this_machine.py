@@ -135,7 +135,7 @@ def _stages(classifier: GenreClassifier, bundle: Path, plan: Plan) -> list[dict[
     }
     for threads in plan.threads:
         loaded = GenreClassifier.load(bundle, threads)
-        pipelines["network", threads] = lambda loaded=loaded: loaded.probabilities(cells)  # type: ignore[misc]
+        pipelines["network", threads] = lambda loaded=loaded: loaded.outputs(cells)  # type: ignore[misc]
         pipelines["end_to_end", threads] = lambda loaded=loaded: loaded.predict_clip(clip)  # type: ignore[misc]
         if has_interpreter():
             litert = TfliteModel(classifier.bundle.read(MODEL), threads=threads)

@@ -57,7 +57,7 @@ def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Cal
 
     return [
         lambda: normalize(log_mel(pcm, tables).frames_q9, tables),
-        lambda: classifier.probabilities(cells),
+        lambda: classifier.outputs(cells),
         lambda: classifier.predict_clip(clip),
         listen,
         lambda: litert.run(cells[None, :, :, None]),
