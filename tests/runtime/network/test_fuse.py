@@ -57,5 +57,5 @@ def test_other_maxima_stay_steps_of_their_own(pool, frames, n_readers, width):
 def test_the_shipped_network_reads_its_input_through_one_table():
     steps = fuse(lower(read_network(GenreClassifier.load().bundle.read("model_int8.tflite")))).steps
     assert [step.kind for step in steps if CALLER in step.inputs] == [Kind.COPY]
-    assert steps[0].weights.shape == (128, 256)
+    assert steps[0].weights.shape == (1, 256)
     assert [step.pool for step in steps if step.kind is Kind.CONV][:3] == [4, 4, 4]

@@ -33,7 +33,8 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
     const int32_t n_times = s->number[4] + 1, channels = out->channels / n_times;
     if (s->a != CALLER) from = run->net->arena + run->buffers[s->a].offset;
     from += s->number[3] + y * s->number[0];
-    const int8_t *tables = s->weights ? constant(run, s->weights) : NULL; /* [channels][256] */
+    const int32_t apart = s->number[5]; /* from a channel's table to the next */
+    const int8_t *tables = s->weights ? constant(run, s->weights) : NULL;
     if (out->depth != out->channels) memset(to, out->zero, (size_t)(out->width * out->depth));
     if (!tables && s->number[2] == 1 && n_times == 1 && out->channels == out->depth && s->number[1] == out->depth) {
         memcpy(to, from, (size_t)(out->width * out->depth));
@@ -41,14 +42,14 @@ static void copy_row(const net_run *run, const net_step *s, const net_buffer *ou
     }
     if (s->number[1] == 1 && n_times <= (tables ? 1 : 2) && channels % 8 == 0 && out->channels == out->depth &&
         out->width % 8 == 0) {
-        kernels->turn(from, s->number[2], to, out, n_times, tables); /* mel bands as channels */
+        kernels->turn(from, s->number[2], to, out, n_times, tables, apart); /* mel bands as channels */
         return;
     }
     for (int32_t x = 0; x < out->width; x++, to += out->depth, from += s->number[1])
         for (int32_t c = 0; c < channels; c++)
             for (int32_t i = 0; i < n_times; i++) {
                 const int8_t cell = from[c * s->number[2]];
-                to[c * n_times + i] = tables ? tables[(c * n_times + i) * 256 + 128 + cell] : cell;
+                to[c * n_times + i] = tables ? tables[(c * n_times + i) * apart + 128 + cell] : cell;
             }
 }
 

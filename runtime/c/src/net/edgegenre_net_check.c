@@ -128,7 +128,8 @@ static int copy_fits(const net_plan *p, const net_step *s, const net_buffer *out
 {
     int64_t n_cells = (int64_t)p->head->input[0] * p->head->input[1] * p->head->input[2];
     int64_t low = s->number[3], high = s->number[3];
-    if (s->weights && !constant_fits(p, s->weights, 256 * (int64_t)out->channels)) return 0;
+    if (s->number[5] != 0 && s->number[5] != 256) return 0;
+    if (s->weights && !constant_fits(p, s->weights, 256 + s->number[5] * (int64_t)(out->channels - 1))) return 0;
     if (!within(s->number[4], 0, out->channels - 1) || out->channels % (s->number[4] + 1) != 0) return 0;
     const int32_t sizes[3] = {out->height, out->width, out->channels / (s->number[4] + 1)};
     if (s->a != CALLER) {

@@ -71,9 +71,9 @@ typedef struct {
     /* out[i] = clip((bias + a[i] * factor_a + b[i] * factor_b) >> shift) + zero; number: factors, bias, shift */
     void (*add)(const int8_t *a, const int8_t *b, int8_t *out, int32_t n, const net_step *step, int32_t zero);
     /* out[x][c] = rows[c / n_times][x], rows stride bytes apart; n_times is 1 or 2, width and rows are multiples of eight.
-     * With tables, [channels][256] and n_times 1: what they make of it. */
+     * With tables, [channels][256] or one for all (apart 0) and n_times 1: what they make of it. */
     void (*turn)(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
-                 const int8_t *tables);
+                 const int8_t *tables, int32_t apart);
 } net_kernels;
 
 const net_kernels *edgegenre_net_choose(void);

@@ -355,10 +355,10 @@ static inline void avx2_turn_8x8(const int8_t *rows, int32_t stride, int8_t *cel
 }
 
 static void avx2_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
-                      const int8_t *tables)
+                      const int8_t *tables, int32_t apart)
 {
     if (tables) {
-        scalar_turn(rows, stride, cells, out, n_times, tables);
+        scalar_turn(rows, stride, cells, out, n_times, tables, apart);
         return;
     }
     for (int32_t c = 0; c < out->depth / n_times; c += 8)

@@ -506,28 +506,29 @@ NEON void neon_look_up(const int8_t *row, int8_t *cells, int32_t n, const int8_t
 }
 
 /* Eight rows looked up, then turned, STRIP columns at a time. */
-static void neon_turn_tables(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, const int8_t *tables)
+static void neon_turn_tables(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, const int8_t *tables,
+                             int32_t apart)
 {
     int8_t strip[8][STRIP];
     for (int32_t c = 0; c < out->depth; c += 8)
         for (int32_t from = 0; from < out->width; from += STRIP) {
             const int32_t n = out->width - from < STRIP ? out->width - from : STRIP;
             for (int32_t i = 0; i < 8; i++)
-                neon_look_up(rows + (c + i) * stride + from, strip[i], n, tables + (c + i) * 256);
+                neon_look_up(rows + (c + i) * stride + from, strip[i], n, tables + (c + i) * apart);
             for (int32_t x = 0; x < n; x += 8)
                 neon_turn_8x8(strip[0] + x, STRIP, cells + (from + x) * out->depth + c, out->depth, 1);
         }
 }
 #else
-#define neon_turn_tables(rows, stride, cells, out, tables) scalar_turn(rows, stride, cells, out, 1, tables)
+#define neon_turn_tables(rows, stride, cells, out, tables, apart) scalar_turn(rows, stride, cells, out, 1, tables, apart)
 #endif
 
 static void neon_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
-                      const int8_t *tables)
+                      const int8_t *tables, int32_t apart)
 {
     if (tables) {
-        if (out->width % 16 == 0) neon_turn_tables(rows, stride, cells, out, tables);
-        else scalar_turn(rows, stride, cells, out, n_times, tables);
+        if (out->width % 16 == 0) neon_turn_tables(rows, stride, cells, out, tables, apart);
+        else scalar_turn(rows, stride, cells, out, n_times, tables, apart);
         return;
     }
     for (int32_t c = 0; c < out->depth / n_times; c += 8)

@@ -112,9 +112,9 @@ SCALAR void scalar_look_up(const int8_t *row, int8_t *cells, const net_buffer *o
 }
 
 SCALAR void scalar_turn(const int8_t *rows, int32_t stride, int8_t *cells, const net_buffer *out, int32_t n_times,
-                        const int8_t *tables)
+                        const int8_t *tables, int32_t apart)
 {
-    for (int32_t c = 0; tables && c < out->depth; c++) scalar_look_up(rows + c * stride, cells + c, out, tables + c * 256);
+    for (int32_t c = 0; tables && c < out->depth; c++) scalar_look_up(rows + c * stride, cells + c, out, tables + c * apart);
     if (tables) return;
     for (int32_t c = 0; c < out->depth / n_times; c += 8)
         for (int32_t x = 0; x < out->width; x += 8)

@@ -117,6 +117,8 @@ def _step_words(step: Step, constants: _Constants, is_interleaved: bool) -> list
             weights = _interleaved(weights)
         else:
             weights = _cells(weights)
+    elif weights is not None and step.kind is Kind.COPY:
+        numbers = (*numbers, weights.shape[1] if len(weights) > 1 else 0)  # from a channel's table to the next
     a, b = (*step.inputs, CALLER)[:2]
     words = [int(step.kind), a, b, step.output, flags, *step.kernel, *step.stride, *step.padding]
     words += [constants.put(weights, "i1"), constants.put(step.bias, "<i4"), constants.put(step.scales, "<f4")]

@@ -50,7 +50,10 @@ def _fold_pointwise(program: Program) -> None:
     for i, step in enumerate(program.steps):
         if step.output in known and step.output in read and step.kind is not Kind.COPY:
             made = known[step.output]
-            program.steps[i] = dataclasses.replace(made.copy, output=step.output, weights=made.table.T)
+            tables = made.table.T
+            if (tables == tables[0]).all():
+                tables = tables[:1]
+            program.steps[i] = dataclasses.replace(made.copy, output=step.output, weights=tables)
 
 
 def _pointwise(program: Program, step: Step, known: dict[int, _Pointwise]) -> _Pointwise | None:

@@ -98,8 +98,8 @@ class Step:
         Rows and columns; ``padding`` are the rows above and the columns to the left.
     weights, bias, scales
         CONV: int8 [out, rows, columns, in]; DEPTHWISE: int8 [rows, columns, depth]; TABLE: int8 [256]; COPY: None, or
-        int8 [channels, 256], what each channel's steps become. Bias int32 [depth], the input's zero point folded in;
-        scales float32 [depth], of MEAN scale and bias.
+        what a channel's steps become, int8 [channels, 256], or [1, 256] for all alike. Bias int32 [depth], the input's
+        zero point folded in; scales float32 [depth], of MEAN scale and bias.
     low, high
         Steps that the output is clipped to.
     numbers
