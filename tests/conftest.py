@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgegenre.data.feature_cache import FeatureCache, save_cache
 from edgegenre.toy.dataset import write_dataset
 from edgegenre_runtime.frontend import native, released
+
+# A loaded machine is no fault of the code: examples may take as long as they need.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def test_other_bits_are_called_so(monkeypatch, tmp_path):
 ROUNDINGS = [
     ("edgegenre_net_internal.h", "x = (float)sum * scale;", "x = (float)sum * scale - 0.25f;"),
     ("edgegenre_net_lanes_avx2.h", "_mm256_cvtps_epi32(", "_mm256_cvttps_epi32("),
-    ("edgegenre_net_lanes_scalar.h", "((k[2] + a[i]", "((k[2] - (1 << (k[3] - 1)) + a[i]"),
+    ("edgegenre_net_lanes_scalar.h", "net_requantize((int32_t)b,", "net_requantize((int32_t)b - 64,"),
 ]
 
 
