@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from edgegenre.models.artist import Artist, is_artist, start_from_artist
 from edgegenre.models.compact import Compact
-from edgegenre.models.compact_start import is_mn04, start_from_mn04
-from edgegenre.models.ensemble import MEMBERS, Ensemble, member_of
-from edgegenre.models.input_scale import fold_input_scale
-from edgegenre.models.musicnn import Musicnn, is_musicnn, start_from_musicnn
+from edgegenre.models.compact_start import start_from_mn04
+from edgegenre.models.imagenet.input_scale import fold_input_scale
+from edgegenre.models.published.artist import Artist, is_artist, start_from_artist
+from edgegenre.models.published.ensemble import MEMBERS, Ensemble, member_of
+from edgegenre.models.published.mn04 import is_mn04
+from edgegenre.models.published.musicnn import Musicnn, is_musicnn, start_from_musicnn
 from edgegenre.models.temporal import Temporal, start_temporal
 from edgegenre.weight_files import checked_sha256, find_weights
 from edgegenre_runtime.errors import CheckpointError, UsageError
@@ -72,7 +73,7 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
 
     A :class:`edgegenre.models.compact.Compact` also takes mn04's weights (:mod:`edgegenre.models.compact_start`).
     A first convolution for RGB is summed over its colors, and then takes the scale of the cells
-    (:func:`edgegenre.models.input_scale.fold_input_scale`).
+    (:func:`edgegenre.models.imagenet.input_scale.fold_input_scale`).
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def fit_head(
     with needs("train"):
         from edgegenre.checkpoint import save_checkpoint
         from edgegenre.models import build
-        from edgegenre.models.ensemble import Ensemble
+        from edgegenre.models.published.ensemble import Ensemble
         from edgegenre.pretrained import load_members, load_weights
         from edgegenre.train.frozen.fit_head import fit_head as fit
 

@@ -3,7 +3,7 @@
 Every network takes float32 [B, 1, n_mels, 128] in dB above the window's floor (0 … 80, what the int8 cells
 stand for) and returns logits float32 [B, n_classes]. A batch norm behind the first convolution learns the
 input's scale, so that nothing but the cells themselves enters the exported graph; networks with published
-weights have the scale folded into their first layers (:mod:`.input_scale`, :mod:`.mn04`).
+weights have the scale folded into their first layers (:mod:`.imagenet.input_scale`, :mod:`.published.mn04`).
 
 Names and configs are known without torch, which a builder imports.
 """
@@ -27,7 +27,7 @@ __all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "check_poo
 
 
 def _artist(config: ModelConfig) -> Network:
-    from .artist import Artist
+    from .published.artist import Artist
 
     return Artist(config)
 
@@ -45,31 +45,31 @@ def _compact(config: ModelConfig) -> Network:
 
 
 def _efficientnet_lite0(config: ModelConfig) -> Network:
-    from .efficientnet_lite import EfficientNetLite0
+    from .imagenet.efficientnet_lite import EfficientNetLite0
 
     return EfficientNetLite0(config)
 
 
 def _ensemble(config: ModelConfig) -> Network:
-    from .ensemble import Ensemble
+    from .published.ensemble import Ensemble
 
     return Ensemble(config)
 
 
 def _mn04(config: ModelConfig) -> Network:
-    from .mn04 import Mn04
+    from .published.mn04 import Mn04
 
     return Mn04(config)
 
 
 def _musicnn(config: ModelConfig) -> Network:
-    from .musicnn import Musicnn
+    from .published.musicnn import Musicnn
 
     return Musicnn(config)
 
 
 def _resnet18(config: ModelConfig) -> Network:
-    from .resnet import ResNet18
+    from .imagenet.resnet import ResNet18
 
     return ResNet18(config)
 
@@ -81,13 +81,13 @@ def _temporal(config: ModelConfig) -> Network:
 
 
 def _vgg11(config: ModelConfig) -> Network:
-    from .vgg import vgg11
+    from .imagenet.vgg import vgg11
 
     return vgg11(config)
 
 
 def _vgg16(config: ModelConfig) -> Network:
-    from .vgg import vgg16
+    from .imagenet.vgg import vgg16
 
     return vgg16(config)
 

@@ -1,9 +1,10 @@
 """Initialization of :class:`.compact.Compact` from mn04's published weights.
 
-1. *Stem.* mn04's input is our frames doubled by linear interpolation and strides over two of them (:mod:`.mn04_input`);
-   interpolation and the three taps together are three other taps on our frames, derived here exactly. The map
-   of levels, an affine map of dB but for a soft floor, goes into the batch norm behind the stem; that the bands of
-   the two front-ends differ a little (Slaney to 11 kHz, kaldi to 15 kHz) is left to training.
+1. *Stem.* mn04's input is our frames doubled by linear interpolation and strides over two of them
+   (:mod:`.published.mn04_input`); interpolation and the three taps together are three other taps on our frames,
+   derived here exactly. The map of levels, an affine map of dB but for a soft floor, goes into the batch norm behind
+   the stem; that the bands of the two front-ends differ a little (Slaney to 11 kHz, kaldi to 15 kHz) is left to
+   training.
 2. *Squeeze-excites.* Each is replaced by its factor for an average input, which is folded into the weights
    behind it. The average of a channel follows from its batch norm, whose output has mean β and deviation γ:
    ``E[relu(N(β, γ²))] = β Φ(β/γ) + γ φ(β/γ)``.
@@ -21,19 +22,14 @@ import torch
 from edgegenre_runtime.frontend.spec import TOP_DB
 
 from .compact import COMPACT_BLOCKS
-from .mn04_input import PEAK_DB, design_mel_map
+from .published.mn04_input import PEAK_DB, design_mel_map
 
-__all__ = ["is_mn04", "start_from_mn04"]
+__all__ = ["start_from_mn04"]
 
 Tensors = Mapping[str, torch.Tensor]
 _NORM = ("weight", "bias", "running_mean", "running_var")
 _EXCITE = ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")
 _EPS_THERE, _EPS_HERE = 1e-3, 1e-5
-
-
-def is_mn04(published: Tensors) -> bool:
-    """Return whether tensors are mn04's, by two of its keys."""
-    return {"features.16.0.weight", "features.4.block.2.conc_se_layers.0.fc1.weight"} <= set(published)
 
 
 def start_from_mn04(published: Tensors) -> dict[str, torch.Tensor]:

@@ -1,9 +1,9 @@
 """The artist network for int8: 1-D convolutions over time, the mel bands as channels, from operators of an MCU.
 
-Everything but the input is as in :mod:`.artist`, so that the published weights fit. There, a window enters through
-``log10(1 + 10 m)``, with ``m`` a magnitude: as a function of dB that is a softplus, flat in the quiet and a line in the
-loud. Here it is a sum of three ReLUs of the dB, fitted to it: a convolution of one weight a band, added up. It costs a
-hundredth of the multiply-adds, and no operator but those of any int8 runtime.
+Everything but the input is as in :mod:`.published.artist`, so that the published weights fit. There, a window enters
+through ``log10(1 + 10 m)``, with ``m`` a magnitude: as a function of dB that is a softplus, flat in the quiet and a
+line in the loud. Here it is a sum of three ReLUs of the dB, fitted to it: a convolution of one weight a band, added
+up. It costs a hundredth of the multiply-adds, and no operator but those of any int8 runtime.
 
 The head sees the mean over time of four layers: low ones hear timbre, high ones what happens over seconds. The fifth
 adds nothing that validation shows, and is left out.
@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from .artist import ARTIST_LAYERS, artist_input, start_from_artist
 from .config import ModelConfig
 from .network import Network
+from .published.artist import ARTIST_LAYERS, artist_input, start_from_artist
 
 __all__ = ["Temporal", "start_temporal"]
 

@@ -8,7 +8,7 @@ import torch
 from published_artist import write_published
 
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.artist import PEAK_DB
+from edgegenre.models.published.artist import PEAK_DB
 from edgegenre.pretrained import load_weights
 from edgegenre_runtime.errors import CheckpointError
 

@@ -9,8 +9,9 @@ from edgegenre.data.clips import read_clip
 from edgegenre.data.windows import cut_windows
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.compact_start import is_mn04, start_from_mn04
-from edgegenre.models.mn04_input import PEAK_DB, design_mel_map
+from edgegenre.models.compact_start import start_from_mn04
+from edgegenre.models.published.mn04 import is_mn04
+from edgegenre.models.published.mn04_input import PEAK_DB, design_mel_map
 from edgegenre.pretrained import load_weights
 from edgegenre_runtime.errors import CheckpointError
 from edgegenre_runtime.frontend import log_mel, released

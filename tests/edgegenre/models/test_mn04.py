@@ -7,7 +7,7 @@ import torch
 from edgegenre.data.clips import read_clip
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.mn04_input import PEAK_DB, KaldiMels, design_mel_map
+from edgegenre.models.published.mn04_input import PEAK_DB, KaldiMels, design_mel_map
 from edgegenre.pretrained import load_weights
 from edgegenre_runtime.frontend import log_mel, normalize, released
 

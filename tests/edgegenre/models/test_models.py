@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edgegenre.models import MODELS, ModelConfig, build, parameter_groups
-from edgegenre.models.input_scale import fold_input_scale
+from edgegenre.models.imagenet.input_scale import fold_input_scale
 from edgegenre_runtime.errors import CheckpointError, UsageError
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

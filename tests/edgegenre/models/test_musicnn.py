@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, pad
 
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.musicnn_input import PEAK_DB, MusicnnMels, design_musicnn_map
+from edgegenre.models.published.musicnn_input import PEAK_DB, MusicnnMels, design_musicnn_map
 from edgegenre.pretrained import load_weights
 from edgegenre_runtime.errors import CheckpointError
 from edgegenre_runtime.frontend import log_mel, normalize, released

@@ -7,7 +7,7 @@ from published_artist import write_published
 
 from edgegenre.checkpoint import Checkpoint
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.artist import artist_input
+from edgegenre.models.published.artist import artist_input
 from edgegenre.models.temporal import input_knees
 from edgegenre.pretrained import load_weights
 from edgegenre_export import ExportJob, checkpoint_network, export_bundle, find_recipe, require_int8

@@ -5,16 +5,16 @@ Schmid, Koutini, Widmer, *Efficient Large-Scale Audio Tagging via Transformer-to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
-from .config import ModelConfig
+from ..config import ModelConfig
+from ..network import Network
 from .mn04_input import KaldiMels
-from .network import Network
 
-__all__ = ["Mn04"]
+__all__ = ["Mn04", "is_mn04"]
 
 _STEM_CHANNELS = 8
 _LAST_CHANNELS, _DENSE = 384, 512
@@ -36,6 +36,11 @@ _BLOCKS = (
     (5, 384, 64, 96, True, 1),
     (5, 384, 64, 96, True, 1),
 )
+
+
+def is_mn04(published: Mapping[str, torch.Tensor]) -> bool:
+    """Return whether tensors are mn04's, by two of its keys."""
+    return {"features.16.0.weight", "features.4.block.2.conc_se_layers.0.fc1.weight"} <= set(published)
 
 
 class SqueezeExcite(nn.Module):

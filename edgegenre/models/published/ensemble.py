@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from ..config import ModelConfig
+from ..network import Network
 from .artist import Artist, is_artist
-from .compact_start import is_mn04
-from .config import ModelConfig
-from .mn04 import Mn04
+from .mn04 import Mn04, is_mn04
 from .musicnn import Musicnn, is_musicnn
-from .network import Network
 
 __all__ = ["MEMBERS", "Ensemble", "member_of"]
 

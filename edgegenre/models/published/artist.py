@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig
-from .network import Network
+from ..config import ModelConfig
+from ..network import Network
 
 __all__ = ["ARTIST_LAYERS", "PEAK_DB", "Artist", "artist_input", "is_artist", "start_from_artist"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig
-from .network import Network
+from ..config import ModelConfig
+from ..network import Network
 
 __all__ = ["ResNet18"]
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig
+from ..config import ModelConfig
+from ..network import Network
 from .input_scale import fold_input_scale
-from .network import Network
 
 __all__ = ["EfficientNetLite0"]
 

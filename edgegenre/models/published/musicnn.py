@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from .config import ModelConfig
+from ..config import ModelConfig
+from ..network import Network
 from .musicnn_input import MusicnnMels
-from .network import Network
 
 __all__ = ["Musicnn", "is_musicnn", "start_from_musicnn"]
 

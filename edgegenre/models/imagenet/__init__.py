@@ -1,0 +1,1 @@
+"""Networks that others trained on pictures, fed with a window as a gray one."""

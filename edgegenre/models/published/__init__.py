@@ -1,0 +1,1 @@
+"""Networks that others trained on music or sound, with their weights and their way to write a window."""
