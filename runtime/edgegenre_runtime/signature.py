@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any
 from .errors import BundleError, UsageError
 from .extras import import_extra
 from .file_formats import parse_json
+from .sha256 import sha256
 
 __all__ = [
     "MAX_SIGNATURE_BYTES",
@@ -216,7 +216,7 @@ def _identity(key: Any) -> str:
     ed25519 = import_extra("cryptography.hazmat.primitives.asymmetric.ed25519", "sign")
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise TypeError("not an Ed25519 key")
-    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
+    return sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
 def _read_key_file(path: Path) -> bytes:

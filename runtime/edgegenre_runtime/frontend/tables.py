@@ -7,7 +7,6 @@ What runs anywhere is the committed result (``released/*.json``), read by :func:
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.resources
 import json
 from typing import Any
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.file_formats import parse_json
+from edgegenre_runtime.sha256 import sha256
 
 from .decibels import Q9_PER_DB
 from .spec import PRESETS, FrontendSpec, preset
@@ -88,7 +88,7 @@ class Tables:
             object.__setattr__(self, name, array)
         self._check_shapes()
         canonical = json.dumps(self._content(), sort_keys=True, separators=(",", ":"))
-        object.__setattr__(self, "spec_hash", hashlib.sha256(canonical.encode()).hexdigest())
+        object.__setattr__(self, "spec_hash", sha256(canonical.encode()).hexdigest())
 
     def _check_shapes(self) -> None:
         N, M = self.spec.n_fft, self.spec.n_mels

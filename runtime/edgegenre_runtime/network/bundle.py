@@ -11,7 +11,6 @@ part of the bundle and is never read. A bundle that was signed has ``signature.j
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 
 from edgegenre_runtime.errors import BundleError, SpecError
 from edgegenre_runtime.frontend import Tables
+from edgegenre_runtime.sha256 import sha256
 from edgegenre_runtime.signature import (
     MAX_SIGNATURE_BYTES,
     SIGNATURE,
@@ -152,7 +152,7 @@ def _write_file(path: Path, content: bytes | Path) -> dict[str, Any]:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def _swap_in(new: Path, out: Path) -> None:
@@ -277,7 +277,7 @@ def read_bundle(root: Path, trust: Sequence[PublicKey] = ()) -> Bundle:
         tables=tables,
         spec_hash=tables.spec_hash,
         task=task,
-        digest=hashlib.sha256(text).hexdigest(),
+        digest=sha256(text).hexdigest(),
         release=release,
         signed_by=signed_by,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.sha256 import sha256
 from edgegenre_runtime.signature import SIGNATURE
 
 __all__ = [
@@ -76,7 +76,7 @@ def read_listed(root: Path, manifest: Mapping[str, Any], name: str) -> bytes:
         there = ", ".join(sorted(manifest["files"]))
         raise BundleError(f"bundle {root} has no {name}; it has: {there}")
     data = fetch_file(root, name, min(entry["bytes"], _MAX_FILE_BYTES) + 1)
-    if len(data) != entry["bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+    if len(data) != entry["bytes"] or sha256(data).hexdigest() != entry["sha256"]:
         raise BundleError(
             f"bundle {root}: {name} has changed since the export (its SHA-256 is not the one in {MANIFEST}): "
             "copy the bundle again"

@@ -7,7 +7,6 @@ behind ``embedding`` and give them, as ``next_NAME``, behind ``logits``.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.file_formats import parse_json, read_npz
 from edgegenre_runtime.network.bundle import Bundle
+from edgegenre_runtime.sha256 import sha256
 
 from .config import HeadConfig
 from .steps import Head
@@ -87,4 +87,4 @@ def read_head(bundle: Bundle) -> BundleHead | None:
     except (BundleError, KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(f"bundle {bundle.root}: its head ({HEAD}) cannot be used: {error}") from error
     digests = [f"{name} {files[name]['sha256']}" for name in _ANSWERING if name in files]
-    return BundleHead(head, hop_frames, hashlib.sha256("\n".join(digests).encode()).hexdigest())
+    return BundleHead(head, hop_frames, sha256("\n".join(digests).encode()).hexdigest())

@@ -6,7 +6,6 @@ written, in the user's data folder (``$XDG_DATA_HOME``, else ``~/.local/share``)
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.audio.sound_gate import NOT_GENRES
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.file_formats import parse_json
+from edgegenre_runtime.sha256 import sha256
 
 from ..bundle import Bundle
 from ..bundle_names import default_bundle, user_folder
@@ -37,7 +37,7 @@ def embedding_id(bundle: Bundle) -> str:
     """Return what a personal head is bound to: a hash of the network and of the statistics of its classes."""
     files = bundle.manifest["files"]
     listed = [files.get(name, {}).get("sha256", "") for name in (_NETWORK, STATISTICS)]
-    return hashlib.sha256(" ".join(listed).encode()).hexdigest()
+    return sha256(" ".join(listed).encode()).hexdigest()
 
 
 def beside(root: Path) -> Path:
@@ -170,4 +170,4 @@ def _class_of(entry: Mapping[str, Any]) -> PersonalClass:
 
 def _digest(record: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in record.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
