@@ -82,6 +82,7 @@ def test_bare_install_classifies_and_names_missing_extras(wheel, tmp_path):
         (["bench", "report"], "bench"),
         (["bench", "run", "--page", tmp_path / "r.html"], "bench"),
         (["library", "tag", "--db", tmp_path / "library.sqlite"], "library"),
+        (["library", "report", "--db", tmp_path / "library.sqlite", "--out", "page.html"], "library-report"),
         (["train", "x"], "train"),
         (["export", "--int8"], "export"),
         (["bench", "parity", "x"], "bench"),

@@ -13,6 +13,7 @@ from . import (
     fit_head,
     library,
     library_lists,
+    library_report,
     library_tags,
     models,
     probe,
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     library.app.command("playlist")(library_lists.playlist)
     library.app.command("similar")(library_lists.similar)
     library.app.command("path")(library_lists.path)
+    library.app.command("report")(library_report.report)
     app.add_typer(library.app, name="library")
     app.command("train")(train.train)
     app.command("fit-head")(fit_head.fit_head)

@@ -71,9 +71,11 @@ def check_suffix(path: Path, suffix: str) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Refuse a file that cannot be written because there is no folder for it; raises :class:`DataError`."""
+    """Refuse a file that cannot be written: no folder for it, or it is one itself; raises :class:`DataError`."""
     if not os.path.isdir(path.parent):
         raise DataError(f"{path}: cannot write, there is no folder {path.parent}")
+    if os.path.isdir(path):
+        raise DataError(f"{path}: cannot write, it is a folder")
 
 
 def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:

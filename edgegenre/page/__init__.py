@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from .blocks import Block, Code, Image, ImageRow, Items, Table, Text, Title, escape_marks
+from .blocks import Bars, Block, Code, Image, ImageRow, Items, Point, Scatter, Table, Text, Title, escape_marks
 from .html_page import to_html
 from .markdown import to_markdown
 
 __all__ = [
+    "Bars",
     "Block",
     "Code",
     "Image",
     "ImageRow",
     "Items",
+    "Point",
+    "Scatter",
     "Table",
     "Text",
     "Title",

@@ -10,7 +10,20 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-__all__ = ["Block", "Code", "Image", "ImageRow", "Items", "Table", "Text", "Title", "escape_marks"]
+__all__ = [
+    "Bars",
+    "Block",
+    "Code",
+    "Image",
+    "ImageRow",
+    "Items",
+    "Point",
+    "Scatter",
+    "Table",
+    "Text",
+    "Title",
+    "escape_marks",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,7 +81,32 @@ class ImageRow:
     images: Sequence[Image]
 
 
-Block = Title | Text | Items | Table | Code | Image | ImageRow
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bars:
+    """A bar chart: a name and a count for each bar, literal text; Markdown shows ``text`` alone."""
+
+    text: str
+    bars: Sequence[tuple[str, int]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a :class:`Scatter`: ``x`` and ``y`` from 0 to 1, and literal text shown while it is pointed at."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scatter:
+    """Points in the plane, in groups by name, each of one color; names are literal, Markdown shows ``text`` alone."""
+
+    text: str
+    groups: Sequence[tuple[str, Sequence[Point]]]
+
+
+Block = Title | Text | Items | Table | Code | Image | ImageRow | Bars | Scatter
 
 
 def escape_marks(text: str) -> str:

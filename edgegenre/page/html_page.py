@@ -31,7 +31,7 @@ def to_html(title: str, blocks: Sequence[Block]) -> str:
     Raises
     ------
     ModuleNotFoundError
-        Without jinja2, which the extras ``train``, ``export`` and ``bench`` bring.
+        Without jinja2, which the extras ``train``, ``export``, ``bench`` and ``library-report`` bring.
     """
     tagged = [(type(block).__name__, block) for block in blocks]
     style = files(__package__).joinpath("page.css").read_text()

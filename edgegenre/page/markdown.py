@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgegenre_runtime.inspect.markdown import markdown_table
 
-from .blocks import Block, Code, Image, Items, Table, Text, Title
+from .blocks import Block, Code, ImageRow, Items, Table, Text, Title
 
 __all__ = ["to_markdown"]
 
@@ -27,5 +27,5 @@ def _block(block: Block) -> str:
         return markdown_table(block.head, block.rows)
     if isinstance(block, Code):
         return f"```{block.language}\n{block.text.rstrip()}\n```"
-    images = [block] if isinstance(block, Image) else block.images
-    return "\n\n".join(image.text for image in images)
+    pictures = block.images if isinstance(block, ImageRow) else [block]
+    return "\n\n".join(picture.text for picture in pictures)

@@ -133,11 +133,17 @@ class TrackArrays:
         float32 [n, names]; NaN for noise, which has none.
     embeddings
         float16 [n, D].
+    durations_s
+        float64 [n].
+    contents
+        uint64 [n]: the first 8 bytes of the file's hash, the same for files with the same content.
     """
 
     ids: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     embeddings: npt.NDArray[np.float16]
+    durations_s: npt.NDArray[np.float64]
+    contents: npt.NDArray[np.uint64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -119,19 +119,31 @@ class Library:
         return int(next(self._rows(f"SELECT COUNT(*) FROM tracks WHERE {where}", values))[0])  # noqa: S608
 
     def arrays(self, bundle: BundleRecord) -> TrackArrays:
-        """Return ids, probabilities and embeddings of a bundle's tracks that are there and have an embedding."""
+        """Return what :class:`TrackArrays` has of a bundle's tracks that are there and have an embedding."""
         where = f"bundle = {bundle.id} AND {_USABLE} AND embedding IS NOT NULL"
         n, n_names, n_dims = self.count(where), len(bundle.task.names), bundle.embedding_dims
         ids, embeddings = np.zeros(n, np.int64), np.zeros((n, n_dims), np.float16)
         probabilities = np.full((n, n_names), np.nan, np.float32)
-        sql = f"SELECT id, probabilities, embedding FROM tracks WHERE {where} ORDER BY id"  # noqa: S608
+        durations_s, contents = np.zeros(n), np.zeros(n, np.uint64)
+        columns = "id, probabilities, embedding, duration_s, content_hash"
+        sql = f"SELECT {columns} FROM tracks WHERE {where} ORDER BY id"  # noqa: S608
         i = -1
-        for i, (row_id, p, e) in zip(range(n), self._rows(sql), strict=False):
+        for i, (row_id, p, e, duration_s, digest) in zip(range(n), self._rows(sql), strict=False):
             with self._row_read(row_id):
-                ids[i], embeddings[i] = row_id, np.frombuffer(e, "<f2")
+                ids[i], embeddings[i], durations_s[i] = row_id, np.frombuffer(e, "<f2"), duration_s
+                contents[i] = int.from_bytes(digest[:8], "little")
                 if p is not None:
                     probabilities[i] = np.frombuffer(p, "<f4")
-        return TrackArrays(ids[: i + 1], probabilities[: i + 1], embeddings[: i + 1])
+        n = i + 1
+        return TrackArrays(ids[:n], probabilities[:n], embeddings[:n], durations_s[:n], contents[:n])
+
+    def same_contents(self) -> list[tuple[bytes, int]]:
+        """Return the hash of each content that several files have, and how many, the largest files first."""
+        sql = (
+            f"SELECT content_hash, COUNT(*) FROM tracks WHERE {_USABLE} GROUP BY content_hash "  # noqa: S608
+            "HAVING COUNT(*) > 1 ORDER BY MAX(size) DESC, MIN(path)"
+        )
+        return [(bytes(digest), int(count)) for digest, count in self._rows(sql)]
 
     def known(self, path: bytes) -> Known | None:
         """Return what a scan must know about a path; None if it is new."""

@@ -1,0 +1,1 @@
+"""What a scanned library is like, as a page for people."""
