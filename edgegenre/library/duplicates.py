@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from edgegenre_runtime.library.nearest import widened
+
 __all__ = ["Pair", "near_duplicates"]
 
 _BLOCK_ROWS = 1024  # times as many others at a time: 4 MB of similarities
@@ -70,7 +72,7 @@ def near_duplicates(
 
 
 def _unit(block: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    vectors = block.astype(np.float32)
+    vectors = widened(block)
     unit: npt.NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return unit
 

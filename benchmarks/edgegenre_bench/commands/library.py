@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgegenre.commands.common import needs, progress_bar
+from edgegenre_runtime.errors import UsageError
 
 __all__ = ["library"]
 
@@ -20,6 +21,12 @@ def library(
     repeats: Annotated[int, typer.Option(help="Runs of each pipeline, of which the fastest counts.", min=1)] = 3,
     files: Annotated[list[int] | None, typer.Option(help="Scan so many short copies too; may be repeated.")] = None,
     workers: Annotated[int, typer.Option(help="Processes of these scans.", min=1)] = 1,
+    search: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Only search among so many random embeddings (1500 bytes each on disk); may be repeated.", min=100
+        ),
+    ] = None,
 ) -> None:
     """Time the scan of a track beside bare decoding and librosa with LiteRT, and of a library as it grows.
 
@@ -27,6 +34,11 @@ def library(
     """
     from edgegenre_runtime.audio.files import audio_files
 
+    if search:
+        if tracks or files:
+            raise UsageError("--search scans nothing: leave out the tracks and --files")
+        _search(sorted(search))
+        return
     given = audio_files(tracks) if tracks else []
     with needs("all"):
         from edgegenre_bench.measure.library_scan import (
@@ -48,3 +60,13 @@ def library(
                 show(len(grown), len(files or []))
         if grown:
             typer.echo(f"\n{workers} processes, files of 3.2 s:\n\n{format_growth(grown)}")
+
+
+def _search(sizes: list[int]) -> None:
+    from edgegenre_bench.measure.library_search import format_searches, measure_search
+
+    found = []
+    for n_tracks in sizes:
+        with tempfile.TemporaryDirectory() as name, progress_bar(f"{n_tracks} tracks") as show:
+            found.append(measure_search(Path(name), n_tracks, show))
+    typer.echo(format_searches(found))

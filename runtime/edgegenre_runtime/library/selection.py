@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError, UsageError
 
+from .nearest import nearest_rows
 from .records import Track
 from .store import Library
 
 __all__ = ["journey", "of_genre", "similar"]
 
-_BLOCK_ROWS = 1 << 14  # converted to float32 at a time, 32 MB
 _CANDIDATES = 16  # for each step of a journey and each step before it
 
 
@@ -72,7 +72,7 @@ def similar(library: Library, song: Path, n: int) -> list[Track]:
         raise UsageError(f"-n {n}: at least 1 track is needed")
     seed = _song(library, song)
     arrays = library.arrays(seed.bundle)
-    nearest = _nearest(arrays.embeddings, _unit(seed)[:, None], 4 * n + _CANDIDATES)[:, 0]
+    nearest = nearest_rows(arrays.embeddings, _unit(seed)[:, None], 4 * n + _CANDIDATES)[:, 0]
     chosen = []
     for track in _distinct(library, arrays.ids[nearest], seed):
         chosen.append(track)
@@ -97,7 +97,7 @@ def journey(library: Library, first: Path, last: Path, n: int) -> list[Track]:
     arrays = library.arrays(a.bundle)
     shares = np.linspace(0, 1, n, dtype=np.float32)[1:-1]
     points = np.outer(_unit(a), 1 - shares) + np.outer(_unit(b), shares)
-    candidates = _nearest(arrays.embeddings, points, 2 * n + _CANDIDATES)
+    candidates = nearest_rows(arrays.embeddings, points, 2 * n + _CANDIDATES)
     way, used = [a], {a.id, b.id, a.analysis.content_hash, b.analysis.content_hash}
     for column in candidates.T:
         for track in _tracks(library, arrays.ids[column]):
@@ -123,23 +123,6 @@ def _unit(track: Track) -> npt.NDArray[np.float32]:
     vector = np.asarray(track.analysis.embedding, np.float32)
     unit: npt.NDArray[np.float32] = vector / np.float32(max(float(np.linalg.norm(vector)), 1e-12))
     return unit
-
-
-def _nearest(embeddings: npt.NDArray[np.float16], points: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the ``n`` embeddings nearest to each point by cosine, int64 [n, k], the nearest first.
-
-    ``embeddings`` are [rows, D], ``points`` [D, k]. Every row is compared, a block at a time, so that the
-    memory is that of the float16 matrix.
-    """
-    cosines = np.empty((len(embeddings), points.shape[1]), np.float32)
-    for i in range(0, len(embeddings), _BLOCK_ROWS):
-        block = embeddings[i : i + _BLOCK_ROWS].astype(np.float32)
-        lengths = np.sqrt(np.einsum("ij,ij->i", block, block))
-        cosines[i : i + len(block)] = block @ points / np.maximum(lengths, 1e-12)[:, None]
-    n = min(n, len(embeddings))
-    top = np.argpartition(-cosines, n - 1, axis=0)[:n]
-    order = np.argsort(-np.take_along_axis(cosines, top, axis=0), axis=0, kind="stable")
-    return np.take_along_axis(top, order, axis=0).astype(np.int64)
 
 
 def _tracks(library: Library, ids: npt.NDArray[np.int64]) -> Iterator[Track]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import sqlite3
@@ -122,20 +123,25 @@ class Library:
         """Return what :class:`TrackArrays` has of a bundle's tracks that are there and have an embedding."""
         where = f"bundle = {bundle.id} AND {_USABLE} AND embedding IS NOT NULL"
         n, n_names, n_dims = self.count(where), len(bundle.task.names), bundle.embedding_dims
-        ids, embeddings = np.zeros(n, np.int64), np.zeros((n, n_dims), np.float16)
-        probabilities = np.full((n, n_names), np.nan, np.float32)
-        durations_s, contents = np.zeros(n), np.zeros(n, np.uint64)
+        found = TrackArrays(
+            np.zeros(n, np.int64),
+            np.zeros((n, n_names), np.float32),
+            np.zeros((n, n_dims), np.float16),
+            np.zeros(n),
+            np.zeros(n, np.uint64),
+        )
         columns = "id, probabilities, embedding, duration_s, content_hash"
-        sql = f"SELECT {columns} FROM tracks WHERE {where} ORDER BY id"  # noqa: S608
-        i = -1
-        for i, (row_id, p, e, duration_s, digest) in zip(range(n), self._rows(sql), strict=False):
-            with self._row_read(row_id):
-                ids[i], embeddings[i], durations_s[i] = row_id, np.frombuffer(e, "<f2"), duration_s
-                contents[i] = int.from_bytes(digest[:8], "little")
-                if p is not None:
-                    probabilities[i] = np.frombuffer(p, "<f4")
-        n = i + 1
-        return TrackArrays(ids[:n], probabilities[:n], embeddings[:n], durations_s[:n], contents[:n])
+        rows = self._rows(f"SELECT {columns} FROM tracks WHERE {where} ORDER BY id LIMIT {n}")  # noqa: S608
+        done = 0
+        while page := list(itertools.islice(rows, _PAGE)):
+            try:
+                _fill(found, done, page)
+            except (ValueError, TypeError):
+                for row in page:  # which one is damaged
+                    with self._row_read(row[0]):
+                        _fill(found, done, [row])
+            done += len(page)
+        return TrackArrays(*(getattr(found, field.name)[:done] for field in dataclasses.fields(found)))
 
     def same_contents(self) -> list[tuple[bytes, int]]:
         """Return the hash of each content that several files have, and how many, the largest files first."""
@@ -367,6 +373,25 @@ def _analysis_of(row: tuple[Any, ...]) -> Analysis:
         n_windows=n_windows,
         warnings=tuple(json.loads(warnings or "[]")),
     )
+
+
+def _fill(arrays: TrackArrays, i: int, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Put rows of id, probabilities, embedding, seconds and hash into arrays from row ``i`` on, all at once."""
+    ids, probabilities, embeddings, durations_s, digests = zip(*rows, strict=True)
+    there = slice(i, i + len(rows))
+    n_names = arrays.probabilities.shape[1]
+    missing = np.full(n_names, np.nan, "<f4").tobytes()
+    arrays.ids[there], arrays.durations_s[there] = ids, durations_s
+    arrays.contents[there] = [int.from_bytes(digest[:8], "little") for digest in digests]
+    arrays.probabilities[there] = _matrix([missing if p is None else p for p in probabilities], "<f4", n_names)
+    arrays.embeddings[there] = _matrix(embeddings, "<f2", arrays.embeddings.shape[1])
+
+
+def _matrix(rows: Sequence[bytes], dtype: str, width: int) -> npt.NDArray[Any]:
+    n_bytes = np.dtype(dtype).itemsize * width
+    if any(len(row) != n_bytes for row in rows):
+        raise ValueError(f"not all of {width} values")
+    return np.frombuffer(b"".join(rows), dtype).reshape(len(rows), width)
 
 
 def _floats(content: bytes | None, dtype: str) -> npt.NDArray[Any] | None:

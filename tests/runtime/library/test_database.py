@@ -1,5 +1,7 @@
 """The database's file: whose it is, of which version, one writer, and nothing lost when the disk is full."""
 
+import contextlib
+import dataclasses
 import os
 import sqlite3
 import subprocess
@@ -120,6 +122,35 @@ def test_a_row_that_somebody_edited_is_said(tmp_path, change):
         if "genres" not in change:
             with pytest.raises(DataError, match="the record of track 1 is damaged"):
                 library.arrays(bundle)
+
+
+def test_arrays_have_every_row_and_name_the_one_that_is_damaged(tmp_path):
+    with Library.open(tmp_path / "l.sqlite", create=True) as library:
+        bundle = library.add_bundle("0" * 64, DESCRIPTION)
+        n = 2500
+        for i in range(n):
+            p = None if i % 7 == 0 else np.array([i, 1], np.float32)
+            found = dataclasses.replace(
+                ANALYSIS, content_hash=i.to_bytes(32, "little"), duration_s=i / 2, probabilities=p,
+                embedding=np.array([i % 100, -i % 9, 1], np.float16),
+            )  # fmt: skip
+            library.put(b"/%d" % i, found, bundle, 0)
+        library.commit()
+        arrays, numbers = library.arrays(bundle), np.arange(n)
+        np.testing.assert_array_equal(arrays.ids, numbers + 1)
+        np.testing.assert_array_equal(arrays.contents, numbers)
+        np.testing.assert_array_equal(arrays.durations_s, numbers / 2)
+        np.testing.assert_array_equal(
+            arrays.embeddings, np.column_stack([numbers % 100, -numbers % 9, numbers * 0 + 1])
+        )
+        np.testing.assert_array_equal(np.isnan(arrays.probabilities), np.repeat(numbers % 7 == 0, 2).reshape(n, 2))
+        np.testing.assert_array_equal(arrays.probabilities[numbers % 7 > 0, 0], numbers[numbers % 7 > 0])
+        connection = sqlite3.connect(tmp_path / "l.sqlite")
+        with contextlib.closing(connection), connection:
+            connection.execute("UPDATE tracks SET embedding = zeroblob(2) WHERE id = 1202")
+            connection.execute("UPDATE tracks SET embedding = zeroblob(10) WHERE id = 1203")
+        with pytest.raises(DataError, match="the record of track 1202 is damaged"):
+            library.arrays(bundle)
 
 
 def test_one_run_at_a_time_changes_a_library(tmp_path):

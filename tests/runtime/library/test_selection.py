@@ -13,7 +13,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.library import Library
 from edgegenre_runtime.library.m3u8 import format_playlist
 from edgegenre_runtime.library.records import Analysis, Track
-from edgegenre_runtime.library.selection import _nearest, journey, of_genre, similar
+from edgegenre_runtime.library.selection import journey, of_genre, similar
 from edgegenre_runtime.library.store import path_bytes
 
 NAMES = ("blues", "jazz", "rock")
@@ -95,15 +95,6 @@ def test_songs_that_cannot_be_compared_are_refused(library, tmp_path):
         similar(library, tmp_path / "silent.wav", 3)
     with pytest.raises(DataError, match="was scanned with another bundle than the rest"):
         similar(library, tmp_path / "music" / "10.mp3", 3)
-
-
-def test_the_search_is_exact_over_blocks():
-    rng = np.random.default_rng(1)
-    rows, points = rng.normal(size=(40_000, 8)).astype(np.float16), rng.normal(size=(8, 3)).astype(np.float32)
-    found = _nearest(rows, points, 7)
-    wide = rows.astype(np.float64)
-    cosines = wide @ points / np.linalg.norm(wide, axis=1)[:, None]
-    np.testing.assert_array_equal(found, np.argsort(-cosines, axis=0)[:7])
 
 
 def track_at(path):
