@@ -51,23 +51,22 @@ def near_duplicates(
     """
     order = np.argsort(durations_s, kind="stable")
     lengths = durations_s[order]
-    n = len(order)
+    n, n_blocks = len(order), -(-len(order) // _BLOCK_ROWS)
     best, nearest = np.full(n, -2.0, np.float32), np.full(n, -1, np.int64)
     for first in range(0, n, _BLOCK_ROWS):
-        progress(first // _BLOCK_ROWS, -(-n // _BLOCK_ROWS))
         rows = np.arange(first, min(first + _BLOCK_ROWS, n))
         block = _unit(embeddings[order[rows]])
         end = int(np.searchsorted(lengths, lengths[rows[-1]] + within_s, "right"))
         for start in range(first, end, _BLOCK_ROWS):
             others = np.arange(start, min(start + _BLOCK_ROWS, end))
-            cosines = block @ (block if start == first and len(others) == len(rows) else _unit(
-                embeddings[order[others]])).T  # fmt: skip
+            cosines = block @ (block if start == first else _unit(embeddings[order[others]])).T
             is_apart = lengths[others][None, :] - lengths[rows][:, None] > within_s
             cosines[is_apart | (others[None, :] <= rows[:, None])] = -2
             at = cosines.argmax(axis=1)
             _keep(best, nearest, rows, others[at], cosines[np.arange(len(rows)), at])
             at = cosines.argmax(axis=0)
             _keep(best, nearest, others, rows[at], cosines[at, np.arange(len(others))])
+        progress(first // _BLOCK_ROWS + 1, n_blocks)
     return _pairs(best, nearest, order, least)
 
 

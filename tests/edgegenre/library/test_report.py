@@ -134,9 +134,12 @@ def test_blocks_of_rows_find_the_pairs_that_all_at_once_finds(monkeypatch):
     np.fill_diagonal(cosines, -2)
     expected = {tuple(sorted((i, int(row.argmax())))) for i, row in enumerate(cosines) if row.max() >= 0.8}
     assert len(expected) > 20
+    shown = []
     for rows in (7, 64, 1024):
         monkeypatch.setattr(duplicates, "_BLOCK_ROWS", rows)
-        pairs = near_duplicates(vectors, lengths, 0.8, 1.0)
+        shown.clear()
+        pairs = near_duplicates(vectors, lengths, 0.8, 1.0, lambda *at: shown.append(at))
+        assert shown[-1] == (len(shown), len(shown))
         assert {(pair.one, pair.other) for pair in pairs} == expected
         assert [pair.similarity for pair in pairs] == sorted((pair.similarity for pair in pairs), reverse=True)
         for pair in pairs:
