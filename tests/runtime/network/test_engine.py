@@ -196,6 +196,24 @@ def test_every_word_of_the_plan_that_could_reach_outside_is_refused(library):
     assert refused > n_tables
 
 
+IN_PLACE = (3, 8)  # ADD and TABLE, cell by cell
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_step_that_would_write_over_what_it_reads_is_refused(library, seed):
+    good = bytearray(compile_network(random_network(seed)[0]))
+    words = np.frombuffer(good, np.int32)
+    n_buffers, n_steps = int(words[5]), int(words[6])
+    assert _init_and_run(with_checksum(bytearray(good)))
+    for step in range(n_steps):
+        kind, *taken, output = words[32 + 10 * n_buffers + 24 * step :][:4]
+        for index in taken:
+            if index >= 0 and kind not in IN_PLACE:
+                blob = bytearray(good)
+                np.frombuffer(blob, np.int32)[32 + 10 * index] = words[32 + 10 * output]
+                assert not _init_and_run(with_checksum(blob)), f"step {step} reads and writes buffer {index}"
+
+
 def _init_and_run(blob):
     """Return whether the engine takes a blob; a run must not touch what lies beside its arena."""
     lib, content, state = engine.load(), engine._aligned(blob), engine._aligned(4096)

@@ -49,6 +49,13 @@ static int buffer_fits(const net_plan *p, const net_buffer *b)
     return b->offset + row_bytes * (b->rows + b->zero_row) + READ_SLACK <= p->head->arena_bytes;
 }
 
+/* A step copies from what it takes to what it makes, which may not overlap; what goes cell by cell may. */
+static int lie_apart(const net_buffer *a, const net_buffer *b)
+{
+    return a->offset + (int64_t)net_row_bytes(a) * (a->rows + a->zero_row) <= b->offset ||
+           b->offset + (int64_t)net_row_bytes(b) * (b->rows + b->zero_row) <= a->offset;
+}
+
 /* Constants lie behind the tables, aligned to 4 bytes. */
 static int constant_fits(const net_plan *p, int32_t offset, int64_t n_bytes)
 {
@@ -165,6 +172,8 @@ static int step_fits(const net_plan *p, const net_step *s)
     const net_buffer *b = s->b == CALLER ? NULL : &p->buffers[s->b];
     if ((s->kind == ADD || s->kind == CONCATENATE) != (b != NULL) || (!a && s->kind != COPY)) return 0;
     if (!within(s->low, -128, 127) || !within(s->high, s->low, 127)) return 0;
+    const int is_pointwise = s->kind == ADD || s->kind == TABLE;
+    if (!is_pointwise && ((a && !lie_apart(a, out)) || (b && !lie_apart(b, out)))) return 0;
     if (s->kind == COPY) return copy_fits(p, s, out);
     if (s->kind == CONV || s->kind == DEPTHWISE) return convolution_fits(p, s, a, out);
     if (s->kind == ADD) return add_fits(s, a, b, out);
