@@ -158,9 +158,16 @@ EDGES = [  # result, place, the worst value that is allowed, one that is not, an
 ]
 
 
+def stored(name):
+    """Return a committed result; a measured one with an accuracy, which it has only if it was measured with data."""
+    result = read_result(devices_folder() / "results" / f"{name}.json")
+    accuracy = {"data": "gtzan.npz", "part": "test", "data_id": "1" * 16, "track_accuracy": 0.7}
+    return result | {"accuracy": accuracy} if result["kind"] == "measured" else result
+
+
 @pytest.mark.parametrize(("name", "path", "allowed", "worse", "what"), EDGES, ids=[edge[-1] for edge in EDGES])
 def test_a_limit_may_be_reached_and_not_passed(name, path, allowed, worse, what):
-    before = read_result(devices_folder() / "results" / f"{name}.json")
+    before = stored(name)
     assert not any(change.is_regression for change in compare_results(before, at(before, path, allowed)))
     assert [c.what for c in compare_results(before, at(before, path, worse)) if c.is_regression] == [what]
 
@@ -180,7 +187,7 @@ def test_other_bundles_are_compared_by_their_golden_answers_alone():
 
 @pytest.mark.parametrize("change", [lambda _: None, lambda a: a | {"data_id": "0" * 16, "track_accuracy": 0.0}])
 def test_accuracy_is_compared_on_the_same_data_alone(change):
-    before = read_result(devices_folder() / "results" / "x86-64.json")
+    before = stored("x86-64")
     after = at(before, ("accuracy",), change)
     for pair in ((before, after), (after, before)):
         assert not any(row.what.startswith("accuracy") for row in compare_results(*pair))

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import TABLES, tiny_cache
 
 from edgegenre.augment.spectrogram import AUGMENT_PRESETS
@@ -23,7 +24,9 @@ OPTIONS = {"epochs": 6, "crops_per_track": 2, "batch_size": 4, "average": 0.9, "
 
 SCRIPT = """
 import sys
+import torch
 from test_resume import run
+torch.set_num_threads(int(sys.argv[3]))  # sums of other thread counts round differently
 run(sys.argv[1], resume=sys.argv[2] == "resume")
 """
 
@@ -70,7 +73,9 @@ def test_a_run_that_stopped_after_an_epoch_ends_with_the_same_bits(whole, tmp_pa
 def test_a_run_that_is_killed_twice_at_random_ends_with_the_same_bits(whole, tmp_path):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     for start in ("new", "resume"):
-        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path), start], env=env)
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(tmp_path), start, str(torch.get_num_threads())], env=env
+        )
         before = len(states(tmp_path)) and states(tmp_path)[0]
         while process.poll() is None and (states(tmp_path) or [before])[0] == before:
             time.sleep(0.005)

@@ -234,8 +234,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
     music, db = tmp_path / "music", tmp_path / "l.sqlite"
     music.mkdir()
     pcm = render("pop", 2, 20.0)
-    for number in range(60):
-        soundfile.write(music / f"{number:02}.wav", pcm[number * 100 :], 22050)
+    for number in range(400):  # more than are done before the signal arrives
+        soundfile.write(music / f"{number:03}.wav", pcm[number * 100 :], 22050)
     with subprocess.Popen(command(music, db, "--workers", "1"), stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
