@@ -15,6 +15,7 @@ from edgegenre.models import Network
 from edgegenre_export.inputs.calibration import Calibration
 from edgegenre_export.inputs.reference_tracks import ReferenceTracks
 from edgegenre_export.inputs.trained_network import TrainedNetwork
+from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.errors import SpecError, UsageError
 from edgegenre_runtime.frontend import Tables
 
@@ -100,6 +101,14 @@ class ExportJob:
     fine_tuning: FineTuning | None = None
     training: ReferenceTracks | None = None
     head: TrainedHead | None = None
+
+    @property
+    def fitted_meta(self) -> dict[str, Any]:
+        """What was measured of the network, with the threshold for uncertain of what answers: its head, if any."""
+        meta = dict(self.network.meta)
+        if self.head is not None and UNCERTAIN_KEY in self.head.meta:
+            meta[UNCERTAIN_KEY] = self.head.meta[UNCERTAIN_KEY]
+        return meta
 
     def __post_init__(self) -> None:
         network, tables = self.network, self.tables

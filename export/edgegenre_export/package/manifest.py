@@ -12,7 +12,7 @@ from edgegenre_export.job import ExportJob
 from edgegenre_runtime.audio.music_detector import DETECTOR_KEY
 from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 
-__all__ = ["fitted_meta", "manifest_keys"]
+__all__ = ["manifest_keys"]
 
 _TOOLS = (
     "ai-edge-litert",
@@ -27,14 +27,6 @@ _TOOLS = (
     "torch",
     "torch-pruning",
 )
-
-
-def fitted_meta(job: ExportJob) -> dict[str, Any]:
-    """Return what was measured of the network, with the threshold for uncertain of what answers: its head, if any."""
-    meta = dict(job.network.meta)
-    if job.head is not None and UNCERTAIN_KEY in job.head.meta:
-        meta[UNCERTAIN_KEY] = job.head.meta[UNCERTAIN_KEY]
-    return meta
 
 
 def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]:
@@ -63,7 +55,7 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
     }
     if job.head is not None:
         keys["head"] = {"config": job.head.config.to_dict(), "training": dict(job.head.meta)}
-    fitted = fitted_meta(job)
+    fitted = job.fitted_meta
     if UNCERTAIN_KEY in fitted:
         keys[UNCERTAIN_KEY] = fitted[UNCERTAIN_KEY]
     if checked.embedding is not None:

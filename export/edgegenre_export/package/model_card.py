@@ -22,7 +22,6 @@ from edgegenre_runtime.network.task import Task
 
 from .acceptance_text import acceptance_blocks
 from .head_text import head_blocks
-from .manifest import fitted_meta
 from .snippets import snippets
 
 __all__ = ["card_blocks", "card_files"]
@@ -80,7 +79,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         Title(2, "Accuracy of the trained network, tracks"),
         *_accuracy(network.meta.get("metrics", {}), report),
         Title(2, "When it does not know"),
-        *_unknown(fitted_meta(job)),
+        *_unknown(job.fitted_meta),
         Title(2, "Use"),
         *_use(network, models),
         *_embedding(checked.embedding, has_statistics=checked.statistics is not None),
