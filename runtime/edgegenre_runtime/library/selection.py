@@ -66,7 +66,7 @@ def similar(library: Library, song: Path, n: int) -> list[Track]:
     Raises
     ------
     DataError
-        The song is not in the library, has no embedding, or one of another bundle than the latest scan's.
+        The song is not in the library, has no embedding or one of another bundle than the latest scan's, or is alone.
     """
     if n < 1:
         raise UsageError(f"-n {n}: at least 1 track is needed")
@@ -78,6 +78,8 @@ def similar(library: Library, song: Path, n: int) -> list[Track]:
         chosen.append(track)
         if len(chosen) == n:
             break
+    if not chosen:
+        raise DataError(f"{library.path}: there is no other track than {song}: scan more music")
     return chosen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
@@ -188,6 +189,7 @@ def open_workers(workers: int | None = None, scheduler: str | None = None, *, th
     """
     if workers is not None and scheduler is not None:
         raise UsageError("--workers are processes of this machine, --scheduler a cluster: leave one out")
+    others = multiprocessing.active_children()
     with contextlib.ExitStack() as stack:
         if scheduler is not None:
             cluster = stack.enter_context(open_cluster(scheduler))
@@ -202,7 +204,7 @@ def open_workers(workers: int | None = None, scheduler: str | None = None, *, th
         except BaseException:
             opened.close(wait=False)
             if workers is not None:
-                stop_processes()
+                stop_processes(others)
             raise
         opened.close()
 

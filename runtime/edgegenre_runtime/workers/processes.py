@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Collection
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 
 from edgegenre_runtime.errors import UsageError
 
@@ -33,10 +35,11 @@ def open_processes(n_workers: int) -> Executor:
     return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
 
 
-def stop_processes() -> None:
-    """End the workers at once, in the middle of a file."""
+def stop_processes(others: Collection[BaseProcess]) -> None:
+    """End the workers at once, in the middle of a file, and leave ``others``, children from before, alone."""
     for process in multiprocessing.active_children():
-        process.terminate()
+        if process not in others:
+            process.terminate()
 
 
 def _begin_worker() -> None:

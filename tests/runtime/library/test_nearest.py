@@ -30,4 +30,5 @@ def test_the_search_is_exact_over_blocks_and_threads(n_threads, k):
 def test_fewer_rows_than_wanted_and_than_threads():
     rows = np.array([[0.0, 1.0], [1.0, 0.0]], np.float16)
     np.testing.assert_array_equal(nearest_rows(rows, np.array([[1.0], [0.1]], np.float32), 5, 4), [[1], [0]])
+    assert nearest_rows(rows[:0], np.ones((2, 1), np.float32), 5, 4).shape == (0, 1)
     np.testing.assert_array_equal(nearest_rows(rows * 0, np.ones((2, 1), np.float32), 1, 1).shape, (1, 1))

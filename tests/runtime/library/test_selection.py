@@ -97,6 +97,17 @@ def test_songs_that_cannot_be_compared_are_refused(library, tmp_path):
         similar(library, tmp_path / "music" / "10.mp3", 3)
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_song_that_is_alone_is_refused(tmp_path, is_gone):
+    song = tmp_path / "alone.mp3"
+    with Library.open(tmp_path / "alone.sqlite", create=True) as library:
+        add(library, song, 10)
+        if is_gone:
+            library.mark_gone([path_bytes(tmp_path)])
+        with pytest.raises(DataError, match="there is no other track than"):
+            similar(library, song, 3)
+
+
 def track_at(path):
     return Track(
         id=1, path=Path(path), is_gone=False, bundle=None, max_windows=0, analysis=Analysis(1, 1, duration_s=61.4)

@@ -1,5 +1,6 @@
 """Work on threads and processes: in order, bounded, and done although processes die."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -137,6 +138,25 @@ def test_a_number_of_workers_out_of_range(n):
 def test_workers_here_and_on_a_cluster_exclude_each_other():
     with pytest.raises(UsageError, match="leave one out"), open_workers(2, "tcp://127.0.0.1:8786"):
         pass
+
+
+def interrupted(workers):
+    list(workers.map(worker_tasks.square, range(4)))
+    raise KeyboardInterrupt
+
+
+def test_children_that_are_not_workers_are_left_alone():
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), open_workers(1) as workers:
+            interrupted(workers)
+        until = time.monotonic() + 30
+        while len(multiprocessing.active_children()) > 1 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert multiprocessing.active_children() == [other]
+    finally:
+        other.kill()
 
 
 ENDS_AT_ONCE = """
