@@ -236,7 +236,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path):
     pcm = render("pop", 2, 20.0)
     for number in range(400):  # more than are done before the signal arrives
         soundfile.write(music / f"{number:03}.wav", pcm[number * 100 :], 22050)
-    with subprocess.Popen(command(music, db, "--workers", "1"), stderr=subprocess.PIPE, text=True) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored one
+    process = subprocess.Popen(command(music, db, "--workers", "1"), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             time.sleep(0.02)
