@@ -31,7 +31,12 @@ _TERMINAL_S, _LOG_S = 0.5, 60.0
 
 
 @app.command("errors")
-def errors(db: DatabaseOption) -> None:
+def errors(
+    db: DatabaseOption,
+    warnings: Annotated[
+        bool, typer.Option("--warnings", help="Also files that have an answer, though something is wrong with them.")
+    ] = False,
+) -> None:
     """List the files that could not be read, one a line, each with the reason.
 
     Example: `edgegenre library errors --db library.sqlite`
@@ -39,8 +44,10 @@ def errors(db: DatabaseOption) -> None:
     from edgegenre_runtime.library.store import Library
 
     with Library.open(db) as library:
-        for track in library.tracks("error IS NOT NULL AND NOT is_gone"):
-            typer.echo(printable(f"{track.path}: {track.analysis.error}"))
+        listed = "(error IS NOT NULL OR warnings IS NOT NULL)" if warnings else "error IS NOT NULL"
+        for track in library.tracks(f"{listed} AND NOT is_gone"):
+            reason = track.analysis.error or f"{track.analysis.label}, but {'; '.join(track.analysis.warnings)}"
+            typer.echo(printable(f"{track.path}: {reason}"))
 
 
 @app.command("scan")
@@ -76,7 +83,7 @@ def scan(
     if workers is None and scheduler is None:
         workers = default_workers()
     options = ScanOptions(music, find_bundle(bundle), 0 if is_all else windows, retry)
-    with open_workers(workers, scheduler) as opened, lock_for_writing(db), Library.open(db, create=True) as library:
+    with open_workers(workers, scheduler) as opened, Library.open(db, create=True) as library, lock_for_writing(db):
         began = time.monotonic()
         try:
             report = scan(library, options, opened, _Printer())

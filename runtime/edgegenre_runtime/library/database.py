@@ -30,7 +30,7 @@ def said_plainly(path: Path) -> Iterator[None]:
             advice = "free some space and run the same command again: what was stored before is kept"
         elif "locked" in message or "busy" in message:
             advice = "another program writes to it: wait for it to end"
-        elif "readonly" in message or "unable to open" in message:
+        elif _is_refused(error):
             advice = "the file and its folder must be writable"
         else:
             advice = "the database is damaged: restore a copy, or scan into a new one"
@@ -40,12 +40,14 @@ def said_plainly(path: Path) -> Iterator[None]:
 def open_database(path: Path, *, create: bool, version: int = len(MIGRATIONS)) -> sqlite3.Connection:
     """Open a library's database, and bring an older one up to date.
 
+    Where file or folder cannot be written, it is opened for reading alone.
+
     Parameters
     ----------
     path
         The file; beside it SQLite keeps ``-wal`` and ``-shm`` while it is open.
     create
-        Whether it is made where there is none.
+        Whether it is made where there is none; then it must be writable.
     version
         Of the schema; the newest but for tests.
 
@@ -59,16 +61,38 @@ def open_database(path: Path, *, create: bool, version: int = len(MIGRATIONS)) -
     if create and not os.path.isdir(path.parent):
         raise DataError(f"{path}: cannot write, there is no folder {path.parent}")
     with said_plainly(path):
-        connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
         try:
-            _check_and_migrate(connection, path, version)
+            return _open(path, path, version)
+        except sqlite3.OperationalError as error:
+            if create or not _is_refused(error) or not os.access(path, os.R_OK) or _has_log(path):
+                raise
+            # without a log beside it, the file is all there is, and nobody can be writing to it
+            return _open(f"{path.absolute().as_uri()}?mode=ro&immutable=1", path, version, is_uri=True)
+
+
+def _open(name: Path | str, path: Path, version: int, *, is_uri: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=_WAIT_S, isolation_level=None, uri=is_uri)
+    try:
+        _check_and_migrate(connection, path, version)
+        if not is_uri:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
-            connection.close()
-            raise
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _is_refused(error: sqlite3.Error) -> bool:
+    """Return whether a file or its folder may not be written."""
+    return any(words in str(error).lower() for words in ("readonly", "unable to open"))
+
+
+def _has_log(path: Path) -> bool:
+    """Return whether some of a database lies in SQLite's log beside it."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _check_and_migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgegenre_runtime.errors import DataError
 
-__all__ = ["edited_copy"]
+__all__ = ["check_replaceable", "edited_copy"]
 
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -38,7 +38,7 @@ def edited_copy(path: Path, *, keep_mtime: bool) -> Iterator[Path]:
     real = Path(os.path.realpath(path))
     temporary = real.with_name(f".{real.name}.{os.getpid()}.part")
     try:
-        before = _checked(path, real)
+        before = check_replaceable(path)
         shutil.copyfile(real, temporary)
         yield temporary
         shutil.copystat(real, temporary)
@@ -59,13 +59,14 @@ def edited_copy(path: Path, *, keep_mtime: bool) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _checked(path: Path, real: Path) -> os.stat_result:
-    """Return the file's status, if nothing speaks against replacing it."""
+def check_replaceable(path: Path) -> os.stat_result:
+    """Return the file's status, if nothing speaks against replacing it; raises :class:`DataError` for what does."""
     import fcntl
 
+    real = Path(os.path.realpath(path))
     status = real.stat()
     if not status.st_mode & _WRITABLE or not os.access(real, os.W_OK):
-        raise DataError(f"{path}: is read-only: left alone")
+        raise DataError(f"{path}: is read-only: left alone; to change that:  chmod u+w FILE")
     if status.st_nlink > 1:
         raise DataError(f"{path}: has {status.st_nlink} names (hard links), of which one would change: left alone")
     with real.open("rb") as file:

@@ -112,6 +112,8 @@ def journey(library: Library, first: Path, last: Path, n: int) -> list[Track]:
 
 def _song(library: Library, path: Path) -> Track:
     track = library.track(path)
+    if track is None and not path.exists():
+        raise DataError(f"{path}: there is no such file, and the library has none of that name")
     if track is None:
         raise DataError(f"{path}: is not in the library: run  edgegenre library scan {path} --db {library.path}")
     if track.analysis.embedding is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgegenre_runtime.errors import DataError
 
 from .analyze import fingerprint
-from .edited_copy import edited_copy
+from .edited_copy import check_replaceable, edited_copy
 from .genre_words import WordMap, genre_words
 from .records import TagChange, Track
 from .store import Library, path_bytes
@@ -109,6 +109,8 @@ def _tag(library: Library, track: Track, words: GenreTag, options: TagOptions) -
             return None
         if options.is_written:
             _write(library, track, before, words, keep_mtime=options.keep_mtime)
+        else:
+            check_replaceable(track.path)
         return Tagged(track.path, before, words)
     except OSError as error:
         return Tagged(track.path, error=f"{track.path}: {(error.strerror or str(error)).lower()}")

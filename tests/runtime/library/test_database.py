@@ -208,6 +208,47 @@ def test_what_is_stored_comes_back(tmp_path):
         np.testing.assert_array_equal(arrays.embeddings, [[1, -2, 0.5]])
 
 
+READ = """
+import sys
+from edgegenre.cli import main
+sys.exit(main(["library", *sys.argv[1:]]))
+"""
+
+
+def as_a_user(*arguments):
+    """Run a command without root's right to write everywhere."""
+    drop = "-dac_override,-dac_read_search"
+    before = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"] if os.geteuid() == 0 else []
+    return subprocess.run([*before, sys.executable, "-c", READ, *arguments], capture_output=True, text=True)
+
+
+def test_a_library_that_cannot_be_written_is_read(tmp_path):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    path = folder / "100% ?.sqlite"  # characters that mean something in an address
+    with Library.open(path, create=True) as library:
+        bundle = library.add_bundle("0" * 64, DESCRIPTION)
+        library.put(b"/a", Analysis(0, 0, error="broken"), bundle, 0)
+        library.commit()
+        log = path.with_name(path.name + "-wal").read_bytes()
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        done = as_a_user("errors", "--db", path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "/a: broken\n", "")
+        done = as_a_user("undo", "--db", path)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        folder.chmod(0o755)
+        path.with_name(path.name + "-wal").write_bytes(log)  # as a scan that was killed leaves it
+        folder.chmod(0o555)
+        done = as_a_user("errors", "--db", path)
+        assert done.returncode == 2
+        assert "the file and its folder must be writable" in done.stderr
+    finally:
+        folder.chmod(0o755)
+
+
 def test_a_full_disk_is_one_line_and_keeps_what_was_committed(tmp_path):
     code = (
         "import resource, sys; sys.path[:0] = [sys.argv[2]]; import test_database as t\n"

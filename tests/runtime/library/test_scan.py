@@ -267,11 +267,24 @@ def test_the_command_tells_what_it_did(capsys, music, tmp_path):
     assert capsys.readouterr().out.startswith(f"{music}/broken\\n.mp3: ")
 
 
+def test_damaged_files_that_have_an_answer_are_listed_on_request(library, capsys, music):
+    content = (music / "metal.flac").read_bytes()
+    (music / "cut.flac").write_bytes(content[: len(content) // 2])
+    run(library, music)
+    db = str(library.path)
+    assert main(["library", "errors", "--db", db]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["library", "errors", "--db", db, "--warnings"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{music}/cut.flac: {library.track(music / 'cut.flac').analysis.label}, but damaged after ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["none", "--db", "l.sqlite"], "none: there is no such folder or file; is the drive mounted?"),
-        ([".", "--db", "none/l.sqlite"], "none/l.sqlite.lock: cannot write (no such file or directory)"),
+        ([".", "--db", "none/l.sqlite"], "none/l.sqlite: cannot write, there is no folder none"),
         ([".", "--db", "l.sqlite", "--workers", "0"], "0 workers were given; allowed are 1 to 256"),
         ([".", "--db", "l.sqlite", "--bundle", "nowhere"], "bundle nowhere does not exist"),
         ([".", "--db", "text.sqlite"], "text.sqlite: is no SQLite database: name another file with --db"),
@@ -285,6 +298,7 @@ def test_what_is_wrong_is_said_in_one_line(capsys, tmp_path, monkeypatch, option
     assert error.startswith(f"edgegenre: {said}")
     assert error.count("\n") == 1
     assert not (tmp_path / "l.sqlite").exists()
+    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_a_library_in_use_is_refused(capsys, tmp_path, music):

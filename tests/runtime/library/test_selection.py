@@ -87,8 +87,11 @@ def test_a_way_goes_in_small_steps_and_takes_no_track_twice(library, tmp_path):
 
 
 def test_songs_that_cannot_be_compared_are_refused(library, tmp_path):
-    with pytest.raises(DataError, match=r"is not in the library: run  edgegenre library scan new.mp3 --db"):
-        similar(library, Path("new.mp3"), 3)
+    (tmp_path / "new.mp3").touch()
+    with pytest.raises(DataError, match=r"is not in the library: run  edgegenre library scan \S*new.mp3 --db"):
+        similar(library, tmp_path / "new.mp3", 3)
+    with pytest.raises(DataError, match=r"none.mp3: there is no such file"):
+        similar(library, tmp_path / "none.mp3", 3)
     add(library, tmp_path / "silent.wav", 0, silent=True)
     add(library, tmp_path / "later.wav", 0, bundle="b")
     with pytest.raises(DataError, match="so that nothing is similar to it"):
