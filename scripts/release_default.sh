@@ -54,7 +54,7 @@ meta["data"] = (
 )
 meta["metrics"] = measured.meta["metrics"]
 meta["start"] = (
-    "artist network, trained on 10 000 artists of the Million Song Dataset (MIT licence, J. Lee), which has very likely "
+    "artist network, trained on 10 000 artists of the Million Song Dataset (MIT license, J. Lee), which has very likely "
     "heard GTZAN's artists, those of the test part included"
 )
 meta["limits"] = "trained on ten genres of copyrighted recordings (GTZAN); Western music of 1900 to 2000"

@@ -39,6 +39,22 @@ def test_the_version_is_that_of_citation_and_changelog():
     assert "- " in release_notes.notes(version, changelog)
 
 
+def test_the_repository_has_one_address():
+    home, site = PROJECT["urls"]["Homepage"], PROJECT["urls"]["Documentation"]
+    assert site.endswith("/")
+    assert PROJECT["urls"]["Issues"] == f"{home}/issues"
+    assert PROJECT["urls"]["Changelog"] == f"{home}/blob/main/CHANGELOG.md"
+    assert re.search(r"^repo_url: (.+)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)[1] == home
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["repository-code"] == home
+    contact = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text("utf-8"))["contact_links"]
+    assert [link["url"] for link in contact if not link["url"].startswith(site)] == []
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    names = {"pyproject.toml", "mkdocs.yml", "CITATION.cff", ".github/ISSUE_TEMPLATE/config.yml"}
+    others = [ROOT / name for name in listed.stdout.splitlines() if name not in names and (ROOT / name).is_file()]
+    own = (home.removeprefix("https://").encode(), site.removeprefix("https://").rstrip("/").encode())
+    assert [str(path) for path in others if any(address in path.read_bytes() for address in own)] == []
+
+
 def test_release_notes_are_one_section():
     text = "# C\n\n## Unreleased\n\n- new\n\n## 0.2.0 (today)\n\n- two\n\n## 0.1.0\n\n- one\n"
     assert release_notes.notes("0.2.0", text) == "- two"

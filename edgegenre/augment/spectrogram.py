@@ -157,9 +157,9 @@ def pitch_shift(db: Db, semitones: float, spec: FrontendSpec) -> Db:
     A band takes the level, interpolated in dB, at the frequency that is ``semitones`` below its center; where that
     lies beyond the outer bands it takes theirs. The bands' differing widths are not compensated.
     """
-    centres_hz = band_centers_hz(spec)
-    M = len(centres_hz)
-    at = np.interp(centres_hz * 2.0 ** (-semitones / 12), centres_hz, np.arange(M))
+    centers_hz = band_centers_hz(spec)
+    M = len(centers_hz)
+    at = np.interp(centers_hz * 2.0 ** (-semitones / 12), centers_hz, np.arange(M))
     left = np.minimum(at.astype(np.int64), M - 2)
     part = (at - left).astype(np.float32)[:, None]
     shifted: Db = db[left] * (1 - part) + db[left + 1] * part
@@ -178,9 +178,9 @@ def color(db: Db, knots_db: float, rng: np.random.Generator) -> Db:
 
 def band_limit(db: Db, low_hz: float, high_hz: float, spec: FrontendSpec) -> Db:
     """Let a pass band through; outside it the level falls by 3 dB a band."""
-    centres_hz = band_centers_hz(spec)
-    bands = np.arange(len(centres_hz))
-    low, high = np.interp([low_hz, high_hz], centres_hz, bands)
+    centers_hz = band_centers_hz(spec)
+    bands = np.arange(len(centers_hz))
+    low, high = np.interp([low_hz, high_hz], centers_hz, bands)
     outside = np.maximum(low - bands, 0) + np.maximum(bands - high, 0)
     return db - (_CUT_SLOPE_DB * outside).astype(np.float32)[:, None]
 
@@ -198,8 +198,8 @@ def add_noise(db: Db, snr_db: float, spec: FrontendSpec, rng: np.random.Generato
     snr_db
         Mean power of the window's cells over mean power of the noise's cells, in dB.
     """
-    centres_hz, n_free = _band_facts(spec)
-    shape = (centres_hz / 1000.0) ** -rng.uniform(0, 1)
+    centers_hz, n_free = _band_facts(spec)
+    shape = (centers_hz / 1000.0) ** -rng.uniform(0, 1)
     noise = rng.standard_gamma(n_free[:, None], db.shape) * (shape / n_free)[:, None]
     power = 10.0 ** (db.astype(np.float64) / 10)
     noise *= power.mean() / noise.mean() * 10.0 ** (-snr_db / 10)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgegenre.recorded_path import recorded_paths
 from edgegenre_runtime.errors import DataError, MissingExtraError, UsageError
 from edgegenre_runtime.printable import printable
 
@@ -147,8 +148,8 @@ def chosen_workers(workers: int | None, scheduler: str | None) -> Iterator[Worke
 
 
 def command_line() -> str:
-    """Return the command line as typed, for records."""
-    return " ".join(["edgegenre", *sys.argv[1:]])
+    """Return the command line for records: as typed, without the folders of this machine."""
+    return str(recorded_paths(" ".join(["edgegenre", *sys.argv[1:]])))
 
 
 def features_of(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.errors import UsageError, install_command
 
 from .common import Levels, check_run_folder, command_line, features_of, make_folder, needs, require_installed
 from .train_head import refuse_unused, run_head_training
@@ -210,7 +210,7 @@ def train(
         save_cache(cache, features)
     if logger == "tensorboard" and find_spec("tensorboard") is None:
         typer.echo(
-            "tensorboard is not installed, curves go to history.json alone: pip install 'edgegenre[train]'", err=True
+            f"tensorboard is not installed, curves go to history.json alone: {install_command('train')}", err=True
         )
     about = {
         "data": str(data),

@@ -63,7 +63,7 @@ def export(
         Tracks that the artifacts must answer as the network does; ``"calibration"`` takes each calibration window for
         a track, None turns the acceptance gate off, and card and manifest say so.
     name, meta, command
-        For card and manifest: what it is called, JSON-ready facts (``data``, ``limits``, ``licence`` …), and how it
+        For card and manifest: what it is called, JSON-ready facts (``data``, ``limits``, ``license`` …), and how it
         was made.
     task
         What the logits mean (:func:`edgegenre_runtime.network.task.make_task`); one label of several by default.

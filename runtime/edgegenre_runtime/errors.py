@@ -20,6 +20,9 @@ A message says what was given, what is allowed and what to do, on one line.
 
 from __future__ import annotations
 
+import os
+import sys
+
 __all__ = [
     "AudioError",
     "BundleError",
@@ -33,6 +36,7 @@ __all__ = [
     "OutputError",
     "SpecError",
     "UsageError",
+    "install_command",
 ]
 
 
@@ -96,4 +100,10 @@ class MissingExtraError(EdgeGenreError):
     """
 
     def __init__(self, module: str, extra: str) -> None:
-        super().__init__(f"this needs {module}, which is not installed: run  pip install 'edgegenre[{extra}]'")
+        super().__init__(f"this needs {module}, which is not installed: run  {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra of this distribution: pipx's where pipx made the environment."""
+    is_pipx = os.path.isfile(os.path.join(sys.prefix, "pipx_metadata.json"))
+    return f"{'pipx install --force' if is_pipx else 'pip install'} 'edgegenre[{extra}]'"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.errors import DataError, UsageError, install_command
 
 __all__ = [
     "PACKAGES",
@@ -51,7 +51,7 @@ def pinned(distribution: str) -> str:
     try:
         return f"{distribution}=={importlib.metadata.version(distribution)}"
     except importlib.metadata.PackageNotFoundError:
-        raise UsageError(f"{distribution} is not installed here: run  pip install 'edgegenre[bench]'") from None
+        raise UsageError(f"{distribution} is not installed here: run  {install_command('bench')}") from None
 
 
 def fetch_packages(state: Path, architecture: str = "arm64", packages: Sequence[str] = PACKAGES) -> None:

@@ -1,7 +1,7 @@
 """The artist network: 1-D convolutions over time with the mel bands as channels, trained to tell artists apart.
 
 Park, Lee, Park, Ha, Nam, *Representation Learning of Music Using Artist Labels*, ISMIR 2018; the published weights
-(siamese, 10 000 artists of the Million Song Dataset) are by J. Lee, MIT licence.
+(siamese, 10 000 artists of the Million Song Dataset) are by J. Lee, MIT license.
 
 Its input is ``(log10(1 + 10 m) - 0.22620339) / 0.25794547`` with ``m`` librosa's mel bands of the magnitude: 22050 Hz,
 n_fft 1024, hop 512, 128 Slaney bands, 129 frames. Bands and frames are ours at ``seed3s``; what differs is the FFT

@@ -1,7 +1,7 @@
 """musicnn: convolutions over bands and over time side by side, trained on 50 tags of the Million Song Dataset.
 
 Pons, Serra, *musicnn: Pre-trained Convolutional Neural Networks for Music Audio Tagging*, 2019; the published weights
-(``MSD_musicnn``, ISC licence) as an ``.npz`` with the checkpoint's layers. Every batch norm stands behind the ReLU.
+(``MSD_musicnn``, ISC license) as an ``.npz`` with the checkpoint's layers. Every batch norm stands behind the ReLU.
 
 The first layers see one input channel, and kernels of 38 and 67 bands by 7 frames. Here two neighboring bands are the
 two channels of a pair, and a kernel moves by a pair; the places between are a second convolution by the same kernel, of

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edgegenre.commands.common import command_line, needs
+from edgegenre.recorded_path import recorded_path
 from edgegenre_export.recipes import RECIPES, Recipe, find_recipe, require_head_recipe
 from edgegenre_runtime.errors import UsageError
 
@@ -293,7 +294,7 @@ def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[F
             f"{data} has classes {', '.join(cache.classes)}; the checkpoint has {', '.join(checkpoint.labels)}: "
             "name the data that it was trained on"
         )
-    return cache, str(data)
+    return cache, recorded_path(str(data))
 
 
 def _windows(

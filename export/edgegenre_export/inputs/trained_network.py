@@ -15,6 +15,7 @@ from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.labels import check_labels
 from edgegenre.evaluate.scoring import network_input
 from edgegenre.models import ModelConfig
+from edgegenre.recorded_path import recorded_paths
 from edgegenre_runtime.errors import ExportError, UsageError
 from edgegenre_runtime.frontend import FrontendSpec, Tables
 from edgegenre_runtime.network.task import ONE_LABEL, Task, make_task
@@ -98,7 +99,7 @@ def checkpoint_network(checkpoint: Checkpoint) -> TrainedNetwork:
         spec_hash=checkpoint.spec_hash,
         config=checkpoint.config,
         model=checkpoint.config.to_dict(),
-        meta=checkpoint.meta,
+        meta=recorded_paths(checkpoint.meta),
         task=checkpoint.task,
     )
 

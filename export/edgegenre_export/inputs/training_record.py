@@ -25,7 +25,7 @@ def check_record(meta: Mapping[str, Any], name: str) -> None:
     Parameters
     ----------
     meta
-        How the network was trained: ``data``, ``limits``, ``licence``, and ``metrics`` by part of the data.
+        How the network was trained: ``data``, ``limits``, ``license``, and ``metrics`` by part of the data.
     name
         The network's, for the message.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from edgegenre.heads.checkpoint import TrainedHead
 from edgegenre.page import Block, Items, Table, Text, Title
+from edgegenre.recorded_path import recorded_paths
 
 __all__ = ["head_blocks"]
 
@@ -14,7 +15,7 @@ def head_blocks(trained: TrainedHead | None, files: Mapping[str, bytes], hop_s: 
     """Return the section about a head: what it takes, gives and keeps, its files and its training."""
     if trained is None:
         return []
-    config, meta = trained.config, trained.meta
+    config, meta = trained.config, recorded_paths(trained.meta)
     state = [(name, list(part.shape), f"{part.initial:g}") for name, part in config.state.items()]
     blocks: list[Block] = [
         Title(2, "Head over windows"),

@@ -7,6 +7,7 @@ import importlib.metadata
 from typing import Any
 
 from edgegenre.evaluate.complexity import measure
+from edgegenre.recorded_path import recorded_paths
 from edgegenre_export.accept.stage import AcceptedArtifacts
 from edgegenre_export.job import ExportJob
 from edgegenre_runtime.audio.music_detector import DETECTOR_KEY
@@ -54,7 +55,7 @@ def manifest_keys(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, Any]
         "tools": {tool: importlib.metadata.version(tool) for tool in _TOOLS},
     }
     if job.head is not None:
-        keys["head"] = {"config": job.head.config.to_dict(), "training": dict(job.head.meta)}
+        keys["head"] = {"config": job.head.config.to_dict(), "training": recorded_paths(job.head.meta)}
     fitted = job.fitted_meta
     if UNCERTAIN_KEY in fitted:
         keys[UNCERTAIN_KEY] = fitted[UNCERTAIN_KEY]

@@ -35,7 +35,7 @@ _TARGETS = (
     ("model_float.onnx", "onnxruntime; the trained network, takes dB above the floor"),
     ("model_float.tflite", "LiteRT; the trained network, takes dB above the floor"),
 )
-_NOT_A_LINE = ("metrics", "limits", "licence", DETECTOR_KEY)
+_NOT_A_LINE = ("metrics", "limits", "license", DETECTOR_KEY)
 
 
 def card_files(job: ExportJob, accepted: AcceptedArtifacts) -> dict[str, bytes]:
@@ -86,7 +86,7 @@ def card_blocks(job: ExportJob, accepted: AcceptedArtifacts) -> list[Block]:
         *head_blocks(job.head, checked.artifacts.head, spec.window_s / 2),
         Title(2, "Training"),
         Items([f"{key}: {_value(value)}" for key, value in sorted(network.meta.items()) if key not in _NOT_A_LINE]),
-        Title(2, "Licence and limits"),
+        Title(2, "License and limits"),
         Items(_limits(network)),
     ]
 
@@ -154,7 +154,7 @@ def _limits(network: TrainedNetwork) -> list[str]:
         f"Limits: {known}.",
         "A window below the front-end's silence threshold is silence and has no genre; probabilities are not "
         "certainties, and fall with noise, speech and music unlike the training data.",
-        f"Weights: {network.meta.get('licence', 'as whoever trained them says')}. Front-end and code of edgegenre: "
+        f"Weights: {network.meta.get('license', 'as whoever trained them says')}. Front-end and code of edgegenre: "
         "Apache-2.0.",
     ]
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.errors import AudioError, EdgeGenreError
+from edgegenre_runtime.errors import AudioError, EdgeGenreError, install_command
 
 from .excerpts import Excerpts, excerpt_pcm, lead_frames
 from .media import MEDIA_EXTENSIONS, MediaFile, has_media, open_media
@@ -157,7 +157,7 @@ def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile
     if extension in MEDIA_EXTENSIONS:
         if not has_media():
             raise AudioError(
-                f"{extension} needs the extra media: run  pip install 'edgegenre[media]', or convert the file:  "
+                f"{extension} needs the extra media: run  {install_command('media')}, or convert the file:  "
                 f"{_conversion(path)}"
             )
         return open_media(handle)

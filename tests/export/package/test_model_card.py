@@ -165,7 +165,7 @@ def test_the_waveform_programs_give_silence_no_genre(programs: dict[str, str], t
 
 def test_the_card_says_how_it_was_measured(bundle: Bundle) -> None:
     card = bundle.read("card.md").decode()
-    for words in ("Passed.", "synthetic textures", "Measured by `pytest`", "## Licence and limits", "0.900 to 1.000"):
+    for words in ("Passed.", "synthetic textures", "Measured by `pytest`", "## License and limits", "0.900 to 1.000"):
         assert words in card
     assert "| model_int8.tflite | the float network |" in card
 

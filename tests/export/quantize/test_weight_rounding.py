@@ -13,7 +13,7 @@ from edgegenre_export.quantize.weight_rounding import round_weights
 
 
 def smooth_cells(seed, n=6):
-    """Return windows whose neighbouring cells are alike, as log-mels are; int8 [n, 128, 128]."""
+    """Return windows whose neighboring cells are alike, as log-mels are; int8 [n, 128, 128]."""
     rng = np.random.default_rng(seed)
     walk = rng.normal(0, 3, (n, 128, 128)).cumsum(axis=2) + rng.normal(0, 3, (n, 128, 1)).cumsum(axis=1) + 40
     return np.clip(np.rint(walk / (80 / 255)) - 128, -128, 127).astype(np.int8)

@@ -257,7 +257,7 @@ def test_wrong_calls_give_error_codes(library):
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_the_loader_holds_against_mutated_networks(tmp_path, build):
-    """Some seconds of fuzzing under the address and undefined-behaviour sanitizers."""
+    """Some seconds of fuzzing under the address and undefined-behavior sanitizers."""
     program = tmp_path / "fuzz"
     compile_c(
         "gcc",
