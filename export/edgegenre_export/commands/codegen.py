@@ -24,20 +24,22 @@ def sources(
         str | None, typer.Option("--board", metavar="NAME", help="cortex-m4, cortex-m7 or cortex-m55: firmware for it.")
     ] = None,
 ) -> None:
-    """Write the C folder of a bundle: front-end and engine sources, tables, an example, the int8 network as an array.
+    """Write the C folder of a bundle: front-end and engine sources, tables, the network, programs that use them.
+
+    In it `cc -O3 genre.c edgegenre_*.c -o genre` builds a program that names the genres of a WAV file.
 
     With `--board` the folder builds to firmware that runs the whole chain on golden PCM: `make run` in it.
 
     Example: `edgegenre codegen c mine.bundle --board cortex-m4 --out firmware`
     """
-    from edgegenre_export.package.board import board_files, find_board
-    from edgegenre_export.package.c_sources import bundle_c_files, write_folder
+    from edgegenre_export.package.board import board_files, find_board, program_files
+    from edgegenre_export.package.c_sources import write_folder
     from edgegenre_runtime.network.bundle import read_bundle
     from edgegenre_runtime.network.bundle_names import find_bundle
 
     chosen = None if board is None else find_board(board)
     found = read_bundle(find_bundle(bundle))
-    files = bundle_c_files(found) if chosen is None else board_files(found, chosen)
+    files = program_files(found) if chosen is None else board_files(found, chosen)
     _report(write_folder(out, files), out)
 
 

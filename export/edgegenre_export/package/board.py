@@ -1,4 +1,4 @@
-"""Firmware of the whole chain: a folder that builds and runs for a Cortex-M."""
+"""The whole chain in C, in a folder that builds: a program for a PC or a Pi, or firmware for a Cortex-M."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgegenre_runtime.network.golden import golden_key, read_golden
 from .c_sources import bundle_c_files, c_folder
 from .network_header import network_header, numbers
 
-__all__ = ["BOARDS", "Board", "board_files", "find_board"]
+__all__ = ["BOARDS", "Board", "board_files", "find_board", "program_files"]
 
 _ENGINE, _MODEL = "net.eg", "model_int8.tflite"
 _EXAMPLES = ("main.c", "startup.c", "board.ld")
@@ -90,6 +90,25 @@ def _loop(pcm: npt.NDArray[np.int16], hop_samples: int) -> npt.NDArray[np.int16]
         if np.array_equal(pcm[period:], pcm[:-period]):
             return pcm[:period]
     return pcm
+
+
+def program_files(bundle: Bundle) -> dict[str, bytes]:
+    """Return a bundle's C folder, file name to content; with ``genre.c`` and ``network.h`` where the engine runs it.
+
+    ``cc -O3 genre.c edgegenre_*.c -o genre && ./genre < song.wav`` compiles and runs the whole chain.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged.
+    ExportError
+        If the sources are not there.
+    """
+    files = bundle_c_files(bundle)
+    if _ENGINE not in bundle.manifest["files"]:
+        return files
+    program = (c_folder() / "examples" / "genre.c").read_bytes()
+    return files | {"genre.c": program, "network.h": network_header(bundle.read(_ENGINE), bundle.task).encode()}
 
 
 def board_files(bundle: Bundle, board: Board) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ __all__ = [
     "write_folder",
 ]
 
-_COPIED = ("include/*.h", "src/*/*.[ch]", "examples/*.c", "README.md")
+_COPIED = ("include/*.h", "src/*/*.[ch]", "examples/*.[ch]", "README.md")
 _EXAMPLE = {'"tables_seed3s.h"': '"tables.h"', "seed3s": "bundle", "classify_wav.c": "main.c"}
 _INT8 = "model_int8.tflite"
 _CMAKE = """\
@@ -76,6 +76,7 @@ def c_files(tables: Tables) -> dict[str, bytes]:
     folder = c_folder()
     found = {path.name: path.read_bytes() for pattern in _COPIED for path in folder.glob(pattern)}
     example = found.pop("classify_wav.c", None)
+    found.pop("genre.c", None)  # it needs the engine's network, which not every bundle has
     if example is None or "edgegenre_mel.c" not in found:
         raise ExportError(f"the C front-end is not in {folder}: reinstall edgegenre")
     main = example.decode()
