@@ -7,7 +7,7 @@ LIBRARY := runtime/edgegenre_runtime/frontend/lib/edgegenre_mel.so
 AUDIO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help boards demo test test-slow coverage fuzz check docs licenses instructions format wheels clean
+.PHONY: help spelling boards demo test test-slow coverage fuzz check docs licenses instructions format wheels clean
 
 help:
 	@echo "make demo [AUDIO=song.mp3]   export the shipped checkpoint to int8 and classify a piece of music with it"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-slow               the slow tests alone"
 	@echo "make fuzz                    ten minutes of damaged files through every reader"
 	@echo "make check                   format, lint, types, import rules"
+	@echo "make spelling                words that are misspelled, or spelled the British way"
 	@echo "make coverage                what reads, listens and answers, with coverage, which has a floor"
 	@echo "make docs                    the site in site/, warnings are errors"
 	@echo "make licenses                the licenses of everything in the base install"
@@ -51,6 +52,10 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+spelling: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'codespell>=2.3'
+	$(BIN)/codespell
 
 # An environment of its own: the site needs none of the extras, and its tools must not change what the tests run with.
 docs: pyproject.toml

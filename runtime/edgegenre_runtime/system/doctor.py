@@ -39,8 +39,8 @@ def examine(classifier: GenreClassifier) -> Iterator[str]:
     yield f"processor     {_processor()}"
     yield f"front-end     {implementation}{path} ({spec.name}, hash {classifier.tables.spec_hash[:12]})"
     yield f"interpreter   {classifier.backend.name}, {classifier.threads} thread(s)"
-    yield f"bundle        {classifier.bundle.root}, {len(classifier.labels)} classes"
-    yield f"by name       {', '.join(installed_bundles())} (others go into {user_folder()})"
+    yield f"bundle        {_shown(classifier.bundle.root)}, {len(classifier.labels)} classes"
+    yield f"by name       {', '.join(installed_bundles())} (others go into {_shown(user_folder())})"
     yield from _microphones(faults)
     yield from _heat(faults)
     yield from _memory(faults)
@@ -49,6 +49,13 @@ def examine(classifier: GenreClassifier) -> Iterator[str]:
     if factor > 0.5:
         faults.append("too slow for one answer per second: give a longer --every")
     yield "verdict       " + ("ready" if not faults else "; ".join(faults))
+
+
+def _shown(path: Path) -> str:
+    """Return a path for people who post it: the user's name, which is their home's, is left out."""
+    home = os.path.expanduser("~")
+    is_below = home != "/" and path.is_relative_to(home)
+    return str(Path("~") / path.relative_to(home)) if is_below else str(path)
 
 
 def _processor() -> str:
