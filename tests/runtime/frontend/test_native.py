@@ -191,6 +191,7 @@ MUTATIONS = [
     ("lanes_scalar.h", "(int64_t)a * b + (1 << 30)", "(int64_t)a * b"),
     ("lanes_scalar.h", "x + (int32_t)(1u << (shift - 1))", "x"),
     ("lanes_scalar.h", "((int64_t)a + b) >> 1", "((int64_t)a + b + 1) >> 1"),
+    ("lanes_scalar.h", "(int64_t)a * b + ((int64_t)1 << 31)", "(int64_t)a * b"),
     ("lanes_avx2.h", "_mm256_set1_epi64x(1LL << 31));\n}\n\n/* Rot", "_mm256_setzero_si256());\n}\n\n/* Rot"),
     ("lanes_avx2.h", "_mm256_add_epi64(product, product), _mm256_set1_epi64x(1LL << 31)", "product, product"),
     ("lanes_avx2.h", "shift > 0 ? 1 << (shift - 1) : 0", "0"),
@@ -410,6 +411,18 @@ def test_tables_that_c_refuses_say_so(library):
     values[0] = 1
     with pytest.raises(SpecError, match="do not fit their spec"):
         native.NativeMelStream(dataclasses.replace(tables, quarter_sine_q31=values))
+
+
+def test_offsets_that_would_leave_32_bits_are_refused(library):
+    tables = released("seed3s")
+    values = tables.band_offset_q15.astype(np.int64)
+    for value in (2**30, -(2**30)):  # the largest: the log is clipped as the reference's
+        values[7] = value
+        changed, pcm = dataclasses.replace(tables, band_offset_q15=values), lcg_pcm(4096, seed=2)
+        assert np.array_equal(native.log_mel(pcm, changed).frames_q9, mel.log_mel(pcm, changed).frames_q9)
+        values[7] += np.sign(value)
+        with pytest.raises(SpecError, match="do not fit their spec"):
+            native.NativeMelStream(dataclasses.replace(tables, band_offset_q15=values))
 
 
 def test_window_before_it_is_ready_and_reset(library):

@@ -26,8 +26,9 @@ static int block_exponent(uint32_t magnitude, uint32_t n_fft)
     return magnitude ? bit_length_64(magnitude) - (31 - bit_length_64(n_fft)) : 0;
 }
 
-/* Stage 5: log2 of a band's sum in Q9 with every scaling undone, clipped; -32768 for no power at all. */
-static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16_t *table_q15)
+/* Stage 5: log2 of a band's sum in Q9 plus an offset that undoes every scaling, clipped; -32768 for no power at all.
+ * The bound on offsets that init checks keeps the total in int32. */
+static inline int16_t log2_q9(uint64_t sum, int32_t offset_q15, const uint16_t *table_q15)
 {
     if (sum == 0) return INT16_MIN;
     int exponent = bit_length_64(sum) - 1;
@@ -36,12 +37,22 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
     int32_t position = (int32_t)(fraction_q16 & ((1u << LOG2_LOW_BITS) - 1u));
     int32_t base = table_q15[segment];
     int32_t rise = (table_q15[segment + 1] - base) * position + (1 << (LOG2_LOW_BITS - 1));
-    int64_t total_q15 = (int64_t)offset_q15 + exponent * 32768 + base + (rise >> LOG2_LOW_BITS) + shift * 65536;
-    int64_t log_q9 = (total_q15 + 32) >> 6;
-    if (log_q9 > INT16_MAX) return INT16_MAX;
+    int32_t total_q15 = offset_q15 + exponent * 32768 + base + (rise >> LOG2_LOW_BITS);
+    int32_t log_q9 = (total_q15 + 32) >> 6;
+    if (log_q9 > INT16_MAX) log_q9 = INT16_MAX;
     return (int16_t)(log_q9 < INT16_MIN + 1 ? INT16_MIN + 1 : log_q9);
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns") /* scheduling before registers are given out spills butterflies */
+#endif
+
+#if defined(__ARM_FEATURE_SIMD32) && defined(__GNUC__) && !defined(EDGEGENRE_MEL_PORTABLE)
+#define HAS_DSP
+#define SCALAR_PATH "dsp"
+#else
+#define SCALAR_PATH "portable"
+#endif
 #include "edgegenre_mel_lanes_scalar.h"
 #define LANES 1
 #define FN(name) scalar_##name
@@ -55,8 +66,16 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 
 #if defined(EDGEGENRE_MEL_PORTABLE)
 /* nothing but plain C */
-#elif defined(__ARM_NEON) && (defined(__ARMEL__) || defined(__AARCH64EL__))
-#define HAS_NEON
+#elif defined(__AARCH64EL__) && defined(__ARM_NEON)
+#define VECTOR_PATH "neon"
+#include "edgegenre_mel_lanes_neon64.h"
+#define LANES 8
+#define FN(name) neon64_##name
+#define KERNEL static inline
+#define FRAME static
+#include "edgegenre_mel_stages.h"
+#elif defined(__ARMEL__) && defined(__ARM_NEON)
+#define VECTOR_PATH "neon"
 #include "edgegenre_mel_lanes_neon.h"
 #define LANES 4
 #define FN(name) neon_##name
@@ -64,7 +83,7 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 #define FRAME static
 #include "edgegenre_mel_stages.h"
 #elif defined(__wasm_simd128__)
-#define HAS_SIMD128
+#define VECTOR_PATH "simd128"
 #include "edgegenre_mel_lanes_wasm.h"
 #define LANES 4
 #define FN(name) wasm_##name
@@ -72,7 +91,7 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 #define FRAME static
 #include "edgegenre_mel_stages.h"
 #elif defined(__x86_64__) && defined(__GNUC__)
-#define HAS_AVX2
+#define VECTOR_PATH "avx2"
 #include "edgegenre_mel_lanes_avx2.h"
 #define LANES 8
 #define FN(name) avx2_##name
@@ -81,26 +100,27 @@ static int16_t log2_q9(uint64_t sum, int32_t offset_q15, int shift, const uint16
 #include "edgegenre_mel_stages.h"
 #endif
 
+#if defined(VECTOR_PATH)
+static int has_vectors(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#else
+    return 1;
+#endif
+}
+#endif
+
 /* Vectors need frames of at least 128 samples. */
 edgegenre_mel_frame_fn *edgegenre_mel_choose(uint32_t n_fft, const char **path)
 {
-#if defined(HAS_NEON)
-    if (n_fft >= 128) {
-        *path = "neon";
-        return neon_frame;
-    }
-#elif defined(HAS_SIMD128)
-    if (n_fft >= 128) {
-        *path = "simd128";
-        return wasm_frame;
-    }
-#elif defined(HAS_AVX2)
-    if (n_fft >= 128 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
-        *path = "avx2";
-        return avx2_frame;
+#if defined(VECTOR_PATH)
+    if (n_fft >= 128 && has_vectors()) {
+        *path = VECTOR_PATH;
+        return FN(frame);
     }
 #endif
     (void)n_fft;
-    *path = "portable";
+    *path = SCALAR_PATH;
     return scalar_frame;
 }

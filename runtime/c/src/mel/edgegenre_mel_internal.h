@@ -10,7 +10,7 @@ typedef char edgegenre_mel_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];
 /* Everything that one frame needs: n = N/2 complex points. */
 typedef struct {
     const edgegenre_mel_tables *tables;
-    int32_t *work[2];  /* 2 * [2 n + 16]: re [n], im [n], slack; or uint64 power [n + 1 + 3] */
+    int32_t *work[2];  /* 2 * [2 n + 16]: re [n], im [n], slack; or power [n + 1 + 3] as the lanes file lays it out */
 } edgegenre_mel_bench;
 
 /* One frame: pcm [N] → log_mel_q9 [M]. */

@@ -105,22 +105,34 @@ AVX2 __m256i avx2_load_2_spread(const int32_t *p)
     return _mm256_permutevar8x32_epi32(pair, _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
 }
 
+/* The first row of four is rotated by cos[0], sin[0], the second by cos[1], sin[1]. */
+AVX2 void avx2_rotate_2_rows(__m256i *re, __m256i *im, const int32_t *cos, const int32_t *sin)
+{
+    avx2_rotate_small(re, im, avx2_load_2_spread(cos), avx2_load_2_spread(sin));
+}
+
 AVX2 __m256i avx2_power(__m256i re, __m256i im)
 {
     __m256i sum = _mm256_add_epi64(_mm256_mul_epi32(re, re), _mm256_mul_epi32(im, im));
     return _mm256_srli_epi64(sum, EDGEGENRE_MEL_POWER_SHIFT);
 }
 
-AVX2 void avx2_store_power(uint64_t *p, __m256i re, __m256i im)
+AVX2 void avx2_put_power(uint64_t *power, size_t n, size_t k, uint64_t x) { scalar_put_power(power, n, k, x); }
+
+AVX2 void avx2_store_power(uint64_t *power, size_t n, size_t k, __m256i re, __m256i im)
 {
+    uint64_t *p = power + k;
+    (void)n;
     __m256i even = avx2_power(re, im), odd = avx2_power(avx2_odd(re), avx2_odd(im));
     __m256i p0145 = _mm256_unpacklo_epi64(even, odd), p2367 = _mm256_unpackhi_epi64(even, odd);
     _mm256_storeu_si256((__m256i_u *)p, _mm256_permute2x128_si256(p0145, p2367, 0x20));
     _mm256_storeu_si256((__m256i_u *)(p + 4), _mm256_permute2x128_si256(p0145, p2367, 0x31));
 }
 
-AVX2 void avx2_store_power_reversed(uint64_t *p, __m256i re, __m256i im)
+AVX2 void avx2_store_power_reversed(uint64_t *power, size_t n, size_t k, __m256i re, __m256i im)
 {
+    uint64_t *p = power + k;
+    (void)n;
     __m256i even = avx2_power(re, im), odd = avx2_power(avx2_odd(re), avx2_odd(im));
     __m256i p1054 = _mm256_unpacklo_epi64(odd, even), p3276 = _mm256_unpackhi_epi64(odd, even);
     _mm256_storeu_si256((__m256i_u *)p, _mm256_permute2x128_si256(p3276, p1054, 0x31));
@@ -148,8 +160,11 @@ AVX2 uint32_t avx2_or_lanes(__m256i x)
     return (uint32_t)_mm_cvtsi128_si32(y);
 }
 
-AVX2 uint64_t avx2_weighted_sum(const uint64_t *power, const uint16_t *weight, uint32_t n_groups)
+AVX2 uint64_t avx2_weighted_sum(const uint64_t *power, size_t n, size_t start, const uint16_t *weight,
+                                uint32_t n_groups)
 {
+    (void)n;
+    power += start;
     __m256i low = _mm256_setzero_si256(), high = low;
     for (uint32_t g = 0; g < n_groups; g++) {
         __m256i p = _mm256_loadu_si256((const __m256i_u *)(power + 4 * g));

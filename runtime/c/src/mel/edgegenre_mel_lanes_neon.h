@@ -17,8 +17,13 @@ static inline int32x4_t neon_scale(int32x4_t x, int shift) { return vrshlq_s32(x
 
 static inline int32x4_t neon_load_reversed(const int32_t *p)
 {
+#if defined(__aarch64__)
+    static const uint8_t order[16] = {12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3};
+    return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(vld1q_s32(p)), vld1q_u8(order)));
+#else
     int32x4_t x = vrev64q_s32(vld1q_s32(p));
-    return vcombine_s32(vget_high_s32(x), vget_low_s32(x));
+    return vextq_s32(x, x, 2);
+#endif
 }
 
 static inline void neon_rotate(int32x4_t *re, int32x4_t *im, int32x4_t cos, int32x4_t sin)
@@ -42,22 +47,66 @@ static inline void neon_load_4_apart(const int32_t *p, int32x4_t *a, int32x4_t *
     *d = columns.val[3];
 }
 
-static inline uint64x2_t neon_power(int32x2_t re, int32x2_t im)
+/* Powers lie in two parts, as the sums want them: [n + 16] of the lower 32 bits, then [n + 4] of the upper 16. */
+static inline uint32_t *neon_lower(const uint64_t *power) { return (uint32_t *)(uintptr_t)power; }
+static inline uint16_t *neon_upper(const uint64_t *power, size_t n)
 {
-    int64x2_t sum = vmlal_s32(vmull_s32(re, re), im, im);
-    return vshrq_n_u64(vreinterpretq_u64_s64(sum), EDGEGENRE_MEL_POWER_SHIFT);
+    return (uint16_t *)(void *)(neon_lower(power) + n + 16);
 }
 
-static inline void neon_store_power(uint64_t *p, int32x4_t re, int32x4_t im)
+static inline void neon_put_power(uint64_t *power, size_t n, size_t k, uint64_t x)
 {
-    vst1q_u64(p, neon_power(vget_low_s32(re), vget_low_s32(im)));
-    vst1q_u64(p + 2, neon_power(vget_high_s32(re), vget_high_s32(im)));
+    neon_lower(power)[k] = (uint32_t)x;
+    neon_upper(power, n)[k] = (uint16_t)(x >> 32);
 }
 
-static inline void neon_store_power_reversed(uint64_t *p, int32x4_t re, int32x4_t im)
+typedef struct {
+    uint32x4_t lower;
+    uint16x4_t upper;
+} neon_powers;
+
+/* re^2 + im^2 of two lanes, no bit dropped. */
+static inline uint64x2_t neon_square(int32x2_t re, int32x2_t im)
 {
-    vst1q_u64(p, neon_power(vrev64_s32(vget_high_s32(re)), vrev64_s32(vget_high_s32(im))));
-    vst1q_u64(p + 2, neon_power(vrev64_s32(vget_low_s32(re)), vrev64_s32(vget_low_s32(im))));
+    return vreinterpretq_u64_s64(vmlal_s32(vmull_s32(re, re), im, im));
+}
+
+static inline neon_powers neon_split(uint64x2_t a, uint64x2_t b)
+{
+    uint32x2_t low = vshrn_n_u64(a, EDGEGENRE_MEL_POWER_SHIFT), high = vshrn_n_u64(b, EDGEGENRE_MEL_POWER_SHIFT);
+    uint32x4_t above = vuzpq_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b)).val[1];
+    neon_powers powers = {vcombine_u32(low, high), vshrn_n_u32(above, EDGEGENRE_MEL_POWER_SHIFT)};
+    return powers;
+}
+
+static inline neon_powers neon_power(int32x4_t re, int32x4_t im)
+{
+    return neon_split(neon_square(vget_low_s32(re), vget_low_s32(im)),
+                      neon_square(vget_high_s32(re), vget_high_s32(im)));
+}
+
+static inline neon_powers neon_power_reversed(int32x4_t re, int32x4_t im)
+{
+    re = vrev64q_s32(re); /* and the halves are taken the other way round */
+    im = vrev64q_s32(im);
+    return neon_split(neon_square(vget_high_s32(re), vget_high_s32(im)),
+                      neon_square(vget_low_s32(re), vget_low_s32(im)));
+}
+
+static inline void neon_put_powers(uint64_t *power, size_t n, size_t k, neon_powers powers)
+{
+    vst1q_u32(neon_lower(power) + k, powers.lower);
+    vst1_u16(neon_upper(power, n) + k, powers.upper);
+}
+
+static inline void neon_store_power(uint64_t *power, size_t n, size_t k, int32x4_t re, int32x4_t im)
+{
+    neon_put_powers(power, n, k, neon_power(re, im));
+}
+
+static inline void neon_store_power_reversed(uint64_t *power, size_t n, size_t k, int32x4_t re, int32x4_t im)
+{
+    neon_put_powers(power, n, k, neon_power_reversed(re, im));
 }
 
 /* Eight samples times the window. */
@@ -76,19 +125,21 @@ static inline uint32_t neon_or_lanes(int32x4_t x)
     return (uint32_t)(vget_lane_s32(y, 0) | vget_lane_s32(y, 1));
 }
 
-static inline uint64_t neon_weighted_sum(const uint64_t *power, const uint16_t *weight, uint32_t n_groups)
+/* Sum of 4 n_groups powers from start times weight, 64 bits: of the sum of the upper parts 32 bits count. */
+static inline uint64_t neon_weighted_sum(const uint64_t *power, size_t n, size_t start, const uint16_t *weight,
+                                         uint32_t n_groups)
 {
-    uint64x2_t low = vdupq_n_u64(0), high = low;
-    for (uint32_t g = 0; g < n_groups; g++) {
-        uint32x4_t p0 = vreinterpretq_u32_u64(vld1q_u64(power + 4 * g));
-        uint32x4_t p1 = vreinterpretq_u32_u64(vld1q_u64(power + 4 * g + 2));
-        uint32x4x2_t halves = vuzpq_u32(p0, p1); /* lower and upper 32 bits of four powers */
-        uint32x4_t w = vmovl_u16(vld1_u16(weight + 4 * g));
-        low = vmlal_u32(low, vget_low_u32(halves.val[0]), vget_low_u32(w));
-        low = vmlal_u32(low, vget_high_u32(halves.val[0]), vget_high_u32(w));
-        high = vmlal_u32(high, vget_low_u32(halves.val[1]), vget_low_u32(w));
-        high = vmlal_u32(high, vget_high_u32(halves.val[1]), vget_high_u32(w));
+    const uint32_t *lower = neon_lower(power) + start;
+    const uint16_t *upper = neon_upper(power, n) + start;
+    uint64x2_t low = vdupq_n_u64(0);
+    uint32x4_t high = vdupq_n_u32(0);
+    for (const uint16_t *end = weight + 4 * n_groups; weight < end; lower += 4, upper += 4, weight += 4) {
+        uint16x4_t w = vld1_u16(weight);
+        uint32x4_t l = vld1q_u32(lower), wide = vmovl_u16(w);
+        low = vmlal_u32(low, vget_low_u32(l), vget_low_u32(wide));
+        low = vmlal_u32(low, vget_high_u32(l), vget_high_u32(wide));
+        high = vmlal_u16(high, vld1_u16(upper), w);
     }
-    uint64x2_t sum = vaddq_u64(low, vshlq_n_u64(high, 32));
-    return vgetq_lane_u64(sum, 0) + vgetq_lane_u64(sum, 1);
+    low = vaddq_u64(low, vshlq_n_u64(vpaddlq_u32(high), 32));
+    return vgetq_lane_u64(low, 0) + vgetq_lane_u64(low, 1);
 }

@@ -1,4 +1,5 @@
-/* One lane: the arithmetic of the specification in plain C99. Every other lanes file gives the same bits. */
+/* One lane: the arithmetic of the specification in C99, with two of ARM's DSP instructions where there are any. Every
+ * other lanes file gives the same bits. */
 
 typedef int32_t scalar_vec;
 
@@ -33,9 +34,33 @@ static inline void scalar_rotate(int32_t *re, int32_t *im, int32_t cos, int32_t 
     *im = scalar_mul_q31(i, cos) - scalar_mul_q31(r, sin);
 }
 
+/* sum + mul_q31(a / 2, b): the upper half of a product, which ARM's DSP instructions round and add at once. */
+static inline int32_t scalar_add_high(int32_t sum, int32_t a, int32_t b)
+{
+#ifdef HAS_DSP
+    __asm("smmlar %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+#else
+    return sum + (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+static inline int32_t scalar_mul_high(int32_t a, int32_t b)
+{
+#ifdef HAS_DSP
+    __asm("smmulr %0, %0, %1" : "+r"(a) : "r"(b));
+    return a;
+#else
+    return scalar_add_high(0, a, b);
+#endif
+}
+
+/* Rotation of |re|, |im| < 2^30, whose doubles fit. */
 static inline void scalar_rotate_small(int32_t *re, int32_t *im, int32_t cos, int32_t sin)
 {
-    scalar_rotate(re, im, cos, sin);
+    int32_t r = 2 * *re, i = 2 * *im;
+    *re = scalar_add_high(scalar_mul_high(r, cos), i, sin);
+    *im = scalar_mul_high(i, cos) - scalar_mul_high(r, sin);
 }
 
 static inline void scalar_load_4_apart(const int32_t *p, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
@@ -46,12 +71,27 @@ static inline void scalar_load_4_apart(const int32_t *p, int32_t *a, int32_t *b,
     *d = p[3];
 }
 
-static inline void scalar_store_power(uint64_t *p, int32_t re, int32_t im)
+static inline uint64_t scalar_power(int32_t re, int32_t im)
 {
-    *p = (uint64_t)((int64_t)re * re + (int64_t)im * im) >> EDGEGENRE_MEL_POWER_SHIFT;
+    return (uint64_t)((int64_t)re * re + (int64_t)im * im) >> EDGEGENRE_MEL_POWER_SHIFT;
 }
 
-static inline void scalar_store_power_reversed(uint64_t *p, int32_t re, int32_t im) { scalar_store_power(p, re, im); }
+/* How the n + 4 powers lie in memory is each lanes file's own business; here, one after the other. */
+static inline void scalar_put_power(uint64_t *power, size_t n, size_t k, uint64_t x)
+{
+    (void)n;
+    power[k] = x;
+}
+
+static inline void scalar_store_power(uint64_t *power, size_t n, size_t k, int32_t re, int32_t im)
+{
+    scalar_put_power(power, n, k, scalar_power(re, im));
+}
+
+static inline void scalar_store_power_reversed(uint64_t *power, size_t n, size_t k, int32_t re, int32_t im)
+{
+    scalar_store_power(power, n, k, re, im);
+}
 
 /* Two samples times the window, and their magnitudes' bits. */
 static inline int32_t scalar_window(const int16_t *pcm, const int16_t *window_q15, int32_t *even, int32_t *odd)
@@ -65,10 +105,13 @@ static inline int32_t scalar_window(const int16_t *pcm, const int16_t *window_q1
 static inline uint32_t scalar_or_lanes(int32_t x) { return (uint32_t)x; }
 static inline int32_t scalar_or(int32_t a, int32_t b) { return a | b; }
 
-/* Sum of power [4 n_groups] times weight [4 n_groups]: 48 and 16 bits, by halves so that no product is 64 by 64. */
-static inline uint64_t scalar_weighted_sum(const uint64_t *power, const uint16_t *weight, uint32_t n_groups)
+/* Sum of 4 n_groups powers from start times weight: 48 and 16 bits, by halves so that no product is 64 by 64. */
+static inline uint64_t scalar_weighted_sum(const uint64_t *power, size_t n, size_t start, const uint16_t *weight,
+                                           uint32_t n_groups)
 {
     uint64_t low = 0, high = 0;
+    (void)n;
+    power += start;
     for (uint32_t i = 0; i < 4 * n_groups; i++) {
         low += (uint64_t)(uint32_t)power[i] * weight[i];
         high += (uint64_t)(uint32_t)(power[i] >> 32) * weight[i];

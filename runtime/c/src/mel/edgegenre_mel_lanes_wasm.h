@@ -61,17 +61,21 @@ static inline void wasm_load_4_apart(const int32_t *p, v128_t *a, v128_t *b, v12
     *d = wasm_i32x4_shuffle(wx_cd, yz_cd, 2, 3, 6, 7);
 }
 
-static inline void wasm_store_power(uint64_t *p, v128_t re, v128_t im)
+static inline void wasm_put_power(uint64_t *power, size_t n, size_t k, uint64_t x) { scalar_put_power(power, n, k, x); }
+
+static inline void wasm_store_power(uint64_t *power, size_t n, size_t k, v128_t re, v128_t im)
 {
+    uint64_t *p = power + k;
+    (void)n;
     v128_t low = wasm_i64x2_add(wasm_i64x2_extmul_low_i32x4(re, re), wasm_i64x2_extmul_low_i32x4(im, im));
     v128_t high = wasm_i64x2_add(wasm_i64x2_extmul_high_i32x4(re, re), wasm_i64x2_extmul_high_i32x4(im, im));
     wasm_v128_store(p, wasm_u64x2_shr(low, EDGEGENRE_MEL_POWER_SHIFT));
     wasm_v128_store(p + 2, wasm_u64x2_shr(high, EDGEGENRE_MEL_POWER_SHIFT));
 }
 
-static inline void wasm_store_power_reversed(uint64_t *p, v128_t re, v128_t im)
+static inline void wasm_store_power_reversed(uint64_t *power, size_t n, size_t k, v128_t re, v128_t im)
 {
-    wasm_store_power(p, wasm_reverse(re), wasm_reverse(im));
+    wasm_store_power(power, n, k, wasm_reverse(re), wasm_reverse(im));
 }
 
 /* Eight samples times the window. */
@@ -91,8 +95,11 @@ static inline uint32_t wasm_or_lanes(v128_t x)
     return (uint32_t)(wasm_i32x4_extract_lane(y, 0) | wasm_i32x4_extract_lane(y, 1));
 }
 
-static inline uint64_t wasm_weighted_sum(const uint64_t *power, const uint16_t *weight, uint32_t n_groups)
+static inline uint64_t wasm_weighted_sum(const uint64_t *power, size_t n, size_t start, const uint16_t *weight,
+                                         uint32_t n_groups)
 {
+    (void)n;
+    power += start;
     v128_t low = wasm_i64x2_splat(0), high = low;
     for (uint32_t g = 0; g < n_groups; g++) {
         v128_t p0 = wasm_v128_load(power + 4 * g), p1 = wasm_v128_load(power + 4 * g + 2);

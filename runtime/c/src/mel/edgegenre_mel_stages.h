@@ -1,5 +1,5 @@
 /* Stages 1 to 5 of a frame, written once for any number of lanes. Included once per lanes file, with
- *   LANES       lanes of a vector: 1, 4 or 8
+ *   LANES       lanes of a vector: 1, 4 or 8; on AArch64 a vector is a pair of registers
  *   FN(name)    name with the prefix of the lanes file
  *   KERNEL      attributes of a function
  *
@@ -44,7 +44,7 @@ KERNEL uint32_t FN(window_all)(const int16_t *pcm, const int16_t *window_q15, in
 }
 
 /* Stage 1, second half (the block exponent), and the FFT's first stage, which has no products. */
-KERNEL void FN(first_stage)(const int32_t *raw, int32_t *out, size_t n, int shift)
+KERNEL void FN(first_stage)(const int32_t *restrict raw, int32_t *restrict out, size_t n, int shift)
 {
     size_t m = n / 4;
     for (size_t c = 0; c < m; c += LANES) {
@@ -57,31 +57,40 @@ KERNEL void FN(first_stage)(const int32_t *raw, int32_t *out, size_t n, int shif
     }
 }
 
+/* The butterflies of one frequency of a stage, m of them; without a rotation for frequency 0. */
+KERNEL void FN(butterflies)(const int32_t *restrict in, int32_t *restrict out, size_t n, size_t m, size_t apart,
+                            const V *cos, const V *sin)
+{
+    for (size_t c = 0; c < m; c += LANES) {
+        V re[4], im[4];
+        for (size_t p = 0; p < 4; p++) {
+            re[p] = FN(load)(in + p * m + c);
+            im[p] = FN(load)(in + n + p * m + c);
+            if (p > 0 && cos) FN(rotate_small)(&re[p], &im[p], cos[p], sin[p]);
+        }
+        FN(butterfly)(re, im, out + c, out + n + c, apart);
+    }
+}
+
 /* A stage of m >= LANES: one rotation for a whole inner loop. */
 KERNEL void FN(middle_stage)(const int32_t *in, int32_t *out, const int32_t *twiddle_q31, size_t n, size_t q)
 {
     size_t m = n / (4 * q);
-    for (size_t j = 0; j < q; j++) {
+    FN(butterflies)(in, out, n, m, q * m, NULL, NULL);
+    for (size_t j = 1; j < q; j++) {
         V cos[4], sin[4];
         for (size_t p = 1; p < 4; p++) {
             cos[p] = FN(set)(twiddle_q31[(2 * p - 2) * q + j]);
             sin[p] = FN(set)(twiddle_q31[(2 * p - 1) * q + j]);
         }
-        for (size_t c = 0; c < m; c += LANES) {
-            V re[4], im[4];
-            for (size_t p = 0; p < 4; p++) {
-                re[p] = FN(load)(in + (4 * j + p) * m + c);
-                im[p] = FN(load)(in + n + (4 * j + p) * m + c);
-                if (p > 0 && j > 0) FN(rotate_small)(&re[p], &im[p], cos[p], sin[p]);
-            }
-            FN(butterfly)(re, im, out + j * m + c, out + n + j * m + c, q * m);
-        }
+        FN(butterflies)(in + 4 * j * m, out + j * m, n, m, q * m, cos, sin);
     }
 }
 
 #if LANES == 8
 /* A stage of m = 4 with eight lanes: two frequencies at a time. */
-KERNEL void FN(stage_of_4)(const int32_t *in, int32_t *out, const int32_t *twiddle_q31, size_t n, size_t q)
+KERNEL void FN(stage_of_4)(const int32_t *restrict in, int32_t *restrict out, const int32_t *twiddle_q31, size_t n,
+                           size_t q)
 {
     for (size_t j = 0; j < q; j += 2) {
         V re[4], im[4];
@@ -89,9 +98,8 @@ KERNEL void FN(stage_of_4)(const int32_t *in, int32_t *out, const int32_t *twidd
             re[p] = FN(load_2_rows)(in + (4 * j + p) * 4);
             im[p] = FN(load_2_rows)(in + n + (4 * j + p) * 4);
             if (p == 0) continue;
-            V cos = FN(load_2_spread)(twiddle_q31 + (2 * p - 2) * q + j);
-            V sin = FN(load_2_spread)(twiddle_q31 + (2 * p - 1) * q + j);
-            FN(rotate_small)(&re[p], &im[p], cos, sin);
+            const int32_t *cos = twiddle_q31 + (2 * p - 2) * q + j;
+            FN(rotate_2_rows)(&re[p], &im[p], cos, cos + q);
         }
         FN(butterfly)(re, im, out + j * 4, out + n + j * 4, q * 4);
     }
@@ -99,7 +107,8 @@ KERNEL void FN(stage_of_4)(const int32_t *in, int32_t *out, const int32_t *twidd
 #endif
 
 /* The last stage, m = 1 and q a multiple of LANES: in [q][4]. */
-KERNEL void FN(last_stage)(const int32_t *in, int32_t *out, const int32_t *twiddle_q31, size_t n, size_t q)
+KERNEL void FN(last_stage)(const int32_t *restrict in, int32_t *restrict out, const int32_t *twiddle_q31, size_t n,
+                           size_t q)
 {
     for (size_t j = 0; j < q; j += LANES) {
         V re[4], im[4];
@@ -115,7 +124,8 @@ KERNEL void FN(last_stage)(const int32_t *in, int32_t *out, const int32_t *twidd
 
 /* Stage 3 and the end of stage 2: the spectrum z [re n, im n] of the pairs gives the power [n + 1] of the real frame.
  * Vectors begin at k = 0, whose lane reads what may lie at index n and is written over afterwards. */
-KERNEL void FN(real_power)(const int32_t *z, uint64_t *power, const int32_t *quarter_sine_q31, size_t n)
+KERNEL void FN(real_power)(const int32_t *restrict z, uint64_t *restrict power, const int32_t *quarter_sine_q31,
+                           size_t n)
 {
     const int32_t *zr = z, *zi = z + n;
     for (size_t k = LANES == 1 ? 1 : 0; k < n / 2; k += LANES) {
@@ -127,12 +137,13 @@ KERNEL void FN(real_power)(const int32_t *z, uint64_t *power, const int32_t *qua
         V sum_r = FN(add)(ar, br), sum_i = FN(sub)(ai, bi);
         V odd_r = FN(add)(ai, bi), odd_i = FN(sub)(br, ar);
         FN(rotate)(&odd_r, &odd_i, cos, sin);
-        FN(store_power)(power + k, FN(half_add)(sum_r, odd_r), FN(half_add)(sum_i, odd_i));
-        FN(store_power_reversed)(power + back, FN(half_sub)(sum_r, odd_r), FN(half_sub)(sum_i, odd_i));
+        FN(store_power)(power, n, k, FN(half_add)(sum_r, odd_r), FN(half_add)(sum_i, odd_i));
+        FN(store_power_reversed)(power, n, back, FN(half_sub)(sum_r, odd_r), FN(half_sub)(sum_i, odd_i));
     }
-    scalar_store_power(power, zr[0] + zi[0], 0);
-    scalar_store_power(power + n / 2, zr[n / 2], zi[n / 2]);
-    scalar_store_power(power + n, zr[0] - zi[0], 0);
+    FN(put_power)(power, n, 0, scalar_power(zr[0] + zi[0], 0));
+    FN(put_power)(power, n, n / 2, scalar_power(zr[n / 2], zi[n / 2]));
+    FN(put_power)(power, n, n, scalar_power(zr[0] - zi[0], 0));
+    for (size_t k = n + 1; k < n + 4; k++) FN(put_power)(power, n, k, 0); /* read by the zero weights that pad a band */
 }
 
 /* One frame, pcm [2 n] → log_mel_q9 [n_mels]. */
@@ -159,13 +170,13 @@ FRAME void FN(frame)(const edgegenre_mel_bench *bench, const int16_t *pcm, int16
     }
     uint64_t *power = (uint64_t *)(void *)from;
     FN(real_power)(to, power, tables->quarter_sine_q31, n);
-    for (size_t i = n + 1; i < n + 4; i++) power[i] = 0; /* read by the zero weights that pad a band */
-    const uint16_t *weight = tables->band_weight;
-    for (uint32_t m = 0; m < tables->n_mels; m++) {
-        uint32_t n_groups = tables->band_groups[m];
-        uint64_t sum = FN(weighted_sum)(power + tables->band_start[m], weight, n_groups);
-        log_mel_q9[m] = log2_q9(sum, tables->band_offset_q15[m], shift, tables->log2_q15);
-        weight += 4 * n_groups;
+    const uint16_t *weight = tables->band_weight, *start = tables->band_start, *n_groups = tables->band_groups;
+    const uint16_t *log2_q15 = tables->log2_q15;
+    const int32_t *offset_q15 = tables->band_offset_q15;
+    for (uint32_t m = 0, n_mels = tables->n_mels; m < n_mels; m++) {
+        uint64_t sum = FN(weighted_sum)(power, n, start[m], weight, n_groups[m]);
+        log_mel_q9[m] = log2_q9(sum, offset_q15[m] + shift * 65536, log2_q15);
+        weight += 4 * n_groups[m];
     }
 }
 

@@ -8,6 +8,7 @@
 #define HEADER_BYTES 128u
 #define CRC_FROM 20u /* the CRC-32 covers everything behind itself */
 #define SPAN 2147483647
+#define MAX_OFFSET_Q15 (1 << 30) /* what else log2_q9 adds is below 2^23 */
 
 static uint32_t little_u32(const uint8_t *p)
 {
@@ -103,6 +104,7 @@ static int bands_fit(const edgegenre_mel_tables *t)
     for (uint32_t m = 0; m < t->n_mels; m++) {
         uint32_t length = 4u * t->band_groups[m];
         if (length == 0 || t->band_start[m] + length > end) return 0;
+        if (t->band_offset_q15[m] < -MAX_OFFSET_Q15 || t->band_offset_q15[m] > MAX_OFFSET_Q15) return 0;
         n_weights += length;
     }
     return n_weights == t->n_weights;
