@@ -1,4 +1,4 @@
-"""NEON and DSP code of the front-end on emulated processors, for every size of FFT: the reference's bits, tolerance 0."""
+"""NEON and DSP code of the front-end on emulated processors, for every size of FFT: the bits of the reference."""
 
 import shutil
 import subprocess
