@@ -10,6 +10,7 @@ same bits on every machine.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from edgegenre_runtime.errors import BundleError
 from edgegenre_runtime.frontend import FrontendSpec, Window
 
-from .music_statistics import STATISTICS, window_statistics
+from .music_statistics import STATISTICS, native_score, window_statistics
 
 __all__ = ["DETECTOR_FILE", "DETECTOR_KEY", "MusicDetector"]
 
@@ -65,7 +66,9 @@ class MusicDetector:
 
     def hears_music(self, window: Window, spec: FrontendSpec) -> bool:
         """Return whether a window is music, as far as the statistics tell."""
-        return bool(self.score(window_statistics(window.cells, spec)) >= 0)
+        statistics = window_statistics(window.cells, spec)
+        score = native_score(statistics, _rows(self), self.bias)
+        return bool((self.score(statistics) if score is None else score) >= 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready: of each statistic center, scale, weight and its square's weight; and the bias."""
@@ -108,3 +111,9 @@ class MusicDetector:
         if min(scale) <= 0:
             raise BundleError(_DAMAGED)
         return cls(center, scale, weights + squares, bias)
+
+
+@functools.lru_cache(maxsize=8)
+def _rows(detector: MusicDetector) -> npt.NDArray[np.float64]:
+    """Return what C takes of a detector, float64 [n, 4]."""
+    return np.array(detector.rows(), np.float64)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.frontend.native import LIBRARY, open_library
 
-__all__ = ["STATISTICS", "reference_statistics", "window_statistics"]
+__all__ = ["STATISTICS", "native_score", "reference_statistics", "window_statistics"]
 
 STATISTICS = (
     "deviation_median_db",
@@ -48,7 +48,8 @@ _TONES_MS = (70, 280, 1100)
 _MAX_MELS = _MAX_FRAMES = 256
 _Pointer, _Size, _Whole = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32
 _SIGNATURES: dict[str, tuple[type, list[type]]] = {
-    "statistics": (ctypes.c_int, [_Pointer, _Pointer, _Pointer, _Size, _Pointer])
+    "statistics": (ctypes.c_int, [_Pointer, _Pointer, _Pointer, _Size, _Pointer]),
+    "score": (ctypes.c_double, [_Pointer, _Pointer, ctypes.c_double]),
 }
 Whole = npt.NDArray[np.int64]
 
@@ -91,6 +92,26 @@ def window_statistics(cells: npt.NDArray[np.int8], spec: FrontendSpec) -> npt.ND
         ctypes.byref(shape), cells.ctypes.data, scratch.ctypes.data, scratch.nbytes, out.ctypes.data
     )
     return out
+
+
+def native_score(statistics: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], bias: float) -> float | None:
+    """Return a detector's weighed sum by C, None where C is not built.
+
+    Parameters
+    ----------
+    statistics
+        float64 [len(STATISTICS)], contiguous.
+    rows
+        float64 [len(STATISTICS), 4], contiguous: center, scale, weight and its square's weight.
+    bias
+        What is added.
+    """
+    library = _library()
+    return (
+        None
+        if library is None
+        else float(library.edgegenre_music_score(statistics.ctypes.data, rows.ctypes.data, bias))
+    )
 
 
 def reference_statistics(cells: npt.NDArray[np.int8], spec: FrontendSpec) -> npt.NDArray[np.float64]:

@@ -95,6 +95,12 @@ class Resampler:
 
     def _down_mix(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the mean of the channels, float32 [n], added in one fixed order."""
+        if self.channels <= 2:  # the sum of two floats, halved, is rounded once, as it is by way of float64
+            mono: npt.NDArray[np.float32]
+            with np.errstate(over="ignore", invalid="ignore"):
+                mono = block[:, 0].copy() if self.channels == 1 else (block[:, 0] + block[:, 1]) * np.float32(0.5)
+            if _is_within(mono, LARGEST_SAMPLE):  # so that every sample is finite
+                return mono
         is_good = np.isfinite(block)
         n_bad = block.size - int(np.count_nonzero(is_good))
         if n_bad:
@@ -111,7 +117,15 @@ class Resampler:
 
     def _to_int16(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
         """Round float32 [n] at full scale 1.0 to int16 [n], clipping and counting what is clipped."""
-        rounded: npt.NDArray[np.float32] = np.rint(samples * np.float32(_FULL_SCALE))
+        rounded: npt.NDArray[np.float32] = samples * np.float32(_FULL_SCALE)
+        np.rint(rounded, out=rounded)
         self.n_samples += len(samples)
+        if _is_within(rounded, _FULL_SCALE - 1):
+            return rounded.astype(np.int16)
         self.clipped_samples += int(np.count_nonzero(np.abs(rounded) > _FULL_SCALE))
         return np.clip(rounded, -32768, 32767).astype(np.int16)
+
+
+def _is_within(samples: npt.NDArray[np.float32], largest: float) -> bool:
+    """Return whether float32 [n] lie between -largest and largest; not where one is NaN."""
+    return not len(samples) or (float(samples.min()) >= -largest and float(samples.max()) <= largest)

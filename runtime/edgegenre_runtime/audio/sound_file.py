@@ -23,7 +23,8 @@ from .resample import LARGEST_SAMPLE
 
 __all__ = ["Findings", "SoundFile", "open_sound"]
 
-_BLOCK_FRAMES = 16384
+_BLOCK_FRAMES = 16384  # a decoder that stumbles costs its block
+_MP3_BLOCK_FRAMES = 65536  # this one goes on behind what is damaged
 _STREAMED_BYTES = 0x7FFF0000  # a header that promises 2 GiB or more was written to a pipe and promises nothing
 _NO_PROMISE = 1 << 40  # frames; what libsndfile says where a header does not know
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
@@ -101,8 +102,9 @@ class SoundFile:
     @contextlib.contextmanager
     def _opened(self, part: _Part) -> Iterator[tuple[ByteRanges, _ForwardFile]]:
         content = ByteRanges(self._handle, part.ranges, part.prefix)
+        source = content.descriptor()
         try:
-            sound = _ForwardFile(content)
+            sound = _ForwardFile(content if source is None else source)  # a descriptor is closed with it
         except (soundfile.LibsndfileError, TypeError) as error:
             if content.error is not None:
                 raise AudioError((content.error.strerror or str(content.error)).lower()) from error
@@ -124,9 +126,12 @@ class SoundFile:
     def frames(self) -> Iterator[_Floats]:
         """Yield float32 [n, channels] to the end of the file, and close it."""
         with self._handle:
+            if self._gain == 1:
+                yield from self._all_frames(self.findings)
+                return
             for block in self._all_frames(self.findings):
                 with np.errstate(invalid="ignore"):  # NaN stays NaN, and is counted as such
-                    scaled = block if self._gain == 1 else block * self._gain
+                    scaled = block * self._gain
                 yield scaled
 
     def close(self) -> None:
@@ -193,11 +198,12 @@ class SoundFile:
         # FLAC knows its length, and what lies behind, an ID3v1 tag for one, would cost its last block
         end = promised if sound.format == "FLAC" and promised else sys.maxsize
         broken = ""
+        most = _BLOCK_FRAMES if part.mp3 is None else _MP3_BLOCK_FRAMES
         while n_read < end:
             try:
-                block = sound.read(min(_BLOCK_FRAMES, end - n_read), dtype="float32", always_2d=True)
+                block = sound.read(min(most, end - n_read), dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                broken = error.error_string.removeprefix("Error : ").rstrip(".")
+                broken = _reason(error)
                 break
             if not len(block):
                 break
@@ -239,8 +245,14 @@ def _stretch(sound: _ForwardFile, start: int, n_frames: int) -> _Floats:
             sound.seek(start)
         block: _Floats = sound.read(n_frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"damaged ({error.error_string.removeprefix('Error : ').rstrip('.')})") from error
+        raise AudioError(f"damaged ({_reason(error)})") from error
     return block
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    """Return what libsndfile says: ``flac decoder lost sync``, or the system's error."""
+    said: str = error.error_string.removeprefix("Error : ").removeprefix("System error : ")
+    return said.rstrip(".")
 
 
 def _promised_frames(sound: _ForwardFile) -> int:

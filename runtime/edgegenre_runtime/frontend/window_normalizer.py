@@ -33,9 +33,12 @@ def normalize(frames_q9: npt.NDArray[np.int16], tables: Tables) -> Window:
     if frames_q9.shape != (spec.n_mels, spec.frames_per_window):
         raise SpecError(f"a window is [{spec.n_mels}, {spec.frames_per_window}] log-mel cells, not {frames_q9.shape}")
     largest = int(frames_q9.max())
-    below_q9 = np.minimum(largest - frames_q9.astype(np.int32), tables.norm_limit_q9)
-    steps = (below_q9 * tables.norm_gain_q22 + (1 << 21)) >> 22
-    cells = np.maximum(127 - steps, -128).astype(np.int8)
+    steps = np.subtract(np.int32(largest), frames_q9, dtype=np.int32)  # in place from here on
+    np.minimum(steps, tables.norm_limit_q9, out=steps)
+    steps *= tables.norm_gain_q22
+    steps += 1 << 21
+    steps >>= 22
+    cells = np.maximum(np.subtract(127, steps, out=steps), -128, out=steps).astype(np.int8)
     if largest == -32768:  # digital silence: no maximum to measure from
         cells[:] = -128
     return Window(cells=cells, is_silence=largest < tables.silence_q9, spec_hash=tables.spec_hash)

@@ -49,6 +49,6 @@ def test_every_pipeline_runs(capsys, monkeypatch):
     monkeypatch.setattr(library_scan, "analyze_file", analyze_file)
     assert main(["bench", "library", "--seconds", "60", "--repeats", "1"]) == 0
     out = capsys.readouterr().out
-    assert len(re.findall(r"^\| (decoding|library|librosa)", out, re.M)) == 12
+    assert len(re.findall(r"^\| (decoding|library|librosa)", out, re.M)) == 14
     assert {found.error for found in answered} == {None}
     assert {found.n_windows for found in answered} == {10, 39}

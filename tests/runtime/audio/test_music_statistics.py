@@ -10,7 +10,7 @@ import pytest
 
 from edgegenre_runtime.audio import music_statistics
 from edgegenre_runtime.audio.music_detector import MusicDetector
-from edgegenre_runtime.audio.music_statistics import STATISTICS, reference_statistics, window_statistics
+from edgegenre_runtime.audio.music_statistics import STATISTICS, native_score, reference_statistics, window_statistics
 from edgegenre_runtime.frontend import released
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,7 +63,7 @@ def test_the_score_is_the_same_too(library):
         )
         rows, statistics = np.array(detector.rows()), rng.normal(0, 2, n)
         found = library.edgegenre_music_score(statistics.ctypes.data, rows.ctypes.data, detector.bias)
-        assert found == detector.score(statistics)
+        assert found == detector.score(statistics) == native_score(statistics, rows, detector.bias)
 
 
 def test_wrong_calls_are_refused(library):

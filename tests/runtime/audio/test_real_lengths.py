@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -13,7 +14,8 @@ import soundfile
 from real_audio import FFMPEG, encode, write_piece
 
 from edgegenre.data.clips import read_clip
-from edgegenre_runtime.audio.byte_ranges import FileBytes
+from edgegenre_runtime.audio import byte_ranges
+from edgegenre_runtime.audio.byte_ranges import ByteRanges, FileBytes
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.audio.mp3_frames import scan_mp3
 from edgegenre_runtime.audio.raw_pcm import raw_blocks
@@ -204,3 +206,41 @@ def test_a_float_file_above_full_scale_is_turned_down(tmp_path: Path, loudness: 
     assert blocks.damages == []
     assert [True] * len(blocks.notes) == ([True] if words else [])
     assert read_clip(tmp_path / "a.wav", RATE_HZ).pcm.size == 5000  # a data set takes it as it does here
+
+
+@pytest.mark.parametrize("name", ["xing.mp3", "vbr.mp3", "one.ogg", "one.flac"])
+def test_c_reads_by_itself_what_it_reads_through_python(folder, monkeypatch, name):
+    def pcm():
+        return np.concatenate(list(file_blocks(folder / name, RATE_HZ)))
+
+    found = pcm()
+    monkeypatch.setattr(ByteRanges, "descriptor", lambda self: None)
+    np.testing.assert_array_equal(found, pcm())
+
+
+def test_a_descriptor_has_the_bytes_of_the_ranges(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(200)))
+    before = len(os.listdir("/proc/self/fd"))
+    with path.open("rb") as handle:
+        for ranges, prefix in (([(0, 200)], b""), ([(5, 9), (100, 200)], b"head"), ([(0, 7)], b"")):
+            content = ByteRanges(handle, ranges, prefix)
+            with open(content.descriptor(), "rb") as copy:  # a number
+                assert copy.read() == content.read()
+        assert ByteRanges(handle, [(0, 201)]).descriptor() is None  # cut meanwhile
+        monkeypatch.setattr(byte_ranges, "_MOST_COPIED_BYTES", 50)
+        assert ByteRanges(handle, [(0, 51)]).descriptor() is None
+        assert ByteRanges(io.BytesIO(bytes(9)), [(0, 9)]).descriptor() is None
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_pattern_is_found_wherever_it_stands(tmp_path):
+    path = tmp_path / "file"
+    for n_bytes in (0, 3, 4, 9, 70):
+        for position in range(max(n_bytes - 3, 0)):
+            path.write_bytes(bytes(position) + b"fLaC" + bytes(n_bytes - position - 4))
+            with path.open("rb") as handle:
+                assert FileBytes(handle).find(b"fLaC", 0) == position
+        path.write_bytes(bytes(n_bytes))
+        with path.open("rb") as handle:
+            assert FileBytes(handle).find(b"fLaC", 0) == -1

@@ -30,6 +30,32 @@ def test_chunk_sizes_never_change_the_bits(sizes: list[int], in_rate_hz: int, ch
     np.testing.assert_array_equal(_run(samples, sizes, in_rate_hz), _run(samples, [6000], in_rate_hz))
 
 
+edges = st.sampled_from([0.0, -0.0, 1e-45, 1.2e-38, 3e-39, 0.5, 1 / 3, 65536.0, 65537.0, 3e38, np.inf, -np.inf, np.nan])
+levels = edges | st.floats(-1.5, 1.5, width=32) | st.floats(width=32)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(levels, levels), min_size=1, max_size=12), st.sampled_from([1, 2]))
+def test_one_and_two_channels_are_mixed_as_any_number_is(rows: list[tuple[float, float]], channels: int) -> None:
+    block = np.array(rows, np.float32)[:, :channels]
+    good = np.where(np.isfinite(block), block, np.float32(0)).astype(np.float64)
+    wanted = np.clip((good.sum(axis=1) / channels).astype(np.float32), -65536, 65536)
+    resampler = Resampler(44100, channels, 22050)
+    np.testing.assert_array_equal(resampler._down_mix(block), wanted)
+    assert resampler.bad_samples == np.count_nonzero(~np.isfinite(block))
+
+
+@pytest.mark.parametrize("above", [0, 3])
+def test_samples_above_full_scale_are_clipped_and_counted(above: int) -> None:
+    samples = np.linspace(-0.9, 0.9, 50, dtype=np.float32)[:, None]
+    samples[:above] *= 2
+    samples[40] = 1.0  # 32768 is full scale, which int16 lacks
+    resampler = Resampler(22050, 1, 22050)
+    out = resampler.push(samples)
+    np.testing.assert_array_equal(out, np.clip(np.rint(samples[:, 0] * 32768), -32768, 32767))
+    assert (resampler.clipped_samples, resampler.n_samples) == (above, 50)
+
+
 def test_equal_rates_pass_int16_bit_for_bit() -> None:
     pcm = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)
     samples = (pcm / np.float32(32768)).astype(np.float32)[:, None]

@@ -29,13 +29,10 @@ typedef struct {
 static uint32_t whole_root(uint64_t x)
 {
     uint64_t found = 0;
-    for (uint64_t bit = (uint64_t)1 << 62; bit > 0; bit >>= 2) {
-        if (x >= found + bit) {
-            x -= found + bit;
-            found = (found >> 1) + bit;
-        } else {
-            found >>= 1;
-        }
+    for (uint64_t bit = (uint64_t)1 << 62; bit > 0; bit >>= 2) { /* no branch: nobody could foretell it */
+        const uint64_t tried = found + bit, fits = (uint64_t)0 - (x >= tried);
+        x -= tried & fits;
+        found = (found >> 1) + (bit & fits);
     }
     return (uint32_t)found;
 }
@@ -78,14 +75,16 @@ static const int8_t *row_at(const music_sums *s, int32_t m)
 static void spread_of_band(music_sums *s, int32_t m)
 {
     const int8_t *row = row_at(s, m);
+    const int32_t T = s->T, floor_cells = s->floor_cells;
+    int32_t *level = s->level; /* apart, so that a compiler knows that they stay: it then takes several frames at once */
     int32_t sum = 0, squares = 0, n_sounding = 0, n_floor = 0;
-    for (int32_t t = 0; t < s->T; t++) {
+    for (int32_t t = 0; t < T; t++) {
         const int32_t u = row[t] + 128;
         sum += u;
         squares += u * u;
         n_sounding += u > 0;
-        n_floor += u < s->floor_cells;
-        s->level[t] += u;
+        n_floor += u < floor_cells;
+        level[t] += u;
     }
     s->variances[m] = (int64_t)s->T * squares - (int64_t)sum * sum;
     if (2 * n_sounding > s->T) s->sounding[s->n_sounding++] = s->variances[m];
@@ -101,13 +100,16 @@ static void spread_of_band(music_sums *s, int32_t m)
 static void detail_of_band(music_sums *s, int32_t m)
 {
     const int8_t *row = row_at(s, m), *in = row_at(s, m + HALF), *out = row_at(s, m - HALF - 1);
-    int16_t *d = s->detail;
-    int32_t sum = 0;
-    for (int32_t t = 0; t < s->T; t++) {
-        s->smooth[t] = (int16_t)(s->smooth[t] + in[t] - out[t]);
-        d[t] = (int16_t)(DETAIL_BANDS * row[t] - s->smooth[t]);
+    const int32_t T = s->T;
+    int16_t *d = s->detail, *smooth = s->smooth;
+    int32_t *size = s->size, sum = 0;
+    for (int32_t t = 0; t < T; t++) {
+        smooth[t] = (int16_t)(smooth[t] + in[t] - out[t]);
+        d[t] = (int16_t)(DETAIL_BANDS * row[t] - smooth[t]);
+    }
+    for (int32_t t = 0; t < T; t++) {
         sum += d[t];
-        s->size[t] += d[t] * d[t];
+        size[t] += d[t] * d[t];
     }
     for (int k = 0; k < N_TONES; k++) {
         const int32_t lag = s->tone_lag[k], n = s->T - lag;
@@ -121,10 +123,11 @@ static void detail_of_band(music_sums *s, int32_t m)
 static void movement_of_band(music_sums *s, int32_t m)
 {
     const int8_t *row = row_at(s, m), *later = row + s->move_lag;
-    int32_t moved = 0;
-    for (int32_t t = 0; t < s->T - s->move_lag; t++) {
+    const int32_t n = s->T - s->move_lag;
+    int32_t *onset = s->onset, moved = 0;
+    for (int32_t t = 0; t < n; t++) {
         const int32_t change = later[t] - row[t], rise = change > 0 ? change : 0;
-        s->onset[t] += rise;
+        onset[t] += rise;
         moved += 2 * rise - change;
     }
     s->moved += moved;
