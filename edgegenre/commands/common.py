@@ -33,6 +33,7 @@ __all__ = [
     "command_line",
     "features_of",
     "make_folder",
+    "model_path",
     "needs",
     "progress_bar",
     "require_installed",
@@ -145,6 +146,13 @@ def chosen_workers(workers: int | None, scheduler: str | None) -> Iterator[Worke
         return
     with open_workers(workers, scheduler) as opened:
         yield opened
+
+
+def model_path(model: Path) -> Path:
+    """Return a checkpoint's or bundle's path as it is given; that of an installed bundle for its name."""
+    from edgegenre_runtime.network.bundle_names import installed_bundles
+
+    return model if os.path.exists(model) else installed_bundles().get(str(model), model)
 
 
 def command_line() -> str:

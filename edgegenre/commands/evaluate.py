@@ -12,7 +12,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import SchedulerOption, WorkersOption, check_output, chosen_workers, command_line, needs
+from .common import SchedulerOption, WorkersOption, check_output, chosen_workers, command_line, model_path, needs
 
 if TYPE_CHECKING:
     from edgegenre_runtime.workers import Workers
@@ -63,6 +63,8 @@ def evaluate(
 
     Example: `edgegenre evaluate runs/mine music.npz --part test --report mine.html --robustness --audio clips/`
     """
+    model, against = model_path(model), against if against is None else model_path(against)
+    together = [model_path(one) for one in together or ()]
     if report is not None:
         check_output(report)
     if name and not record:

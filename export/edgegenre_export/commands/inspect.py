@@ -14,7 +14,7 @@ from edgegenre_runtime.errors import UsageError
 __all__ = ["inspect"]
 
 
-def inspect(path: Annotated[Path, typer.Argument(help="Bundle (folder or .zip), .tflite or .onnx.")]) -> None:
+def inspect(path: Annotated[Path, typer.Argument(help="Bundle (folder, .zip or name), .tflite or .onnx.")]) -> None:
     """Say what a bundle or a model file is: tensors with dtypes and scales, operators, work, metadata, hashes.
 
     Exit code 1 means that files of the bundle are not what its manifest says. A bundle or a .tflite needs the base
@@ -46,10 +46,11 @@ def _read(path: Path) -> bytes:
 def _inspect_bundle(path: Path) -> None:
     from edgegenre_runtime.inspect.bundle_summary import changed_files, describe_bundle
     from edgegenre_runtime.network.bundle import read_bundle
+    from edgegenre_runtime.network.bundle_names import find_bundle
 
     if os.path.isfile(path) and path.suffix != ".zip":
         raise UsageError(f"{path} is no bundle (a folder or .zip), .tflite or .onnx")
-    bundle = read_bundle(path)
+    bundle = read_bundle(find_bundle(path))
     typer.echo(describe_bundle(bundle))
     changed = changed_files(bundle)
     if changed:

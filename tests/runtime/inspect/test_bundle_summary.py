@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import onnx
 import pytest
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper
 from onnx_bundle import SHIPPED_ONNX
 
 from edgegenre.cli import main
+from edgegenre.commands.common import model_path
 from edgegenre_runtime.inspect.mediapipe_metadata import append_labels
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import default_bundle
@@ -40,6 +42,17 @@ def test_a_bundle_and_its_zip_say_what_they_are(capsys, copied, tmp_path):
         )
         assert "TFLite Micro: arena 84672 bytes" in out
         assert out.endswith("hashes: every file is what the manifest says\n")
+
+
+def test_a_bundle_is_taken_by_name(capsys, copied, monkeypatch, tmp_path):
+    assert run(capsys, "default")[:2] == run(capsys, default_bundle())[:2]
+    monkeypatch.setenv("EDGEGENRE_BUNDLES", str(tmp_path))
+    assert model_path(Path("b")) == copied
+    assert model_path(Path("default")) == default_bundle()
+    assert model_path(Path("nothing")) == Path("nothing")
+    code, _, err = run(capsys, "nothing")
+    assert code == 2
+    assert "there are: b, default" in err
 
 
 def test_a_changed_file_is_named_and_the_exit_code_is_1(capsys, copied):
