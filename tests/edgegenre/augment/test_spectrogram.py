@@ -1,9 +1,11 @@
 """Augmented windows: seeded, in range, and doing what each transform's name says."""
 
 import math
+import re
 
 import numpy as np
 import pytest
+from documentation import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -176,3 +178,25 @@ def test_wrong_settings_are_refused():
     for values in ({"stretch": -0.1}, {"noise": 1.5}, {"snr_low_db": 60.0}, {"mixup": math.nan}):
         with pytest.raises(UsageError):
             AugmentConfig(**values)
+
+
+def test_the_table_of_the_page_is_that_of_the_presets():
+    text = (ROOT / "docs" / "augment.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+?) \| (.+?) \|$", text, re.MULTILINE))
+    light, strong = AUGMENT_PRESETS["light"], AUGMENT_PRESETS["strong"]
+    expected = {
+        "tempo, at most": [f"±{100 * c.stretch:g} %" for c in (light, strong)],
+        "frequency response of a microphone or room, standard deviation": [
+            f"{c.color_db:g} dB" for c in (light, strong)
+        ],
+        "a pass band, with probability": [f"{c.band_limit:g}" for c in (light, strong)],
+        f"noise, with probability, {light.snr_low_db:g} to {strong.snr_high_db:g} dB below": [
+            f"{c.noise:g}" for c in (light, strong)
+        ],
+        "masks over time, over bands": [f"{c.time_masks}, {c.band_masks}" for c in (light, strong)],
+        "mixup, Beta distribution's parameter": [f"{c.mixup:g}" for c in (light, strong)],
+        "pitch, at most": ["1 semitone", "2 semitones"],
+    }
+    assert (light.semitones, strong.semitones) == (1, 2)
+    for name, values in expected.items():
+        assert rows[name] == " | ".join(values), name
