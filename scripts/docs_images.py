@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+
+from edgegenre_export.sweep import SweepRow, pareto_front, plot_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -68,6 +71,17 @@ def report(work: Path, songs: Path) -> None:
     keep(work / "report.png", "report.png")
 
 
+def sweep(folder: Path) -> None:
+    """Draw the plot of an ``export --sweep`` from its ``sweep.json``."""
+    rows = [
+        SweepRow(**{k: v for k, v in row.items() if k != "front"})
+        for row in json.loads((folder / "sweep.json").read_text())["rows"]
+    ]
+    with tempfile.TemporaryDirectory() as drawn:
+        plot_sweep(rows, pareto_front(rows), Path(drawn) / "sweep.png")
+        keep(Path(drawn) / "sweep.png", "sweep.png")
+
+
 def main() -> None:
     """Make every picture for which the material is given."""
     parser = argparse.ArgumentParser(description="Make the pictures of docs/images again.")
@@ -80,7 +94,7 @@ def main() -> None:
         if options.songs:
             report(Path(folder), options.songs)
     if options.sweep:
-        keep(options.sweep / "sweep.png", "sweep.png")
+        sweep(options.sweep)
     if options.clips:
         recorder = ROOT / "scripts" / "record_terminal.py"
         command = [sys.executable, str(recorder), "--seconds", "10", "--out", str(IMAGES / "terminal.svg")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgegenre_runtime.network.bundle import Bundle, read_bundle
 
 from .recipes import Recipe
 
-__all__ = ["SweepRow", "pareto_front", "sweep_recipes"]
+__all__ = ["SweepRow", "pareto_front", "plot_sweep", "sweep_recipes"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def sweep_recipes(
     ):
         with written_beside(out / name) as file:
             file.write(content)
-    _plot(rows, front, out / "sweep.png")
+    plot_sweep(rows, front, out / "sweep.png")
     return rows
 
 
@@ -175,19 +176,26 @@ def _page(rows: Sequence[SweepRow], front: Sequence[SweepRow], command: str) -> 
     ]
 
 
-def _plot(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> None:
+def plot_sweep(rows: Sequence[SweepRow], front: Sequence[SweepRow], path: Path) -> None:
+    """Draw accuracy against work and against size, as PNG: instructions where they were counted, else multiply-adds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="million multiply-adds a window", ylabel="accuracy of tracks")
-    line = sorted(front, key=lambda row: row.n_macs)
-    axes.plot([row.n_macs / 1e6 for row in line], [row.accuracy for row in line], color="0.7", zorder=1)
-    largest = max(row.size_bytes for row in rows)
-    for row in rows:
-        color = "tab:red" if row.status == "rejected" else "tab:blue"
-        area = 40 + 360 * row.size_bytes / largest
-        axes.scatter(row.n_macs / 1e6, row.accuracy, s=area, color=color, alpha=0.6, zorder=2)
-        label = f"{row.recipe}, {row.size_bytes / 1000:.0f} kB"
-        axes.annotate(label, (row.n_macs / 1e6, row.accuracy), textcoords="offset points", xytext=(8, 6), fontsize=8)
-    axes.set_title("Area: size of the file. Red: rejected by the gate. Line: what no other beats.", fontsize=9)
+    counts = [row.instructions for row in rows if row.instructions is not None]
+    if len(counts) == len(rows):
+        work, title = [count / 1e6 for count in counts], "million instructions a window, emulated Cortex-A76"
+    else:
+        work, title = [row.n_macs / 1e6 for row in rows], "million multiply-adds a window"
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure.suptitle("Filled: no other that passed is better in everything. Red: rejected by the gate.", fontsize=9)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, costs, label in ((left, work, title), (right, [row.size_bytes / 1000 for row in rows], "file, kB")):
+        for row, cost, marker in zip(rows, costs, itertools.cycle("osD^vPX*"), strict=False):
+            color = "tab:red" if row.status == "rejected" else "tab:blue"
+            fill = color if row in front else "none"
+            axes.scatter(cost, row.accuracy, s=60, marker=marker, edgecolors=color, facecolors=fill, label=row.recipe)
+        axes.set_xlabel(label)
+        axes.set_xscale("log" if max(costs) > 10 * min(costs) > 0 else "linear")
+        axes.margins(0.15)
+    left.set_ylabel("accuracy of tracks")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     write_png(figure, path)

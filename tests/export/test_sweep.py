@@ -16,7 +16,7 @@ from edgegenre_export.convert.int8_tflite import int8_tflite
 from edgegenre_export.convert.to_tflite import float_tflite
 from edgegenre_export.package.publish import publish
 from edgegenre_export.prepare.prune import prune
-from edgegenre_export.sweep import SweepRow, pareto_front, sweep_recipes
+from edgegenre_export.sweep import SweepRow, pareto_front, plot_sweep, sweep_recipes
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import released
 
@@ -31,6 +31,23 @@ def test_the_front_is_what_no_other_beats() -> None:
     good, small, worse, bad = row("a", 0.8, 100, 10), row("b", 0.7, 50, 5), row("c", 0.7, 100, 10), row("d", 0.6, 50, 5)
     equal, rejected = row("e", 0.8, 100, 10), row("f", 0.99, 1, 1, "rejected")
     assert pareto_front([good, small, worse, bad, equal, rejected]) == [good, small, equal]
+
+
+def test_the_plot_is_against_instructions_only_where_all_were_counted(tmp_path: Path, monkeypatch) -> None:
+    drawn = []
+    monkeypatch.setattr("edgegenre_export.sweep.write_png", lambda figure, path: drawn.append(figure))
+    counted = [
+        dataclasses.replace(row(name, 0.7, 10**6, 10), instructions=n) for name, n in (("a", 10**7), ("b", 10**9))
+    ]
+    plot_sweep(counted, counted[:1], tmp_path / "x.png")
+    plot_sweep([counted[0], row("c", 0.6, 10**6, 10)], [], tmp_path / "x.png")
+    labels = [[axes.get_xlabel() for axes in figure.axes] for figure in drawn]
+    assert labels == [
+        ["million instructions a window, emulated Cortex-A76", "file, kB"],
+        ["million multiply-adds a window", "file, kB"],
+    ]
+    assert [axes.get_xscale() for axes in drawn[0].axes] == ["log", "linear"]
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["a", "b"]
 
 
 def test_a_sweep_goes_on_after_a_rejected_recipe(tmp_path: Path, textures_checkpoint) -> None:
