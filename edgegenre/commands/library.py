@@ -84,14 +84,15 @@ def scan(
         workers = default_workers()
     options = ScanOptions(music, find_bundle(bundle), 0 if is_all else windows, retry)
     with open_workers(workers, scheduler) as opened, Library.open(db, create=True) as library, lock_for_writing(db):
-        began = time.monotonic()
+        began, printer = time.monotonic(), _Printer()
         try:
-            report = scan(library, options, opened, _Printer())
+            report = scan(library, options, opened, printer, printer.found)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 kept = library.count("error IS NULL")
                 typer.echo(f"{db}: {kept} tracks are kept; run the same command to go on", err=True)
             raise
+        printer.end()
         _print_report(library, report, time.monotonic() - began)
 
 
@@ -101,16 +102,27 @@ class _Printer:
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._next_at = time.monotonic() + (0 if self._is_terminal else _LOG_S)
+        self._is_line_open = False
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now < self._next_at and not (self._is_terminal and progress.n_done == progress.n_total):
-            return
-        self._next_at = now + (_TERMINAL_S if self._is_terminal else _LOG_S)
-        if self._is_terminal:
-            typer.echo(f"\r{progress}\033[K", nl=progress.n_done == progress.n_total, err=True)
-        else:
-            typer.echo(str(progress), err=True)
+        """Say how far the work is."""
+        if time.monotonic() >= self._next_at or (self._is_terminal and progress.n_done == progress.n_total):
+            self._print(str(progress))
+
+    def found(self, n_files: int) -> None:
+        """Say how many files were found so far."""
+        if time.monotonic() >= self._next_at:
+            self._print(f"{n_files} files found")
+
+    def end(self) -> None:
+        """Leave the line that was renewed."""
+        if self._is_line_open:
+            typer.echo(err=True)
+
+    def _print(self, said: str) -> None:
+        self._next_at = time.monotonic() + (_TERMINAL_S if self._is_terminal else _LOG_S)
+        self._is_line_open = self._is_terminal
+        typer.echo(f"\r{said}\033[K" if self._is_terminal else said, nl=not self._is_terminal, err=True)
 
 
 def _print_report(library: Library, report: ScanReport, seconds: float) -> None:

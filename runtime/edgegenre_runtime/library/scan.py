@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -15,10 +16,11 @@ from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.workers import Job, TaskLost, Workers
 
 from .analyze import AnalysisSettings, analyze_file, bundle_hash, describe, fingerprint
+from .file_list import FileList, FoundFile
 from .progress import Progress
 from .records import Analysis, BundleRecord, Fingerprint
 from .store import Known, Library
-from .walk import FoundFile, check_roots, find_files
+from .walk import check_roots, find_files
 
 __all__ = ["ScanOptions", "ScanReport", "scan"]
 
@@ -87,8 +89,9 @@ def scan(
     options: ScanOptions,
     workers: Workers,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_found: Callable[[int], None] = lambda n_files: None,
 ) -> ScanReport:
-    """Bring a library up to date.
+    """Bring a library up to date: walk through the folders once, then work on what was found.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ def scan(
         They decode and classify.
     on_progress
         Called after every file.
+    on_found
+        Called with the number of files that were found so far, while the folders are looked through.
 
     Raises
     ------
@@ -113,19 +118,24 @@ def scan(
     classifier.require_embedding()
     settings = AnalysisSettings(os.path.abspath(options.bundle), bundle_hash(classifier.bundle), options.max_windows)
     bundle = library.add_bundle(settings.bundle_hash, describe(classifier))
-    counted = _Scan(library, bundle, settings, options.retry)
-    progress = Progress(sum(1 for _ in counted.todo(roots)))
     run = _Scan(library, bundle, settings, options.retry)
-    files = run.todo(roots)
     try:
-        for job, outcome in workers.results(lambda: run.next_job(files)):
-            run.finished(job, outcome)
-            progress.update(run.report.n_done)
-            on_progress(progress)
+        with contextlib.closing(FileList()) as todo:
+            run.find(roots, todo, on_found)
+            _work(run, todo, workers, on_progress)
         run.report.gone = library.mark_gone(roots)
     finally:
         library.commit()
     return run.report
+
+
+def _work(run: _Scan, todo: FileList, workers: Workers, on_progress: Callable[[Progress], None]) -> None:
+    progress, files = Progress(len(todo)), iter(todo)
+    n_before = run.report.n_done
+    for job, outcome in workers.results(lambda: run.next_job(files)):
+        run.finished(job, outcome)
+        progress.update(run.report.n_done - n_before)
+        on_progress(progress)
 
 
 class _Scan:
@@ -137,59 +147,63 @@ class _Scan:
         self._again: deque[Job] = deque()  # hashed, and no old acquaintances
         self._committed_at = time.monotonic()
 
-    def todo(self, roots: Sequence[bytes]) -> Iterator[FoundFile]:
-        """Yield the files that are new, have changed, or were answered otherwise than this scan does."""
-        for path, status in find_files(roots, self.report.closed_folders.append):
-            known = self._library.known(path)
-            if known is None or not self._is_done(known, status):
-                yield path, status
-                continue
-            if known.is_gone:
-                self._library.mark_there(known.id)
-            self.report.unchanged += 1
-            self.report.failed_before += known.has_failed
+    def find(self, roots: Sequence[bytes], todo: FileList, on_found: Callable[[int], None]) -> None:
+        """Put the files on a list that are new, have changed, or were answered otherwise than this scan does.
 
-    def _is_done(self, known: Known, status: os.stat_result) -> bool:
-        is_same = (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        Empty ones are stored at once.
+        """
+        for n_found, file in enumerate(find_files(roots, self.report.closed_folders.append), 1):
+            known = self._library.known(file.path)
+            if known is not None and self._is_done(known, file):
+                if known.is_gone:
+                    self._library.mark_there(known.id)
+                self.report.unchanged += 1
+                self.report.failed_before += known.has_failed
+            elif file.size:
+                todo.append(file)
+            else:
+                self._put(file.path, Analysis(0, file.mtime_ns, error=_EMPTY))
+            on_found(n_found)
+
+    def _is_done(self, known: Known, file: FoundFile) -> bool:
+        is_same = (known.size, known.mtime_ns) == (file.size, file.mtime_ns)
         as_now = (known.bundle, known.max_windows) == (self._bundle.id, self._settings.max_windows)
         return is_same and as_now and not (known.has_failed and self._retry)
 
     def next_job(self, files: Iterator[FoundFile]) -> Job | None:
-        """Return the next call for a worker; what needs none is stored at once."""
+        """Return the next call for a worker."""
         if self._again:
             return self._again.popleft()
-        for path, status in files:
-            if not status.st_size:
-                self._put(path, Analysis(0, status.st_mtime_ns, error=_EMPTY))
-            elif self._library.has_size(status.st_size):  # its content may be known, from another path
-                return Job(fingerprint, (path,), (path, status))
-            else:
-                return Job(analyze_file, (path, self._settings), (path, status))
-        return None
+        file = next(files, None)
+        if file is None:
+            return None
+        if self._library.has_size(file.size):  # its content may be known, from another path
+            return Job(fingerprint, (file.path,), file)
+        return Job(analyze_file, (file.path, self._settings), file)
 
     def finished(self, job: Job, outcome: Any) -> None:
         """Take what a worker returned or raised."""
-        path, status = job.owner
+        file: FoundFile = job.owner
         if job.function is fingerprint and not isinstance(outcome, TaskLost):
-            self._recognize(path, status, outcome)
+            self._recognize(file, outcome)
             return
         if isinstance(outcome, EdgeGenreError):
             raise outcome
         if isinstance(outcome, Exception):
             crashed = isinstance(outcome, TaskLost)
             reason = _CRASHED if crashed else f"unexpected {type(outcome).__name__}: {outcome}"
-            outcome = Analysis(status.st_size, status.st_mtime_ns, error=reason)
-        self._put(path, outcome)
+            outcome = Analysis(file.size, file.mtime_ns, error=reason)
+        self._put(file.path, outcome)
 
-    def _recognize(self, path: bytes, status: os.stat_result, found: Any) -> None:
+    def _recognize(self, file: FoundFile, found: Any) -> None:
         """Give a file the answer to its content, where there is one; else let a worker find it out."""
         digest = found.content_hash if isinstance(found, Fingerprint) else None
         same = None if digest is None else self._library.same_content(digest, self._bundle, self._settings.max_windows)
         if same is None:
-            self._again.append(Job(analyze_file, (path, self._settings, digest), (path, status)))
+            self._again.append(Job(analyze_file, (file.path, self._settings, digest), file))
             return
-        is_move = same == path or not os.path.lexists(same)
-        self._library.adopt(path, found, same, is_move=is_move)
+        is_move = same == file.path or not os.path.lexists(same)
+        self._library.adopt(file.path, found, same, is_move=is_move)
         self.report.moved += is_move
         self.report.copied += not is_move
         self._commit_sometimes()

@@ -10,14 +10,12 @@ from pathlib import Path
 from edgegenre_runtime.audio.files import EXTENSIONS
 from edgegenre_runtime.errors import DataError
 
+from .file_list import FoundFile
 from .store import path_bytes
 
-__all__ = ["FoundFile", "check_roots", "find_files"]
+__all__ = ["check_roots", "find_files"]
 
 _EXTENSIONS = tuple(extension.encode() for extension in EXTENSIONS)
-
-FoundFile = tuple[bytes, os.stat_result]
-"""An absolute path, and what the file system says about the file."""
 
 
 def check_roots(roots: Sequence[Path | str]) -> list[bytes]:
@@ -43,13 +41,16 @@ def find_files(roots: Sequence[bytes], on_error: Callable[[str], None]) -> Itera
     """
     real_roots = [os.path.realpath(root) for root in roots]
     entered: set[tuple[int, int]] = set()
-    stack = list(reversed(roots))
+    given: set[bytes] = set()  # files that are roots
+    stack = sorted(roots, key=os.path.isfile)  # files first: the last is the next
     while stack:
         path = stack.pop()
         try:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
-                yield path, status
+                if path not in given:
+                    given.add(path)
+                    yield _found(path, status)
                 continue
             if (status.st_dev, status.st_ino) in entered:
                 continue
@@ -65,9 +66,15 @@ def find_files(roots: Sequence[bytes], on_error: Callable[[str], None]) -> Itera
                 continue
             if _is_folder(entry):
                 folders.append(entry.path)
+            elif entry.path in given:
+                continue
             elif entry.name.lower().endswith(_EXTENSIONS) and (found := _status(entry)) is not None:
-                yield entry.path, found
+                yield _found(entry.path, found)
         stack += reversed(folders)
+
+
+def _found(path: bytes, status: os.stat_result) -> FoundFile:
+    return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
 def _is_inside(link: bytes, real_roots: Sequence[bytes]) -> bool:

@@ -16,6 +16,7 @@ from edgegenre.cli import main
 from edgegenre.toy.dataset import render
 from edgegenre_runtime.library import Library, analyze, scan
 from edgegenre_runtime.library.store import path_bytes
+from edgegenre_runtime.library.walk import find_files
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.workers import open_workers
 
@@ -162,6 +163,23 @@ def test_what_cannot_be_read_is_listed_and_left_until_it_changes(library, music)
     assert counts(run(library, music, retry=True)) == {"unchanged": 3, "failed": 3}
     soundfile.write(music / "empty.mp3", render("pop", 1, 5.0), 22050, format="MP3")
     assert counts(run(library, music)) == {"classified": 1, "unchanged": 5, "failed_before": 2}
+
+
+def test_the_folders_are_walked_once_and_all_files_are_counted(library, music, monkeypatch):
+    walked, found, totals = [], [], []
+
+    def counting(roots, on_error):
+        walked.append(roots)
+        return find_files(roots, on_error)
+
+    monkeypatch.setattr(scan, "find_files", counting)
+    (music / "empty.mp3").touch()
+    options = scan.ScanOptions([music], default_bundle())
+    with open_workers(threads=1) as workers:
+        scan.scan(library, options, workers, lambda progress: totals.append(progress.n_total), found.append)
+    assert len(walked) == 1
+    assert found == [1, 2, 3, 4, 5]
+    assert totals == [4] * 4
 
 
 def test_many_empty_files_cost_no_worker(library, tmp_path):

@@ -10,7 +10,7 @@ from edgegenre_runtime.library.walk import check_roots, find_files
 
 def walk(*roots):
     said = []
-    found = [path for path, _ in find_files(check_roots(roots), said.append)]
+    found = [file.path for file in find_files(check_roots(roots), said.append)]
     return found, said
 
 
@@ -34,6 +34,8 @@ def test_links_in_circles_end_and_nothing_comes_twice(tmp_path):
     assert found == [*files, os.fsencode(music / "more" / "3.ogg")]
     assert said == []
     assert walk(music, music / "a")[0] == found
+    one = music / "a" / "1.mp3"
+    assert sorted(walk(music, one, one)[0]) == sorted(walk(one, music)[0]) == sorted(found)
 
 
 def test_hidden_files_other_files_and_pipes_are_left_out(tmp_path):
