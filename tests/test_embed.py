@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from documentation import ROOT, blocks
@@ -37,9 +38,10 @@ def only(page, language, at=0):
 
 
 def window_genres(song):
-    """The most probable genre of each window, as the bare network of the C program has it."""
+    """The most probable genre of each window, or that it is none, as the C program has it."""
     windows = GenreClassifier.load().predict_file(song).windows
-    return [(window.start_s, max(window.probabilities, key=window.probabilities.get)) for window in windows]
+    most = (max(window.probabilities, key=window.probabilities.get, default=window.label) for window in windows)
+    return [(window.start_s, genre) for window, genre in zip(windows, most, strict=True)]
 
 
 @needs("cc")
@@ -52,11 +54,14 @@ def test_the_c_program_prints_what_the_page_says_and_edgegenre_run_finds(tmp_pat
 
 
 @needs("cc")
-def test_the_c_program_says_silence_and_refuses_what_it_cannot_read(tmp_path):
+def test_the_c_program_says_silence_and_noise_and_refuses_what_it_cannot_read(tmp_path):
     shell("\n".join(only("embed_c.md", "sh").splitlines()[:2]), tmp_path)
     soundfile.write(tmp_path / "quiet.wav", [0.0] * 70_000, 22050)
     soundfile.write(tmp_path / "48.wav", render("disco", 0, 4.0), 48000)
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 70_000), 22050)
     assert shell("./genre < quiet.wav", tmp_path) == "   0.0 s  silence\n"
+    assert shell("./genre < noise.wav", tmp_path) == "   0.0 s  noise\n"
+    assert [genre for _, genre in window_genres(tmp_path / "noise.wav")] == ["noise"]
     for name, sentence in (
         ("48.wav", "must be 16-bit mono PCM at the front-end's sample rate"),
         ("genre", "not a WAV"),

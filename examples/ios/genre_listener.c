@@ -1,9 +1,10 @@
-/* Compile with edgegenre_*.c, tables.h and network.h of `edgegenre codegen c BUNDLE --out c`. */
+/* Compile with edgegenre_*.c, tables.h, network.h and music.h of `edgegenre codegen c BUNDLE --out c`. */
 #include "genre_listener.h"
 
 #include "edgegenre_mel.h"
 #include "edgegenre_net.h"
 #include "edgegenre_resample.h"
+#include "music.h"
 #include "network.h"
 #include "tables.h"
 
@@ -12,6 +13,7 @@
 
 static uint64_t mel_arena[EDGEGENRE_MEL_BUNDLE_ARENA_BYTES / 8u + 1u];
 static int8_t net_arena[EDGEGENRE_NETWORK_ARENA_BYTES], cells[EDGEGENRE_MEL_BUNDLE_CELLS];
+static uint64_t music_memory[EDGEGENRE_MUSIC_BYTES / 8u];
 static float filter[(512u << 10) / sizeof(float)]; /* of the resampler; 48000 to 22050 Hz takes 253 KB */
 static edgegenre_mel *mel;
 static edgegenre_net net;
@@ -50,9 +52,11 @@ const char *genre_listener_answer(void)
 {
     int8_t logits[EDGEGENRE_NETWORK_CLASSES];
     const char *names[EDGEGENRE_NETWORK_NAMES];
+    const int is_whole = edgegenre_mel_frames(mel) >= edgegenre_mel_bundle.frames_per_window;
     int is_silence;
     if (edgegenre_mel_window_so_far(mel, cells, sizeof cells, &is_silence)) return NULL;
     if (is_silence) return "silence";
+    if (!hears_music(cells, is_whole, music_memory)) return "noise";
     if (edgegenre_net_run(&net, cells, sizeof cells, logits, sizeof logits)) return NULL;
     return network_answer(logits, names) ? names[0] : "uncertain";
 }

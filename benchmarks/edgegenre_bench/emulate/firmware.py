@@ -22,6 +22,7 @@ from .qemu import cache_folder
 
 __all__ = ["count_firmware", "run_firmware"]
 
+_STAGES = ("mel", "music", "network")
 _PLAIN = ("-DEDGEGENRE_MEL_PORTABLE", "-DEDGEGENRE_NET_PORTABLE")
 _PLAIN_NOTE = "plain C, compiled for an ARM core without its DSP instructions"
 
@@ -46,15 +47,15 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progr
     board, is_arm = find_board(device.emulator_cpu), device.architecture.startswith("arm")
     options = () if is_arm else _PLAIN
     progress(f"the whole chain as firmware on an emulated {board.name}")
-    answers = {
-        name: run_firmware(classifier, board, (*options, *repeats))
-        for name, repeats in (("once", ()), ("mel", ("-DREPEAT_MEL=3",)), ("network", ("-DREPEAT_NETWORK=3",)))
-    }
-    once = answers["once"]
-    mel, network = ((answers[stage]["total"] - once["total"]) // 2 for stage in ("mel", "network"))
+    once = run_firmware(classifier, board, options)
+    stages = {}
+    for stage in _STAGES:
+        thrice = run_firmware(classifier, board, (*options, f"-DREPEAT_{stage.upper()}=3"))
+        stages[stage] = (thrice["total"] - once["total"]) // 2
+    mel, music, network = stages.values()
     spec = classifier.tables.spec
     hop_s = spec.frames_per_window // 2 * spec.hop_samples / spec.sample_rate_hz
-    half = mel * 0.5 + network  # what half a window brings: half the frames, and a run of the network
+    half = mel * 0.5 + music + network  # what half a window brings: half the frames, and a run of the others
     memory = f"RAM {once['ram']} B + stack {once['stack']} B, flash {once['flash']} B"
     return {
         "emulator": {
@@ -73,13 +74,12 @@ def count_firmware(device: Device, classifier: GenreClassifier, macs: int, progr
             "has_network": True,
         },
         "counts": [
-            {"stage": "mel", "instructions": mel, "spread": 0.0, "runs": 2},
-            {"stage": "network", "instructions": network, "spread": 0.0, "runs": 2},
-            {"stage": "end_to_end", "instructions": mel + network, "spread": 0.0, "runs": 2},
+            {"stage": stage, "instructions": counted, "spread": 0.0, "runs": 2}
+            for stage, counted in (stages | {"end_to_end": mel + music + network}).items()
         ],
         "peers_instructions": [],
         "limit": limit(device, macs, network),
-        "estimate": estimate(device, mel + network, half / hop_s, "" if is_arm else _PLAIN_NOTE),
+        "estimate": estimate(device, mel + music + network, half / hop_s, "" if is_arm else _PLAIN_NOTE),
     }
 
 

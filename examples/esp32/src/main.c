@@ -4,6 +4,7 @@
 #include "driver/i2s_std.h"
 #include "edgegenre_mel.h"
 #include "edgegenre_net.h"
+#include "music.h"
 #include "network.h"
 #include "tables.h"
 
@@ -13,7 +14,8 @@
 #define CHUNK 512
 
 static uint64_t mel_arena[EDGEGENRE_MEL_BUNDLE_ARENA_BYTES / 8 + 1];
-static int8_t net_arena[EDGEGENRE_NETWORK_ARENA_BYTES], cells[EDGEGENRE_MEL_BUNDLE_CELLS];
+static union { uint64_t align; uint8_t music[EDGEGENRE_MUSIC_BYTES], net[EDGEGENRE_NETWORK_ARENA_BYTES]; } arena;
+static int8_t cells[EDGEGENRE_MEL_BUNDLE_CELLS];
 static int32_t slots[CHUNK];
 static int16_t pcm[CHUNK];
 static edgegenre_net net;
@@ -47,8 +49,9 @@ static void answer(const edgegenre_mel *mel)
     const char *names[EDGEGENRE_NETWORK_NAMES];
     int is_silence;
     if (edgegenre_mel_window_so_far(mel, cells, sizeof cells, &is_silence) != EDGEGENRE_MEL_OK) return;
-    if (is_silence) {
-        puts("silence");
+    int is_whole = edgegenre_mel_frames(mel) >= edgegenre_mel_bundle.frames_per_window;
+    if (is_silence || !hears_music(cells, is_whole, arena.music)) {
+        puts(is_silence ? "silence" : "noise");
         return;
     }
     if (edgegenre_net_run(&net, cells, sizeof cells, logits, sizeof logits) != EDGEGENRE_NET_OK) return;
@@ -64,7 +67,7 @@ void app_main(void)
     edgegenre_mel *mel;
     size_t n_new = 0, waiting = 0;
     int error = (int)edgegenre_mel_init(&mel, mel_arena, sizeof mel_arena, &edgegenre_mel_bundle);
-    if (!error) error = (int)edgegenre_net_init(&net, network_words, sizeof network_words, net_arena, sizeof net_arena);
+    if (!error) error = (int)edgegenre_net_init(&net, network_words, sizeof network_words, arena.net, sizeof arena.net);
     if (error) {
         printf("error %d\n", error);
         return;

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgegenre_runtime.errors import BundleError, UsageError
+from edgegenre_runtime.frontend import Window
+from edgegenre_runtime.network.answer_gate import read_detector
 from edgegenre_runtime.network.bundle import Bundle
 from edgegenre_runtime.network.compiler import compile_network
 from edgegenre_runtime.network.golden import golden_key, read_golden
 
 from .c_sources import bundle_c_files, c_folder
-from .network_header import network_header, numbers
+from .network_header import music_header, network_header, numbers
 
 __all__ = ["BOARDS", "Board", "board_files", "find_board", "program_files"]
 
@@ -68,12 +72,12 @@ def find_board(name: str) -> Board:
 
 
 def _golden_header(bundle: Bundle) -> str:
-    """Return ``golden.h``: the first golden piece that is heard, and the logits that it must give."""
+    """Return ``golden.h``: a golden piece, and the logits that it must give."""
     golden = read_golden(bundle)
     key = golden_key(_ENGINE)
     if key not in golden:
         raise BundleError(f"bundle {bundle.root} has no golden logits of {_ENGINE}: export it again")
-    piece = int(np.argmin(golden["is_silence"]))
+    piece = _piece(bundle, golden)
     pcm, logits = golden["pcm"][piece], golden[key][piece]
     loop = _loop(pcm, bundle.tables.spec.hop_samples)
     return (
@@ -82,6 +86,15 @@ def _golden_header(bundle: Bundle) -> str:
         f"static const int8_t golden_logits[{len(logits)}] = {{{', '.join(map(str, logits.tolist()))}}};\n\n"
         f"static const int16_t golden_pcm[GOLDEN_LOOP] = {{\n{numbers(loop)}\n}};\n"
     )
+
+
+def _piece(bundle: Bundle, golden: Mapping[str, npt.NDArray[Any]]) -> int:
+    """Return the first golden piece that is taken for music; the first that is heard if there is none."""
+    detector, tables = read_detector(bundle), bundle.tables
+    heard = [int(piece) for piece in np.flatnonzero(~golden["is_silence"])]
+    windows = {piece: Window(golden["cells"][piece], False, tables.spec_hash) for piece in heard}
+    music = [piece for piece in heard if detector.hears_music(windows[piece], tables.spec)]
+    return (music or heard or [0])[0]
 
 
 def _loop(pcm: npt.NDArray[np.int16], hop_samples: int) -> npt.NDArray[np.int16]:
@@ -93,7 +106,7 @@ def _loop(pcm: npt.NDArray[np.int16], hop_samples: int) -> npt.NDArray[np.int16]
 
 
 def program_files(bundle: Bundle) -> dict[str, bytes]:
-    """Return a bundle's C folder, file name to content; with ``genre.c`` and ``network.h`` where the engine runs it.
+    """Return a bundle's C folder, name to content; with ``genre.c``, ``network.h``, ``music.h`` if the engine runs it.
 
     ``cc -O3 genre.c edgegenre_*.c -o genre && ./genre < song.wav`` compiles and runs the whole chain.
 
@@ -107,8 +120,13 @@ def program_files(bundle: Bundle) -> dict[str, bytes]:
     files = bundle_c_files(bundle)
     if _ENGINE not in bundle.manifest["files"]:
         return files
+    made = {"network.h": network_header(bundle.read(_ENGINE), bundle.task), "music.h": _music_header(bundle)}
     program = (c_folder() / "examples" / "genre.c").read_bytes()
-    return files | {"genre.c": program, "network.h": network_header(bundle.read(_ENGINE), bundle.task).encode()}
+    return files | {"genre.c": program} | {name: text.encode() for name, text in made.items()}
+
+
+def _music_header(bundle: Bundle) -> str:
+    return music_header(read_detector(bundle), bundle.tables.spec)
 
 
 def board_files(bundle: Bundle, board: Board) -> dict[str, bytes]:
@@ -129,6 +147,7 @@ def board_files(bundle: Bundle, board: Board) -> dict[str, bytes]:
     examples = {name: (c_folder() / "examples" / "board" / name).read_bytes() for name in _EXAMPLES}
     made = {
         "network.h": network_header(compile_network(bundle.read(_MODEL), is_interleaved=False), bundle.task),
+        "music.h": _music_header(bundle),
         "golden.h": _golden_header(bundle),
         "Makefile": _makefile(board),
     }

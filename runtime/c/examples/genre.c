@@ -3,6 +3,7 @@
  * In a program of your own, read_wav() is your microphone or decoder, and the rest stays. */
 #include "edgegenre_mel.h"
 #include "edgegenre_net.h"
+#include "music.h"
 #include "network.h"
 #include "tables.h"
 #include "wav_input.h"
@@ -11,6 +12,7 @@
 
 static uint64_t mel_arena[EDGEGENRE_MEL_BUNDLE_ARENA_BYTES / 8u + 1u];
 static int8_t net_arena[EDGEGENRE_NETWORK_ARENA_BYTES], cells[EDGEGENRE_MEL_BUNDLE_CELLS];
+static uint64_t music_memory[EDGEGENRE_MUSIC_BYTES / 8u];
 static edgegenre_net net;
 
 /* Print what the newest window holds. Returns 0, or 1 after a message. */
@@ -18,15 +20,16 @@ static int answer(edgegenre_mel *mel, double start_s)
 {
     int8_t logits[EDGEGENRE_NETWORK_CLASSES];
     const char *names[EDGEGENRE_NETWORK_NAMES];
-    int is_silence, n_names = 0;
+    int is_silence, is_music, n_names = 0;
     edgegenre_mel_error heard = edgegenre_mel_window(mel, cells, sizeof cells, &is_silence);
     if (heard) return fail(edgegenre_mel_strerror(heard));
-    if (!is_silence) {
+    is_music = !is_silence && hears_music(cells, 1, music_memory);
+    if (is_music) {
         edgegenre_net_error ran = edgegenre_net_run(&net, cells, sizeof cells, logits, sizeof logits);
         if (ran) return fail(edgegenre_net_strerror(ran));
         n_names = network_answer(logits, names);
     }
-    printf("%6.1f s  %s", start_s, is_silence ? "silence" : n_names ? names[0] : "uncertain");
+    printf("%6.1f s  %s", start_s, is_silence ? "silence" : !is_music ? "noise" : n_names ? names[0] : "uncertain");
     for (int i = 1; i < n_names; i++) printf(";%s", names[i]);
     printf("\n");
     return 0;

@@ -7,12 +7,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from edgegenre_export.package.board import BOARDS, board_files, find_board
+from edgegenre.toy.dataset import render
+from edgegenre_export.package import board as board_module
+from edgegenre_export.package.board import BOARDS, _piece, board_files, find_board
 from edgegenre_export.package.c_sources import write_folder
 from edgegenre_runtime.errors import BundleError, UsageError
+from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.blob_header import read_header
 from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
+from edgegenre_runtime.network.golden import golden_key, read_golden
 from edgegenre_runtime.network.quantization import dequantize
 from edgegenre_runtime.network.task import make_task
 
@@ -48,6 +52,43 @@ def test_make_run_gives_the_golden_logits(shipped, tmp_path, board):
     genre = done.stdout.split()[0].removeprefix("genre=")
     assert genre in GenreClassifier.load().labels
     assert f"path={'helium' if board.name == 'cortex-m55' else 'dsp'}" in done.stdout
+
+
+@pytest.mark.parametrize("board", [BOARDS[0], BOARDS[2]], ids=lambda board: board.name)
+def test_firmware_answers_noise_where_python_does(shipped, tmp_path, monkeypatch, board):
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {missing[0]}")
+    classifier, tables, said = GenreClassifier.load(), shipped.tables, set()
+    for seed, style in enumerate(("noise", "noise that knocks", "disco", "metal")):
+        n = tables.spec.window_samples
+        noise = np.random.default_rng(seed).normal(0, 3000, n) * (1 if style == "noise" else np.arange(n) % 9000 < 900)
+        pcm = render(style, 0, n / 22050 + 1)[:n] if style in ("disco", "metal") else noise.astype(np.int16)
+        window = normalize(log_mel(pcm, tables).frames_q9, tables)
+        piece = {
+            "pcm": pcm[None],
+            "cells": window.cells[None],
+            "is_silence": np.array([window.is_silence]),
+            golden_key("net.eg"): classifier.outputs(window.cells)[None],
+        }
+        monkeypatch.setattr(board_module, "read_golden", lambda _, piece=piece: piece)
+        folder = tmp_path / style
+        write_folder(folder, board_files(shipped, board))
+        done = subprocess.run(["make", "-s", "run"], cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        is_music = classifier.answer_gate().hears_music(window)
+        said.add(is_music)
+        assert (done.stdout.split()[0] != "genre=noise") == is_music, style
+    assert said == {False, True}
+
+
+def test_the_golden_piece_of_firmware_is_music(shipped):
+    golden = read_golden(shipped)
+    tables, piece = shipped.tables, _piece(shipped, golden)
+    window = normalize(log_mel(golden["pcm"][piece], tables).frames_q9, tables)
+    assert GenreClassifier.load().answer_gate().hears_music(window)
+    silent = {**golden, "is_silence": np.array([True, True, False])}
+    assert _piece(shipped, silent) == 2
 
 
 @pytest.mark.parametrize("kind", ["multi", "hierarchy"])
