@@ -42,7 +42,8 @@ genres = task.answer(task.named(task.probabilities(logits))).labels  # $meaning;
 """
 
 _C = """\
-/* with c/edgegenre_mel*.c; `network` runs $model: int8 [$input] in, int8 [$classes] out */
+/* with c/edgegenre_mel*.c; `network` runs $model: int8 [$input] in, int8 [$classes] out;
+ * `edgegenre codegen c` writes genre.c, a program of the whole chain on our own engine */
 #include "edgegenre_mel.h"
 #include "tables.h"
 
