@@ -17,7 +17,7 @@ from edgegenre.data.feature_cache import load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.library import Library
-from edgegenre_runtime.workers import open_workers
+from edgegenre_runtime.workers import Workers, open_workers
 
 BIN = Path(sys.executable).parent
 TABLES = released("wide9s")
@@ -107,6 +107,48 @@ def test_features_are_the_same_though_a_worker_is_killed(local_cluster, address,
         build_cache(open_dataset(toy_folder), TABLES, tmp_path / "c.npz", workers=workers, progress=kill_one)
     assert killed
     same_caches(toy_cache, tmp_path / "c.npz")
+
+
+@pytest.fixture
+def killed(local_cluster, monkeypatch):
+    """Kill a worker process after the second result; returns its number, and how many results came afterwards."""
+    local_cluster.wait_for_workers(2, timeout=60)
+    told, real = {"pid": None, "before": 0, "after": 0}, Workers.results
+
+    def results(self, next_job):
+        for found in real(self, next_job):
+            if told["pid"] is None and told["before"] == 2:
+                told["pid"] = local_cluster.workers[0].pid
+                os.kill(told["pid"], signal.SIGKILL)
+            told["before" if told["pid"] is None else "after"] += 1
+            yield found
+
+    monkeypatch.setattr(Workers, "results", results)
+    return told
+
+
+@pytest.mark.slow
+def test_a_scan_is_the_same_though_a_worker_is_killed(address, killed, toy_folder, tmp_path):
+    def scanned(name, *where):
+        db = tmp_path / f"{name}.sqlite"
+        assert main(["library", "scan", str(toy_folder), "--db", str(db), *where]) == 0
+        with Library.open(db) as library:
+            return [(t.path, t.analysis.label, t.analysis.embedding.tolist()) for t in library.tracks("1")]
+
+    on_cluster = scanned("cluster", "--scheduler", address)
+    assert killed["pid"]
+    assert killed["after"] > 10
+    assert on_cluster == scanned("alone", "--workers", "2")
+    assert len(on_cluster) == 40
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_the_same_though_a_worker_is_killed(address, killed, small_cache, small_checkpoints, capsys):
+    plain = [small_checkpoints[0], small_cache, "--robustness"]
+    on_cluster = evaluated(capsys, *plain, "--scheduler", address)
+    assert killed["pid"]
+    assert killed["after"] > 2
+    assert on_cluster == evaluated(capsys, *plain)
 
 
 @pytest.mark.slow

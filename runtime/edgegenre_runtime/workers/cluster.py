@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 import logging
@@ -35,12 +34,15 @@ def open_cluster(address: str) -> Iterator[Cluster]:
     UsageError
         An address that is not of the form ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
     DataError
-        No scheduler answers there, it has no workers, or they have another version of edgegenre.
+        No scheduler answers there, it has no workers, or they have another version of edgegenre; or there are no
+        certificates for TLS.
     MissingExtraError
         The extra ``cluster`` is not installed.
     """
     place = _host_and_port(address)
     distributed = import_extra("distributed", "cluster")
+    if address.startswith("tls:"):
+        _require_certificates(distributed, address)
     with _quiet(), contextlib.ExitStack() as stack:
         try:
             _require_answer(place, speaks_first=address.startswith("tcp:"))
@@ -181,8 +183,26 @@ def _require_answer(place: tuple[str, int], *, speaks_first: bool) -> None:
             raise OSError("it hangs up")
 
 
+def _require_certificates(distributed: Any, address: str) -> None:
+    """Raise :class:`DataError` unless Dask's configuration has certificates that can be read."""
+    try:
+        context = distributed.Security().get_connection_args("client").get("ssl_context")
+    except OSError as error:  # ssl's errors too
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(
+            f"--scheduler {address}: the certificates of distributed.comm.tls, in Dask's configuration, cannot be read "
+            f"({reason})"
+        ) from error
+    if context is None:
+        raise DataError(
+            f"--scheduler {address}: TLS needs certificates: name them in Dask's configuration, distributed.comm.tls"
+        )
+
+
 def _require_workers(client: Any, address: str) -> None:
     """Raise :class:`DataError` unless there are workers, all of them with this version of edgegenre."""
+    import asyncio  # here: it takes longer to import than the rest of this package
+
     try:
         client.wait_for_workers(1, timeout=_WORKERS_S)
     except (TimeoutError, asyncio.TimeoutError) as error:

@@ -8,11 +8,13 @@ import time
 
 import pytest
 import worker_tasks
+from tls_server import make_certificates
 
 from edgegenre_runtime.errors import DataError, MissingExtraError, UsageError
 from edgegenre_runtime.workers import cluster as module
 from edgegenre_runtime.workers import open_workers
 
+TLS_FILES = {"ca-file": "ca.pem", "client.cert": "cert.pem", "client.key": "key.pem"}  # as Dask calls them
 SQUARES = [n * n for n in range(40)]
 
 
@@ -53,6 +55,38 @@ def test_a_port_where_something_else_listens_is_no_scheduler(monkeypatch):
     no_scheduler = pytest.raises(DataError, match="no Dask scheduler answers there")
     with socket.create_server(("127.0.0.1", 0)) as server, no_scheduler:
         open_and_close(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+
+
+@pytest.fixture
+def no_certificates():
+    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")
+    with dask.config.set({f"distributed.comm.tls.{name}": None for name in TLS_FILES}):
+        yield dask.config
+
+
+def test_tls_needs_certificates(no_certificates, tmp_path):
+    with pytest.raises(DataError, match=r"TLS needs certificates: name them in Dask's configuration"):
+        open_and_close("tls://127.0.0.1:9")
+    with (
+        no_certificates.set({f"distributed.comm.tls.{name}": str(tmp_path / "none.pem") for name in TLS_FILES}),
+        pytest.raises(DataError, match=r"the certificates of distributed.comm.tls, .* cannot be read \(no such file"),
+    ):
+        open_and_close("tls://127.0.0.1:9")
+
+
+@pytest.mark.slow
+def test_a_tls_scheduler_that_never_answers_is_given_up(no_certificates, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_ANSWER_S", 1.0)
+    folder = make_certificates(tmp_path)
+    began = time.monotonic()
+    with (
+        no_certificates.set({f"distributed.comm.tls.{name}": str(folder / file) for name, file in TLS_FILES.items()}),
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(DataError, match="no Dask scheduler answers there"),
+    ):
+        open_and_close(f"tls://127.0.0.1:{silent.getsockname()[1]}")
+    assert time.monotonic() - began < 45
 
 
 @pytest.fixture
