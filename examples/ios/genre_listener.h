@@ -16,8 +16,8 @@ const char *genre_listener_start(uint32_t rate_hz);
 /* Take mono samples, full scale -1 to 1. Returns how many seconds' answers became due, 0 most of the time. */
 int genre_listener_push(const float *samples, size_t n_samples);
 
-/* The answer for the newest window: a genre, "silence" or "uncertain". Before the first whole window it holds what is
- * there, repeated; NULL before there is anything. */
+/* The answer for the newest window: a genre, "silence", "noise" or "uncertain". Before the first whole window
+ * it holds what is there, repeated; NULL before there is anything. */
 const char *genre_listener_answer(void);
 
 #ifdef __cplusplus
