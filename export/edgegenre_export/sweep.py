@@ -110,13 +110,19 @@ def sweep_recipes(
 
 
 def pareto_front(rows: Sequence[SweepRow]) -> list[SweepRow]:
-    """Return the rows that no other row beats: as accurate, as little work and as small, and better in one of them."""
+    """Return the rows that no other row beats: as accurate, as little work and as small, and better in one of them.
+
+    Work is instructions where they were counted for all, else multiply-adds, which are the same in every format.
+    """
+    passed = [row for row in rows if row.status != "rejected"]
+    is_counted = all(row.instructions is not None for row in passed)
 
     def beats(a: SweepRow, b: SweepRow) -> bool:
-        ours, theirs = ((-row.accuracy, row.n_macs, row.size_bytes) for row in (a, b))
+        ours, theirs = (
+            (-row.accuracy, row.instructions or 0 if is_counted else row.n_macs, row.size_bytes) for row in (a, b)
+        )
         return ours != theirs and all(x <= y for x, y in zip(ours, theirs, strict=True))
 
-    passed = [row for row in rows if row.status != "rejected"]
     return [row for row in passed if not any(beats(other, row) for other in passed)]
 
 

@@ -33,6 +33,13 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert pareto_front([good, small, worse, bad, equal, rejected]) == [good, small, equal]
 
 
+def test_where_instructions_were_counted_they_are_the_work() -> None:
+    plain = dataclasses.replace(row("float", 0.7, 100, 20), instructions=10)
+    slow = dataclasses.replace(row("int8x16", 0.8, 100, 10), instructions=300)
+    assert pareto_front([plain, slow]) == [plain, slow]
+    assert pareto_front([dataclasses.replace(plain, instructions=None), slow]) == [slow]
+
+
 def test_the_plot_is_against_instructions_only_where_all_were_counted(tmp_path: Path, monkeypatch) -> None:
     drawn = []
     monkeypatch.setattr("edgegenre_export.sweep.write_png", lambda figure, path: drawn.append(figure))
