@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.workers.processes import default_workers
 
-__all__ = ["nearest_rows", "widened"]
+__all__ = ["nearest_rows", "search_threads", "widened"]
 
 _BLOCK_ROWS = 512  # 1 MB of float32 at 512 values
 _MOST_THREADS = 4
@@ -38,6 +38,11 @@ def widened(block: npt.NDArray[np.float16], out: npt.NDArray[np.float32] | None 
     return found
 
 
+def search_threads() -> int:
+    """Return the threads of a search: one per processor, at most four."""
+    return min(_MOST_THREADS, default_workers())
+
+
 def nearest_rows(
     embeddings: npt.NDArray[np.float16], points: npt.NDArray[np.float32], n: int, n_threads: int | None = None
 ) -> npt.NDArray[np.int64]:
@@ -58,7 +63,7 @@ def nearest_rows(
     """
     cosines = np.empty((len(embeddings), points.shape[1]), np.float32)
     points = np.ascontiguousarray(points, np.float32)
-    n_threads = n_threads or min(_MOST_THREADS, default_workers())
+    n_threads = n_threads or search_threads()
     bounds = np.linspace(0, len(embeddings), n_threads + 1).astype(int).tolist()
 
     def compare(i: int) -> None:

@@ -51,5 +51,17 @@ CREATE TABLE tag_changes (
 CREATE INDEX tag_changes_of_track ON tag_changes (track);
 """
 
-MIGRATIONS: tuple[str, ...] = (_TRACKS, _TAG_CHANGES)
+_STATE = """
+CREATE INDEX tracks_of_bundle ON tracks (bundle, scanned_at);
+CREATE TABLE state (
+    token BLOB NOT NULL -- one row, another value after every change of what a search finds
+);
+INSERT INTO state VALUES (randomblob(16));
+CREATE TRIGGER state_after_insert AFTER INSERT ON tracks BEGIN UPDATE state SET token = randomblob(16); END;
+CREATE TRIGGER state_after_delete AFTER DELETE ON tracks BEGIN UPDATE state SET token = randomblob(16); END;
+CREATE TRIGGER state_after_update AFTER UPDATE OF id, bundle, is_gone, error, embedding ON tracks
+BEGIN UPDATE state SET token = randomblob(16); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_TRACKS, _TAG_CHANGES, _STATE)
 """Step i makes a database of version i one of version i + 1."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError, UsageError
 
-from .nearest import nearest_rows
+from .embedding_file import nearest_tracks
 from .records import Track
 from .store import Library
 
@@ -71,10 +71,9 @@ def similar(library: Library, song: Path, n: int) -> list[Track]:
     if n < 1:
         raise UsageError(f"-n {n}: at least 1 track is needed")
     seed = _song(library, song)
-    arrays = library.arrays(seed.bundle)
-    nearest = nearest_rows(arrays.embeddings, _unit(seed)[:, None], 4 * n + _CANDIDATES)[:, 0]
+    (nearest,) = nearest_tracks(library, seed.bundle, _unit(seed)[:, None], 4 * n + _CANDIDATES)
     chosen = []
-    for track in _distinct(library, arrays.ids[nearest], seed):
+    for track in _distinct(library, nearest, seed):
         chosen.append(track)
         if len(chosen) == n:
             break
@@ -96,13 +95,12 @@ def journey(library: Library, first: Path, last: Path, n: int) -> list[Track]:
     if n < 3:
         raise UsageError(f"-n {n}: a way from one song to another has at least 3 tracks")
     a, b = _song(library, first), _song(library, last)
-    arrays = library.arrays(a.bundle)
     shares = np.linspace(0, 1, n, dtype=np.float32)[1:-1]
     points = np.outer(_unit(a), 1 - shares) + np.outer(_unit(b), shares)
-    candidates = nearest_rows(arrays.embeddings, points, 2 * n + _CANDIDATES)
+    candidates = nearest_tracks(library, a.bundle, points, 2 * n + _CANDIDATES)
     way, used = [a], {a.id, b.id, a.analysis.content_hash, b.analysis.content_hash}
-    for column in candidates.T:
-        for track in _tracks(library, arrays.ids[column]):
+    for ids in candidates:
+        for track in _tracks(library, ids):
             if not {track.id, track.analysis.content_hash} & used:
                 used |= {track.id, track.analysis.content_hash}
                 way.append(track)
