@@ -13,15 +13,16 @@ import pytest
 
 HERE = Path(__file__).parent
 SECONDS = float(os.environ.get("EDGEGENRE_FUZZ_S", "30"))
+MODULES = ("device_targets", "library_targets", "workstation_targets")
 SEED = os.environ.get("EDGEGENRE_FUZZ_SEED", "1")
 
 
 @pytest.mark.timeout(SECONDS + 600)
-@pytest.mark.parametrize("module", ["device_targets", "workstation_targets"])
+@pytest.mark.parametrize("module", MODULES)
 def test_damaged_files_are_refused_and_nothing_else_happens(module, tmp_path):
     path = [str(HERE.parent / "helpers"), *(entry for entry in sys.path if entry)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, HERE / "worker.py", module, str(SECONDS / 2), SEED, tmp_path]
+    command = [sys.executable, HERE / "worker.py", module, str(SECONDS / len(MODULES)), SEED, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=SECONDS + 500)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert done.returncode == 0, f"exit code {done.returncode} at {lines[-1:]}: {done.stderr[-2000:]}"
