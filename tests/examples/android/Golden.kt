@@ -1,4 +1,5 @@
-// Golden PCM through Engine.kt and the JNI library: prints the logits. Arguments: mel.blob, net.eg, pcm, rate, classes.
+// Golden PCM through Engine.kt and the JNI library: prints the answers to its first second and to all of it, and the logits.
+// Arguments: mel.blob, net.eg, pcm, rate, classes, numbers of the detectors of music.
 package edgegenre
 
 import java.io.File
@@ -17,12 +18,15 @@ fun main(arguments: Array<String>) {
     val samples = ByteBuffer.wrap(File(pcm).readBytes()).order(ByteOrder.LITTLE_ENDIAN).asShortBuffer()
     val all = ShortArray(samples.remaining())
     samples.get(all)
-    val engine = Engine(direct(mel), direct(net), rate.toInt(), List(classes.toInt()) { "genre $it" }, 0.0)
+    val music = File(arguments[5]).readText().split(" ").map { it.toDouble() }.toDoubleArray()
+    fun engine() = Engine(direct(mel), direct(net), rate.toInt(), List(classes.toInt()) { "genre $it" }, 0.0, music)
+    println(engine().push(all, rate.toInt() + 4096)?.label)
+    val engine = engine()
     engine.push(all, all.size)
     println(engine.answer().label)
     println(engine.lastLogits().joinToString(","))
     try {
-        Engine(direct(pcm), direct(net), rate.toInt(), emptyList(), 0.0)
+        Engine(direct(pcm), direct(net), rate.toInt(), emptyList(), 0.0, music)
     } catch (error: IllegalStateException) {
         println(error.message)
     }

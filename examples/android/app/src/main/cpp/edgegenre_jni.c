@@ -1,15 +1,18 @@
-/* Resampler, front-end and engine for Kotlin (Engine.kt). All memory is in direct buffers that Kotlin owns: no heap here.
- * Functions return -1 - code for an error; sentence() says it. */
+/* Resampler, front-end, detector of music and engine for Kotlin (Engine.kt). All memory is in direct buffers that Kotlin
+ * owns: no heap here. Functions return -1 - code for an error; sentence() says it. */
 #include <jni.h>
 
 #include "edgegenre_mel.h"
+#include "edgegenre_music.h"
 #include "edgegenre_net.h"
 #include "edgegenre_resample.h"
 
 #define FN(name) JNICALL Java_edgegenre_Engine_##name
 #define BLOCK 256
 #define MAX_LOGITS 1024
-enum { NET = 100, RESAMPLE = 200, TOO_SMALL = 300, NOT_TOGETHER = 301 };
+#define DETECTOR (4 * EDGEGENRE_MUSIC_STATISTICS + 1) /* its rows, its bias */
+enum { NET = 100, RESAMPLE = 200, TOO_SMALL = 300, NOT_TOGETHER = 301, NO_DETECTOR = 302 };
+enum { SILENCE, LOGITS, NOISE };
 
 typedef struct {
     edgegenre_mel_tables tables;
@@ -17,6 +20,7 @@ typedef struct {
     edgegenre_net net;
     edgegenre_resample resample;
     int8_t *cells;
+    uint8_t *music;
     int32_t n_cells, n_logits;
 } listener;
 
@@ -47,7 +51,8 @@ static int bind(listener *l, uint8_t *at, uint8_t *end, const void *tables, size
     l->n_cells = (int32_t)(l->tables.n_mels * l->tables.frames_per_window);
     uint8_t *mel = piece(&at, end, n_mel), *arena = piece(&at, end, n_arena), *filter = piece(&at, end, n_filter);
     l->cells = (int8_t *)piece(&at, end, (size_t)l->n_cells);
-    if (!mel || !arena || !filter || !l->cells) return TOO_SMALL;
+    l->music = piece(&at, end, EDGEGENRE_MUSIC_SCRATCH_BYTES(l->tables.n_mels, l->tables.frames_per_window));
+    if (!mel || !arena || !filter || !l->cells || !l->music) return TOO_SMALL;
     if ((error = (int)edgegenre_mel_init(&l->mel, mel, n_mel, &l->tables)) != 0) return error;
     if ((error = (int)edgegenre_net_init(&l->net, net, n_net, arena, n_arena)) != 0) return NET + error;
     if ((error = (int)edgegenre_net_shape(&l->net, shape)) != 0) return NET + error;
@@ -99,20 +104,36 @@ JNIEXPORT jint FN(push)(JNIEnv *env, jobject self, jobject state, jshortArray pc
     return (jint)total;
 }
 
-/* 1: logits of the newest window (of all so far, repeated, where they are fewer); 0: silence. */
-JNIEXPORT jint FN(answer)(JNIEnv *env, jobject self, jobject state, jbyteArray logits)
+/* Whether the window in cells is music, by top_db, the detector of whole windows, and that of repeated frames. */
+static int hears_music(listener *l, const double numbers[1 + 2 * DETECTOR])
+{
+    const edgegenre_mel_tables *t = &l->tables;
+    const edgegenre_music_shape shape = {t->n_mels, t->frames_per_window, t->sample_rate_hz, t->hop_samples, numbers[0]};
+    const double *rows = numbers + 1 + (edgegenre_mel_frames(l->mel) >= t->frames_per_window ? 0 : DETECTOR);
+    double statistics[EDGEGENRE_MUSIC_STATISTICS];
+    size_t n_bytes = EDGEGENRE_MUSIC_SCRATCH_BYTES(t->n_mels, t->frames_per_window);
+    if (edgegenre_music_statistics(&shape, l->cells, l->music, n_bytes, statistics)) return 1;
+    return edgegenre_music_score(statistics, rows, rows[DETECTOR - 1]) >= 0;
+}
+
+/* LOGITS of the newest window (of all so far, repeated, where they are fewer), SILENCE or NOISE. */
+JNIEXPORT jint FN(answer)(JNIEnv *env, jobject self, jobject state, jdoubleArray music, jbyteArray logits)
 {
     (void)self;
     listener *l = of(env, state);
+    double numbers[1 + 2 * DETECTOR];
     int8_t out[MAX_LOGITS];
     int is_silence;
+    if ((*env)->GetArrayLength(env, music) != 1 + 2 * DETECTOR) return -1 - NO_DETECTOR;
+    (*env)->GetDoubleArrayRegion(env, music, 0, 1 + 2 * DETECTOR, numbers);
     int error = (int)edgegenre_mel_window_so_far(l->mel, l->cells, (size_t)l->n_cells, &is_silence);
     if (error) return -1 - error;
-    if (is_silence) return 0;
+    if (is_silence) return SILENCE;
+    if (!hears_music(l, numbers)) return NOISE;
     error = (int)edgegenre_net_run(&l->net, l->cells, (size_t)l->n_cells, out, (size_t)l->n_logits);
     if (error) return -1 - NET - error;
     (*env)->SetByteArrayRegion(env, logits, 0, l->n_logits, out);
-    return 1;
+    return LOGITS;
 }
 
 JNIEXPORT jstring FN(sentence)(JNIEnv *env, jobject self, jint returned)
@@ -121,6 +142,7 @@ JNIEXPORT jstring FN(sentence)(JNIEnv *env, jobject self, jint returned)
     int code = -1 - returned;
     const char *text = code == TOO_SMALL      ? "a buffer is too small"
                        : code == NOT_TOGETHER ? "the network does not take this front-end's windows"
+                       : code == NO_DETECTOR  ? "these are not the numbers of a detector of music"
                        : code >= RESAMPLE     ? edgegenre_resample_strerror((edgegenre_resample_error)(code - RESAMPLE))
                        : code >= NET          ? edgegenre_net_strerror((edgegenre_net_error)(code - NET))
                                               : edgegenre_mel_strerror((edgegenre_mel_error)code);

@@ -2,19 +2,21 @@ package edgegenre
 
 import java.nio.ByteBuffer
 
-/** An answer: a genre, "silence" or "uncertain", and the probability of each genre. */
+/** An answer: a genre, "silence", "noise" or "uncertain", and the probability of each genre. */
 class Answer(val label: String, val probabilities: Map<String, Double>)
 
 /**
  * The C front-end and engine. [tables] and [net] are direct buffers of `mel.blob` and `net.eg`, [rateHz] is that of the
- * samples. One thread at a time.
+ * samples. [music] is `top_db` of `bundle.json`, then `rows` and `bias` of its `music_detector` and its `noise_detector`.
+ * One thread at a time.
  */
 class Engine(
     private val tables: ByteBuffer,
     private val net: ByteBuffer,
     rateHz: Int,
     private val labels: List<String>,
-    private val uncertainBelow: Double
+    private val uncertainBelow: Double,
+    private val music: DoubleArray
 ) {
     private val state = ByteBuffer.allocateDirect(4 shl 20)
     private val facts = FloatArray(4)
@@ -38,9 +40,10 @@ class Engine(
 
     /** The answer for the newest window, smoothed over five seconds. */
     fun answer(): Answer {
-        if (checked(answer(state, logits)) == 0) {
+        val heard = checked(answer(state, music, logits))
+        if (heard != LOGITS) {
             isFirst = true
-            return Answer("silence", emptyMap())
+            return Answer(if (heard == SILENCE) "silence" else "noise", emptyMap())
         }
         val largest = logits.fold(-128) { most, logit -> Math.max(most, logit.toInt()) }
         val powers = logits.map { Math.exp((it - largest) * facts[0].toDouble()) }
@@ -63,11 +66,13 @@ class Engine(
 
     private external fun load(state: ByteBuffer, tables: ByteBuffer, net: ByteBuffer, rateHz: Int, facts: FloatArray): Int
     private external fun push(state: ByteBuffer, pcm: ShortArray, n: Int): Int
-    private external fun answer(state: ByteBuffer, logits: ByteArray): Int
+    private external fun answer(state: ByteBuffer, music: DoubleArray, logits: ByteArray): Int
     private external fun sentence(returned: Int): String
 
     companion object {
         private const val SMOOTH_S = 5.0
+        private const val SILENCE = 0
+        private const val LOGITS = 1
 
         init {
             System.loadLibrary("edgegenre_jni")

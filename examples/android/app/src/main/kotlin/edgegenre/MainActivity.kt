@@ -41,10 +41,17 @@ class MainActivity : Activity() {
         val names = about.getJSONArray("labels")
         val labels = List(names.length()) { names.getString(it) }
         val engine = Engine(
-            direct("mel.blob"), direct("net.eg"), Microphone.RATE_HZ, labels, about.getDouble("uncertain_below")
+            direct("mel.blob"), direct("net.eg"), Microphone.RATE_HZ, labels, about.getDouble("uncertain_below"),
+            doubleArrayOf(about.getDouble("top_db")) + detector(about, "music_detector") + detector(about, "noise_detector")
         )
         microphone = Microphone({ pcm, n -> engine.push(pcm, n)?.let { show(described(it)) } }, { show(it) })
         microphone?.start()
+    }
+
+    private fun detector(about: JSONObject, name: String): DoubleArray {
+        val rows = about.getJSONObject(name).getJSONArray("rows")
+        val numbers = List(rows.length()) { rows.getJSONArray(it) }.flatMap { row -> List(row.length()) { row.getDouble(it) } }
+        return numbers.toDoubleArray() + about.getJSONObject(name).getDouble("bias")
     }
 
     private fun described(answer: Answer): String {
