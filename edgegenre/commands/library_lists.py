@@ -31,7 +31,7 @@ def playlist(
 
     Example: `edgegenre library playlist --db library.sqlite --genre jazz --min 0.6 --minutes 90 --out jazz.m3u8`
     """
-    from edgegenre_runtime.library.selection import of_genre
+    from edgegenre_runtime.library.playlists.selection import of_genre
     from edgegenre_runtime.library.store import Library
 
     _check(out)
@@ -49,7 +49,7 @@ def similar(
 
     Example: `edgegenre library similar song.flac --db library.sqlite -n 30 --out like.m3u8`
     """
-    from edgegenre_runtime.library.selection import similar as find
+    from edgegenre_runtime.library.playlists.selection import similar as find
     from edgegenre_runtime.library.store import Library
 
     _check(out)
@@ -68,7 +68,7 @@ def path(
 
     Example: `edgegenre library path calm.flac loud.flac --db library.sqlite --out way.m3u8`
     """
-    from edgegenre_runtime.library.selection import journey
+    from edgegenre_runtime.library.playlists.selection import journey
     from edgegenre_runtime.library.store import Library
 
     _check(out)
@@ -83,7 +83,7 @@ def _check(out: Path) -> None:
 
 def _write(tracks: list[Track], out: Path) -> None:
     from edgegenre_runtime.atomic_write import write_together
-    from edgegenre_runtime.library.m3u8 import format_playlist
+    from edgegenre_runtime.library.playlists.m3u8 import format_playlist
 
     text, left_out = format_playlist(tracks, out.absolute().parent)
     write_together({out: text.encode()})

@@ -14,7 +14,7 @@ from edgegenre_runtime.printable import printable
 from .library import DatabaseOption
 
 if TYPE_CHECKING:
-    from edgegenre_runtime.library.tagging import Tagged
+    from edgegenre_runtime.library.tags.tagging import Tagged
 
 __all__ = ["tag", "undo"]
 
@@ -47,10 +47,10 @@ def tag(
     """
     from edgegenre_runtime.errors import UsageError
     from edgegenre_runtime.library.database import lock_for_writing
-    from edgegenre_runtime.library.genre_words import read_word_map
     from edgegenre_runtime.library.store import Library
-    from edgegenre_runtime.library.tag_formats import require_tags
-    from edgegenre_runtime.library.tagging import TagOptions, tag_library
+    from edgegenre_runtime.library.tags.genre_words import read_word_map
+    from edgegenre_runtime.library.tags.tag_formats import require_tags
+    from edgegenre_runtime.library.tags.tagging import TagOptions, tag_library
 
     if write and dry_run:
         raise UsageError("--write changes the files, --dry-run does not: choose one")
@@ -70,8 +70,8 @@ def undo(db: DatabaseOption, paths: _Paths = None, keep_mtime: _KeepTime = False
     """
     from edgegenre_runtime.library.database import lock_for_writing
     from edgegenre_runtime.library.store import Library
-    from edgegenre_runtime.library.tag_formats import require_tags
-    from edgegenre_runtime.library.tagging import undo_tags
+    from edgegenre_runtime.library.tags.tag_formats import require_tags
+    from edgegenre_runtime.library.tags.tagging import undo_tags
 
     require_tags()
     with Library.open(db) as library, lock_for_writing(db):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre_runtime.library.nearest import widened
+from edgegenre_runtime.library.playlists.nearest import widened
 
 __all__ = ["Pair", "near_duplicates"]
 

@@ -17,10 +17,11 @@ from target import Target
 from edgegenre.toy.dataset import render
 from edgegenre_runtime.audio.media import has_media
 from edgegenre_runtime.errors import EdgeGenreError
-from edgegenre_runtime.library import Analysis, Library, embedding_file
-from edgegenre_runtime.library.embedding_file import nearest_tracks
-from edgegenre_runtime.library.genre_words import read_word_map
-from edgegenre_runtime.library.tag_formats import read_genre, write_genre
+from edgegenre_runtime.library import Analysis, Library
+from edgegenre_runtime.library.playlists import embedding_file
+from edgegenre_runtime.library.playlists.embedding_file import nearest_tracks
+from edgegenre_runtime.library.tags.genre_words import read_word_map
+from edgegenre_runtime.library.tags.tag_formats import read_genre, write_genre
 
 Rng = np.random.Generator
 _KNOWN = ("blues", "hiphop", "rock/punk")

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.library import Library
-from edgegenre_runtime.library.nearest import nearest_rows
+from edgegenre_runtime.library.playlists.nearest import nearest_rows
 from edgegenre_runtime.library.records import Analysis, Fingerprint
 from edgegenre_runtime.library.store import path_bytes
 

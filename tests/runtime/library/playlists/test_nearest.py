@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgegenre_runtime.library.nearest import nearest_rows, widened
+from edgegenre_runtime.library.playlists.nearest import nearest_rows, widened
 
 
 def test_every_finite_float16_is_widened_to_its_value():

@@ -15,10 +15,10 @@ from real_audio import decoded_by_ffmpeg, encode, write_piece
 from edgegenre.cli import main
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.library import Analysis, Library
-from edgegenre_runtime.library.genre_words import read_word_map
 from edgegenre_runtime.library.store import path_bytes
-from edgegenre_runtime.library.tag_formats import read_genre, write_genre
-from edgegenre_runtime.library.tagging import TagOptions, tag_library, undo_tags
+from edgegenre_runtime.library.tags.genre_words import read_word_map
+from edgegenre_runtime.library.tags.tag_formats import read_genre, write_genre
+from edgegenre_runtime.library.tags.tagging import TagOptions, tag_library, undo_tags
 
 ONE = {"name": "b", "labels": ["blues", "hiphop"], "embedding_dims": 3}
 SEVERAL = {**ONE, "task": "multi", "thresholds": {"blues": 0.5, "hiphop": 0.5}}
@@ -255,7 +255,7 @@ def test_a_kill_at_the_worst_moment_leaves_a_whole_file_that_can_be_undone(song,
     with Library.open(tmp_path / "l.sqlite", create=True) as library:
         add(library, song)
     code = (
-        "import os, sys; from edgegenre_runtime.library import Library, tagging\n"
+        "import os, sys; from edgegenre_runtime.library import Library; from edgegenre_runtime.library.tags import tagging\n"
         "tagging._know_again = lambda *_: os._exit(9)\n"
         "list(tagging.tag_library(Library.open(sys.argv[1]), tagging.TagOptions(is_written=True)))"
     )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .records import Track
+from ..records import Track
 
 __all__ = ["format_playlist"]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError, UsageError
 
+from ..records import Track
+from ..store import Library
 from .embedding_file import nearest_tracks
-from .records import Track
-from .store import Library
 
 __all__ = ["journey", "of_genre", "similar"]
 

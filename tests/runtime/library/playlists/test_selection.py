@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edgegenre.cli import main
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.library import Library
-from edgegenre_runtime.library.m3u8 import format_playlist
+from edgegenre_runtime.library.playlists.m3u8 import format_playlist
+from edgegenre_runtime.library.playlists.selection import journey, of_genre, similar
 from edgegenre_runtime.library.records import Analysis, Track
-from edgegenre_runtime.library.selection import journey, of_genre, similar
 from edgegenre_runtime.library.store import path_bytes
 
 NAMES = ("blues", "jazz", "rock")

@@ -4,7 +4,7 @@ A row is a track's unit embedding less a common center, in int8 with a scale of 
 these the cosine with a point is known to lie between two bounds; only tracks that can be among the nearest are then
 compared by what the database holds. So the answer is that of a search of all of the database.
 
-The file carries the database's state (:meth:`.store.Library.state`), which changes with every row that is written: of
+The file carries the database's state (:meth:`..store.Library.state`), which changes with every row that is written: of
 another state it is written anew.
 """
 
@@ -24,9 +24,9 @@ import numpy.typing as npt
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 
+from ..records import BundleRecord
+from ..store import Library
 from .nearest import nearest_rows, search_threads, widened
-from .records import BundleRecord
-from .store import Library
 
 __all__ = ["WORTHWHILE_ROWS", "EmbeddingFile", "nearest_tracks"]
 

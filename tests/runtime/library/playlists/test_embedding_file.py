@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgegenre_runtime.errors import DataError
-from edgegenre_runtime.library import Analysis, Library, embedding_file
-from edgegenre_runtime.library.embedding_file import nearest_tracks
+from edgegenre_runtime.library import Analysis, Library
+from edgegenre_runtime.library.playlists import embedding_file
+from edgegenre_runtime.library.playlists.embedding_file import nearest_tracks
 
 DIMS, ROWS = 24, 700
 

@@ -11,7 +11,7 @@ from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.file_formats import parse_toml
 from edgegenre_runtime.network.taxonomy import split_path
 
-from .records import Track
+from ..records import Track
 
 __all__ = ["WordMap", "genre_words", "read_word_map"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from edgegenre_runtime.errors import DataError
 
-from .analyze import fingerprint
+from ..analyze import fingerprint
+from ..records import TagChange, Track
+from ..store import Library, path_bytes
 from .edited_copy import check_replaceable, edited_copy
 from .genre_words import WordMap, genre_words
-from .records import TagChange, Track
-from .store import Library, path_bytes
 from .tag_formats import GenreTag, is_same_genre, read_genre, require_tags, write_genre
 
 __all__ = ["TagOptions", "Tagged", "tag_library", "undo_tags"]

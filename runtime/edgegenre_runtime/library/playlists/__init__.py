@@ -1,0 +1,1 @@
+"""Which tracks of a library go together, and the playlists that name them."""
