@@ -255,7 +255,8 @@ def test_a_kill_at_the_worst_moment_leaves_a_whole_file_that_can_be_undone(song,
     with Library.open(tmp_path / "l.sqlite", create=True) as library:
         add(library, song)
     code = (
-        "import os, sys\nfrom edgegenre_runtime.library import Library\nfrom edgegenre_runtime.library.tags import tagging\n"
+        "import os, sys\nfrom edgegenre_runtime.library import Library\n"
+        "from edgegenre_runtime.library.tags import tagging\n"
         "tagging._know_again = lambda *_: os._exit(9)\n"
         "list(tagging.tag_library(Library.open(sys.argv[1]), tagging.TagOptions(is_written=True)))"
     )
