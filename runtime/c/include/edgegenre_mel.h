@@ -110,7 +110,7 @@ edgegenre_mel_error edgegenre_mel_window_so_far(const edgegenre_mel *mel, int8_t
 /* One sentence for an error code; never NULL. */
 const char *edgegenre_mel_strerror(edgegenre_mel_error error);
 
-/* Which code runs the frames: "avx2", "neon", "simd128", "dsp" or "portable". */
+/* Which code runs the frames: "avx2", "neon", "helium", "simd128", "dsp" or "portable". */
 const char *edgegenre_mel_path(const edgegenre_mel *mel);
 
 #ifdef __cplusplus

@@ -50,6 +50,29 @@ def test_other_bits_are_called_so(monkeypatch, tmp_path):
     assert (row.frontend, row.network) == ("DIFFERENT BITS", "same bits")
 
 
+HELIUM = "edgegenre_mel_lanes_helium.h"
+HELIUM_MISTAKES = [
+    ("vaddq_s32(vqrdmulhq_s32(r, cos)", "vaddq_s32(vqdmulhq_s32(r, cos)"),
+    ("high, 1, vcmphiq_u32(one, low)", "high, 0, vcmphiq_u32(one, low)"),
+    ("vmladavaq_u32(high,", "vmladavaq_u32(0,"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("", ""), *HELIUM_MISTAKES])
+def test_helium_gives_the_same_bits_and_a_mistake_in_it_is_seen(monkeypatch, tmp_path, right, wrong):
+    if not all(map(shutil.which, ("arm-none-eabi-gcc", "qemu-system-arm"))):
+        pytest.skip("needs arm-none-eabi-gcc and qemu-system-arm")
+    shutil.copytree(matrix._SOURCES, tmp_path / "c")
+    lanes = tmp_path / "c" / "src" / "mel" / HELIUM
+    assert not right or lanes.read_text().count(right) == 1
+    lanes.write_text(lanes.read_text().replace(right, wrong) if right else lanes.read_text())
+    monkeypatch.setattr(matrix, "_SOURCES", tmp_path / "c")
+    (target,) = [target for target in TARGETS if target.name.startswith("cortex-m55")]
+    row = run_matrix(MUSIC, [target])[-1]
+    assert row.path == "helium"
+    assert (row.frontend, row.network) == ("DIFFERENT BITS" if right else "same bits", "same bits")
+
+
 ROUNDINGS = [
     ("edgegenre_net_internal.h", "x = (float)sum * scale;", "x = (float)sum * scale - 0.25f;"),
     ("edgegenre_net_lanes_avx2.h", "_mm256_cvtps_epi32(", "_mm256_cvttps_epi32("),

@@ -82,6 +82,14 @@ static inline int16_t log2_q9(uint64_t sum, int32_t offset_q15, const uint16_t *
 #define KERNEL static inline
 #define FRAME static
 #include "edgegenre_mel_stages.h"
+#elif defined(__ARM_FEATURE_MVE) && defined(__ARMEL__)
+#define VECTOR_PATH "helium"
+#include "edgegenre_mel_lanes_helium.h"
+#define LANES 4
+#define FN(name) helium_##name
+#define KERNEL static inline
+#define FRAME static
+#include "edgegenre_mel_stages.h"
 #elif defined(__wasm_simd128__)
 #define VECTOR_PATH "simd128"
 #include "edgegenre_mel_lanes_wasm.h"
