@@ -91,6 +91,7 @@ class SoundFile:
     def __init__(self, handle: BinaryIO, parts: list[_Part]) -> None:
         self._handle, self._parts = handle, parts
         self.findings = Findings()
+        self._cut = ""
         with self._opened(parts[0]) as (_, sound):
             self.rate_hz: int = sound.samplerate
             self.channels: int = sound.channels
@@ -141,7 +142,7 @@ class SoundFile:
     @property
     def damages(self) -> tuple[str, ...]:
         """What the file's structure alone says against it."""
-        return tuple(part.damage for part in self._parts if part.damage)
+        return tuple(damage for damage in (*(part.damage for part in self._parts), self._cut) if damage)
 
     def excerpts(self, n_wanted: int, n_frames: int) -> Excerpts | None:
         """Return stretches spread over the file, None where it must be read from its beginning.
@@ -161,6 +162,8 @@ class SoundFile:
             return Excerpts(n_all, self._mp3_excerpts(part.mp3, spread(n_all, n_wanted, n_frames), n_frames))
         with self._opened(part) as (_, sound):
             n_all = _promised_frames(sound)
+            if _is_cut(FileBytes(self._handle), part, sound):
+                self._cut = "truncated: the file ends before its header says it does"
         return (
             Excerpts(n_all, self._seek_excerpts(part, spread(n_all, n_wanted, n_frames), n_frames)) if n_all else None
         )
@@ -224,9 +227,7 @@ class SoundFile:
     def _check_end(self, part: _Part, sound: _ForwardFile, n_read: int, findings: Findings) -> None:
         """Say so where a file is shorter, or its audio longer, than libsndfile tells."""
         file, (start, stop) = FileBytes(self._handle), part.ranges[0]
-        sizes = re.findall(r"(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", sound.extra_info)
-        is_cut = any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)
-        if is_cut or (sound.format == "OGG" and is_cut_ogg(file, stop)):
+        if _is_cut(file, part, sound):
             findings.damages.append(f"truncated: the file ends after {n_read} samples, before its header says it does")
             return
         unread, read = bytes_behind_audio(file, start, stop), stop - start
@@ -236,6 +237,13 @@ class SoundFile:
             findings.damages.append(
                 f"read {read_s:.1f} of about {about_s:.1f} s: the rest lies behind the end that the header gives"
             )
+
+
+def _is_cut(file: FileBytes, part: _Part, sound: _ForwardFile) -> bool:
+    """Return whether a WAV, AIFF or Ogg file is shorter than its header, or its last page, says."""
+    sizes = re.findall(r"(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", sound.extra_info)
+    is_cut = any(int(actual) < int(claimed) < _STREAMED_BYTES for claimed, actual in sizes)
+    return is_cut or (sound.format == "OGG" and is_cut_ogg(file, part.ranges[0][1]))
 
 
 def _stretch(sound: _ForwardFile, start: int, n_frames: int) -> _Floats:

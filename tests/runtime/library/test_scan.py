@@ -97,6 +97,19 @@ def test_a_damaged_track_is_read_from_its_beginning(library, tmp_path):
     assert "damaged after" in found.warnings[0]
 
 
+@pytest.mark.parametrize("ending", ["wav", "ogg", "aiff", "mp3", "flac"])
+def test_a_track_that_is_cut_is_said_to_be(library, tmp_path, ending):
+    path = tmp_path / f"cut.{ending}"
+    soundfile.write(path, render("metal", 0, 40.0), 22050)
+    run(library, path, max_windows=3)
+    assert library.track(path).analysis.warnings == ()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    run(library, path, max_windows=3)
+    analysis = library.track(path).analysis
+    assert (analysis.error, len(analysis.warnings)) == (None, 1)
+    assert analysis.warnings[0].startswith(("truncated: ", "damaged after "))
+
+
 def test_only_what_is_new_or_has_changed_is_read_again(library, music, monkeypatch):
     run(library, music)
     read = []
