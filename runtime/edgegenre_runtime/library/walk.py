@@ -42,7 +42,8 @@ def find_files(roots: Sequence[bytes], on_error: Callable[[str], None]) -> Itera
     real_roots = [os.path.realpath(root) for root in roots]
     entered: set[tuple[int, int]] = set()
     given: set[bytes] = set()  # files that are roots
-    stack = sorted(roots, key=os.path.isfile)  # files first: the last is the next
+    stack = list(reversed(roots))
+    stack.sort(key=os.path.isfile)  # files first: the last is the next
     while stack:
         path = stack.pop()
         try:

@@ -34,6 +34,7 @@ def test_links_in_circles_end_and_nothing_comes_twice(tmp_path):
     assert found == [*files, os.fsencode(music / "more" / "3.ogg")]
     assert said == []
     assert walk(music, music / "a")[0] == found
+    assert walk(outside, music)[0][0] == os.fsencode(outside / "3.ogg")
     one = music / "a" / "1.mp3"
     assert sorted(walk(music, one, one)[0]) == sorted(walk(one, music)[0]) == sorted(found)
 

@@ -83,6 +83,21 @@ def test_the_answer_is_that_of_all_rows_and_few_are_compared(library, monkeypatc
     assert all(set(ids) == set(range(1, ROWS + 1)) for ids in by_the_file(library, n=ROWS + 5))
 
 
+def test_tracks_closer_than_int8_can_tell_are_compared_by_what_the_database_holds(tmp_path, monkeypatch):
+    """Two crowds far from each other, so that the steps of int8 are wide, and close within."""
+    monkeypatch.setattr(embedding_file, "WORTHWHILE_ROWS", 100)
+    rng = np.random.default_rng(2)
+    crowds = np.repeat(np.eye(2, DIMS), 200, axis=0) + rng.normal(0, 0.002, (400, DIMS))
+    with Library.open(tmp_path / "l.sqlite", create=True) as library:
+        put(library, crowds)
+        for row in range(0, 400, 20):
+            point = np.asarray(crowds[row : row + 1].T / np.linalg.norm(crowds[row]), np.float32)
+            (found,) = nearest_tracks(library, library.bundle(), point, 3)
+            rows = library.arrays(library.bundle()).embeddings.astype(np.float64)
+            cosines = rows @ point[:, 0] / np.linalg.norm(rows, axis=1)
+            np.testing.assert_allclose(cosines[found - 1], np.sort(cosines)[::-1][:3], atol=1e-7)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([1e-6, 1e-3, 1.0, 1000.0]), n=st.integers(1, 40))
 def test_any_embeddings(tmp_path_factory, seed, scale, n):
