@@ -17,8 +17,8 @@ from torch import nn
 from edgegenre.models.compact import Compact
 from edgegenre.models.compact_start import start_from_mn04
 from edgegenre.models.imagenet.input_scale import fold_input_scale
+from edgegenre.models.joined.base import Joined
 from edgegenre.models.published.artist import Artist, is_artist, start_from_artist
-from edgegenre.models.published.ensemble import MEMBERS, Ensemble, member_of
 from edgegenre.models.published.mn04 import is_mn04
 from edgegenre.models.published.musicnn import Musicnn, is_musicnn, start_from_musicnn
 from edgegenre.models.temporal import Temporal, start_temporal
@@ -29,8 +29,6 @@ from edgegenre_runtime.file_formats import read_npz
 from .models import ModelConfig, Network, build
 
 __all__ = ["LoadedWeights", "load_members", "load_weights"]
-
-_MEMBERS = ", ".join(MEMBERS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,8 +143,8 @@ def load_weights(network: Network, source: str | Path, *, keep_head: bool = Fals
     )
 
 
-def load_members(network: Ensemble, sources: Sequence[str | Path]) -> list[LoadedWeights]:
-    """Load the published weights of each member into an ensemble, in place; the files tell whose they are.
+def load_members(network: Joined, sources: Sequence[str | Path]) -> list[LoadedWeights]:
+    """Load the published weights of each member into a joined network, in place; the files tell whose they are.
 
     Raises
     ------
@@ -156,17 +154,17 @@ def load_members(network: Ensemble, sources: Sequence[str | Path]) -> list[Loade
         As :func:`load_weights`.
     """
     by_name: dict[str, Path] = {}
+    members = ", ".join(network.starts)
     for path in (find_weights(str(source)) for source in sources):
-        name = member_of(_read(path))
+        given = _read(path)
+        name = next((name for name, is_its in network.starts.items() if is_its(given)), None)
         if name is None or name in by_name:
-            raise UsageError(
-                f"weights {path} are {'of none' if name is None else 'a second file of one'} of {_MEMBERS}"
-            )
+            raise UsageError(f"weights {path} are {'of none' if name is None else 'a second file of one'} of {members}")
         by_name[name] = path
-    if missing := [name for name in MEMBERS if name not in by_name]:
-        raise UsageError(f"an ensemble needs the weights of {_MEMBERS}; missing: {', '.join(missing)}")
+    if missing := [name for name in network.starts if name not in by_name]:
+        raise UsageError(f"this network needs the weights of {members}; missing: {', '.join(missing)}")
     loaded = []
-    for name in MEMBERS:
+    for name in network.starts:
         whole = build(ModelConfig(name, 2))
         loaded.append(load_weights(whole, by_name[name]))
         member, state = network.members[name], whole.state_dict()

@@ -40,27 +40,7 @@ measure work/temporal_bundle
 # The network that ships. Of tracks that it saw, no accuracy is given.
 $edgegenre fit-head $gtzan --weights "$weights" --all --overwrite --out work/temporal_all
 $edgegenre calibrate work/temporal_all --like work/temporal
-$python - work/temporal_all work/temporal <<'PYTHON'
-import dataclasses, sys
-from pathlib import Path
-from edgegenre.checkpoint import default_checkpoint, load_checkpoint, save_checkpoint
-
-checkpoint, measured = (load_checkpoint(Path(run)) for run in sys.argv[1:])
-meta = {key: value for key, value in checkpoint.meta.items() if key not in ("features", "data")}
-meta["data"] = (
-    "GTZAN log-mels, all 929 fault-free tracks. The metrics are those of the same recipe on the 442 training tracks of "
-    "the artist split alone (442/197/290; Kereliuk, Sturm, Larsen 2015; Sturm 2012); of tracks that these weights saw, "
-    "no accuracy is given"
-)
-meta["metrics"] = measured.meta["metrics"]
-meta["start"] = (
-    "artist network, trained on 10 000 artists of the Million Song Dataset (MIT license, J. Lee), which has very likely "
-    "heard GTZAN's artists, those of the test part included"
-)
-meta["limits"] = "trained on ten genres of copyrighted recordings (GTZAN); Western music of 1900 to 2000"
-meta["calibration"] = "toy"  # what to export with where the recordings are not
-save_checkpoint(default_checkpoint(), dataclasses.replace(checkpoint, meta=meta))
-PYTHON
+$python scripts/ship_checkpoint.py work/temporal_all work/temporal edgegenre/default/temporal.safetensors
 $edgegenre export --int8 --data $gtzan --out work/default_bundle
 $python scripts/ship_bundle.py work/default_bundle
 for part in valid test; do

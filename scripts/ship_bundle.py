@@ -1,9 +1,10 @@
 """Put into the package what a device needs of an exported bundle; the rest is made on demand.
 
-    python scripts/ship_bundle.py BUNDLE
+    python scripts/ship_bundle.py BUNDLE [NAME]
 
-BUNDLE is what `edgegenre export --int8 --out BUNDLE` wrote. The float, waveform and ONNX models, C folder, tables of
-tensors and the HTML card stay behind: `edgegenre export` and `edgegenre codegen c` write them.
+BUNDLE is what `edgegenre export --int8 --out BUNDLE` wrote; NAME is what `--bundle` calls it, `default` if not given.
+The float, waveform and ONNX models, C folder, tables of tensors and the HTML card stay behind: `edgegenre export` and
+`edgegenre codegen c` write them.
 """
 
 import re
@@ -52,4 +53,4 @@ def shorten_card(card: str, names: object) -> str:
 
 
 if __name__ == "__main__":
-    ship(read_bundle(Path(sys.argv[1])), default_bundle())
+    ship(read_bundle(Path(sys.argv[1])), default_bundle().with_name(sys.argv[2] if len(sys.argv) > 2 else "default"))

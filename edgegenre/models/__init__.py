@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from .channel_widths import layer_widths
     from .network import Network
 
-__all__ = ["MODELS", "ModelConfig", "Network", "build", "check_name", "check_pool", "layer_widths", "parameter_groups"]
+__all__ = [
+    "JOINED",
+    "MODELS",
+    "ModelConfig",
+    "Network",
+    "build",
+    "check_name",
+    "check_pool",
+    "layer_widths",
+    "parameter_groups",
+]
 
 
 def _artist(config: ModelConfig) -> Network:
@@ -51,7 +61,7 @@ def _efficientnet_lite0(config: ModelConfig) -> Network:
 
 
 def _ensemble(config: ModelConfig) -> Network:
-    from .published.ensemble import Ensemble
+    from .joined.ensemble import Ensemble
 
     return Ensemble(config)
 
@@ -80,6 +90,12 @@ def _temporal(config: ModelConfig) -> Network:
     return Temporal(config)
 
 
+def _temporal_tags(config: ModelConfig) -> Network:
+    from .joined.temporal_tags import TemporalTags
+
+    return TemporalTags(config)
+
+
 def _vgg11(config: ModelConfig) -> Network:
     from .imagenet.vgg import vgg11
 
@@ -102,10 +118,13 @@ MODELS: dict[str, Callable[[ModelConfig], Network]] = {
     "musicnn": _musicnn,
     "resnet18": _resnet18,
     "temporal": _temporal,
+    "temporal_tags": _temporal_tags,
     "vgg11": _vgg11,
     "vgg16": _vgg16,
 }
 
+JOINED = ("ensemble", "temporal_tags")
+"""Networks of several that start from a file of weights each."""
 _POOLING = ("cnn", "compact")
 
 

@@ -51,6 +51,11 @@ class Temporal(Network):
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 1, 128, 128] in dB above the floor to logits float32 [B, n_classes]."""
+        logits: torch.Tensor = self.head(self.dropout(self.features(db_above_floor)))
+        return logits
+
+    def features(self, db_above_floor: torch.Tensor) -> torch.Tensor:
+        """Return what the head sees, the mean over time of each channel of four layers, float32 [B, 512]."""
         bands = db_above_floor.transpose(1, 2)
         first, second, third = (torch.relu(conv(bands)) for conv in self.knees)
         x = first + second + third
@@ -58,14 +63,20 @@ class Temporal(Network):
         for pad, conv, norm, pool, mean in zip(self.pads, self.convs, self.norms, self.pools, self.means, strict=True):
             x = pool(norm(conv(pad(x))))
             means.append(mean(x).flatten(1))
-        logits: torch.Tensor = self.head(self.dropout(torch.cat(means, dim=1)))
-        return logits
+        return torch.cat(means, dim=1)
 
     @torch.no_grad()
     def set_regression(
         self, mean: torch.Tensor, deviation: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
     ) -> None:
         """Let the means standardize what the head sees: in int8 all features then have steps of the same size."""
+        self.standardize(mean, deviation)
+        self.head.weight.copy_(weight)
+        self.head.bias.copy_(bias)
+
+    @torch.no_grad()
+    def standardize(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+        """Let each mean over time be less its ``mean`` and in units of its ``deviation``, float32 [512], in place."""
         first = 0
         for layer in self.means:
             assert isinstance(layer, nn.Conv2d)  # noqa: S101  # made above
@@ -74,8 +85,6 @@ class Temporal(Network):
             layer.weight.div_(deviation[part, None, None, None])
             layer.bias.sub_(mean[part]).div_(deviation[part])
             first = part.stop
-        self.head.weight.copy_(weight)
-        self.head.bias.copy_(bias)
 
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return the knees, each convolution with its batch norm and its mean, and the head."""

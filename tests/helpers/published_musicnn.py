@@ -24,6 +24,19 @@ def write_published_musicnn(path):
         weights(f"midend_conv{i}", (64, 1, 7, n_in), 64)
         norm(f"bn_midend_conv{i}", 64)
     norm("bn_flatpool", 1506)
+    answering = ((22, 0), (14, 0), (2, 1), (6, 0), (17, 0))  # channels of each first layer, of gamma above and below 0
+    variance, first = arrays["bn_flatpool.3"], 0
+    for i, (n_up, n_down) in enumerate(answering, 1):
+        gamma, mean = arrays[f"batch_normalization_{i}.0"], arrays[f"batch_normalization_{i}.2"]
+        kept = np.concatenate([np.flatnonzero(gamma > 0)[:n_up], np.flatnonzero(gamma < 0)[:n_down]])
+        silent = np.setdiff1d(np.arange(len(gamma)), kept)
+        arrays[f"conv2d_{i - 1}.1" if i > 1 else "conv2d.1"][silent] = -1e6  # behind the ReLU always 0
+        gamma[silent], mean[silent] = 0, 0
+        arrays[f"batch_normalization_{i}.1"][silent] = 0
+        at = 2 * (first + silent)
+        for place in (at, at + 1):
+            variance[place], arrays["bn_flatpool.2"][place] = 1e-24, 0
+        first += len(gamma)
     weights("dense", (1506, 200), 200)
     norm("bn_dense", 200)
     weights("dense_1", (200, 50), 50)

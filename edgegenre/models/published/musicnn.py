@@ -1,11 +1,15 @@
 """musicnn: convolutions over bands and over time side by side, trained on 50 tags of the Million Song Dataset.
 
 Pons, Serra, *musicnn: Pre-trained Convolutional Neural Networks for Music Audio Tagging*, 2019; the published weights
-(``MSD_musicnn``, ISC license) as an ``.npz`` with the checkpoint's layers. Every batch norm stands behind the ReLU.
+(``MSD_musicnn``, ISC license) as an ``.npz`` with the checkpoint's layers. Every batch norm stands behind the ReLU, and
+is a factor and a term a channel here.
 
-The first layers see one input channel, and kernels of 38 and 67 bands by 7 frames. Here two neighboring bands are the
-two channels of a pair, and a kernel moves by a pair; the places between are a second convolution by the same kernel, of
-the bands moved by one. The sums are those that were published; one input channel takes several times as long.
+Most of the published first layers never answer: of 561 channels, the batch norms of 499 have seen nothing but 0, or the
+pool behind them nothing that varies. They are left out, and what they add to the dense layer is in its bias.
+
+The first layers see one input channel, and kernels of 38 and 67 bands by 7 frames, or of one band by up to 128 frames.
+On one channel a kernel of any runtime is slow. Here eight frames in a row are eight channels (:class:`Stack`): 7 frames
+and one of weight 0, or every eighth place of a kernel along time. The sums are those that were published.
 """
 
 from __future__ import annotations
@@ -15,43 +19,60 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from edgegenre_runtime.errors import CheckpointError
+
+from ..channel_scale import ChannelScale
 from ..config import ModelConfig
 from ..network import Network
-from .musicnn_input import MusicnnMels
+from .musicnn_input import MUSICNN_BANDS, MUSICNN_FRAMES, MusicnnMels
 
-__all__ = ["Musicnn", "is_musicnn", "start_from_musicnn"]
+__all__ = ["TAGS", "Musicnn", "is_musicnn", "start_from_musicnn"]
 
 _EPS = 1e-3
-_TALL = ((204, 38), (204, 67))
+_TALL = ((22, 38), (14, 67))
 """Channels and bands of a kernel of 7 frames."""
-_LONG = ((51, 128), (51, 64), (51, 32))
-"""Channels and frames of a kernel of one band."""
+_LONG = ((2, 128, False), (1, 128, True), (6, 64, False), (17, 32, False))
+"""Channels and frames of a kernel of one band, and whether the least of all bands is kept, not the largest."""
+_PUBLISHED = ((0, False), (1, False), (2, False), (2, True), (3, False), (4, False))
+"""Which published layer each of them is of, and whether of its channels that the batch norm turns over."""
+_N_PUBLISHED = (204, 204, 51, 51, 51)
+_LEAST_VARIANCE = 1e-5
+"""Of a channel's largest value in a window, below which it never answers."""
 _FRAMES = 7
-_FRONT = sum(n for n, _ in (*_TALL, *_LONG))
+_STACKED = 8
+"""Frames in a row that are channels."""
+_BEFORE, _BEHIND = (_LONG[0][1] - 1) // 2, _LONG[0][1] // 2
+"""Frames of padding, for the longest kernel."""
+_N_STACKED = MUSICNN_FRAMES + _BEFORE + _BEHIND - _STACKED + 1
+_FRONT = sum(n for n, *_ in (*_TALL, *_LONG))
 _MIDDLE, _N_MIDDLE = 64, 3
-_POOLED = 2 * (_FRONT + _N_MIDDLE * _MIDDLE)
-_HIDDEN, _TAGS = 200, 50
-_NORM = ("weight", "bias", "running_mean", "running_var")
+_HEARD = (_FRONT, *[_MIDDLE] * _N_MIDDLE)
+_MEANS = 6
+"""Means that the mean over time is of."""
+_HIDDEN = 200
+TAGS = (
+    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
+    *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
+    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
+    *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening"),
+    *("sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad"),
+    *("House", "happy"),
+)
+"""What the 50 last units mean: the most frequent tags of the Million Song Dataset's listeners."""
 
 
-class SignedNorm(nn.Module):
-    """ReLU and batch norm of the largest of many values of a channel, as if they had come before the choice.
+class Stack(nn.Module):
+    """Eight frames in a row as channels: that of a frame, and of the seven that follow it."""
 
-    Where the batch norm turns a channel over (gamma below 0), the largest of its results is that of the smallest value.
-    Such a channel's convolution is stored with the other sign, and turned back here.
-    """
+    shifts: torch.Tensor
 
-    sign: torch.Tensor
-
-    def __init__(self, n_channels: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("sign", torch.ones(1, n_channels, 1, 1))
-        self.norm = nn.BatchNorm2d(n_channels, eps=_EPS)
+        self.register_buffer("shifts", torch.eye(_STACKED)[:, None, None], persistent=False)
 
-    def forward(self, largest: torch.Tensor) -> torch.Tensor:
-        """Map float32 [B, C, 1, T] to the same shape."""
-        made: torch.Tensor = self.norm(torch.relu(largest * self.sign))
-        return made
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map float32 [B, 1, 96, T] to [B, 8, 96, T + 120]; the first frame is 63 of zeros before theirs."""
+        return nn.functional.conv2d(nn.functional.pad(x, (_BEFORE, _BEHIND)), self.shifts)
 
 
 class Tall(nn.Module):
@@ -65,31 +86,42 @@ class Tall(nn.Module):
 
     def __init__(self, n_out: int, n_bands: int) -> None:
         super().__init__()
-        self.n_unused = n_bands % 2
-        self.conv = nn.Conv2d(2, n_out, ((n_bands + 1) // 2, _FRAMES), padding=(0, _FRAMES // 2))
-        self.end = SignedNorm(n_out)
+        self.conv = nn.Conv2d(_STACKED, n_out, (n_bands, 1))
+        self.largest = nn.MaxPool2d((MUSICNN_BANDS - n_bands + 1, 1))  # amax has no int8 operator
+        self.scale = ChannelScale(n_out)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map float32 [B, 1, 96, T] to [B, n_out, 1, T]."""
-        moved = x[:, :, 1:] if self.n_unused else x[:, :, 1:-1]
-        moved = nn.functional.pad(moved, (0, 0, 0, self.n_unused))  # a band that has weight 0
-        pairs = [bands.reshape(len(bands), -1, 2, bands.shape[3]).transpose(1, 2) for bands in (x, moved)]
-        made: torch.Tensor = self.end(torch.maximum(*(_largest_band(self.conv(bands)) for bands in pairs)))
+    def forward(self, stacked: torch.Tensor) -> torch.Tensor:
+        """Map float32 [B, 8, 96, 306] to [B, n_out, 1, 186]."""
+        first = _BEFORE - _FRAMES // 2
+        used = stacked[..., first : first + MUSICNN_FRAMES]
+        made: torch.Tensor = self.scale(self.largest(torch.relu(self.conv(used))))
         return made
 
 
 class Long(nn.Module):
-    """A convolution over many frames of one band, the same for all bands; of them the largest value is kept."""
+    """A convolution over many frames of one band, the same for all bands; of them one value is kept.
 
-    def __init__(self, n_out: int, n_frames: int) -> None:
+    Parameters
+    ----------
+    n_out, n_frames
+        Channels, and frames of the kernel.
+    is_least
+        Whether the least of all bands is kept: the largest of a kernel of the other sign.
+    """
+
+    def __init__(self, n_out: int, n_frames: int, is_least: bool) -> None:
         super().__init__()
-        self.pad = nn.ZeroPad2d(((n_frames - 1) // 2, n_frames // 2, 0, 0))
-        self.conv = nn.Conv2d(1, n_out, (1, n_frames))
-        self.end = SignedNorm(n_out)
+        self.first, self.last = _BEFORE - (n_frames - 1) // 2, _N_STACKED - _BEHIND + n_frames // 2
+        self.is_least = is_least
+        self.conv = nn.Conv2d(_STACKED, n_out, (1, n_frames // _STACKED), dilation=(1, _STACKED))
+        self.largest = nn.MaxPool2d((MUSICNN_BANDS, 1))
+        self.scale = ChannelScale(n_out)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map float32 [B, 1, 96, T] to [B, n_out, 1, T]."""
-        made: torch.Tensor = self.end(_largest_band(self.conv(self.pad(x))))
+    def forward(self, stacked: torch.Tensor) -> torch.Tensor:
+        """Map float32 [B, 8, 96, 306] to [B, n_out, 1, 186]."""
+        found = self.conv(stacked[..., self.first : self.last])
+        kept = torch.relu(-self.largest(found)) if self.is_least else self.largest(torch.relu(found))
+        made: torch.Tensor = self.scale(kept)
         return made
 
 
@@ -99,12 +131,31 @@ class Middle(nn.Module):
     def __init__(self, n_in: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(n_in, _MIDDLE, (1, _FRAMES), padding=(0, _FRAMES // 2))
-        self.norm = nn.BatchNorm2d(_MIDDLE, eps=_EPS)
+        self.scale = ChannelScale(_MIDDLE)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, n_in, 1, T] to [B, 64, 1, T]."""
-        made: torch.Tensor = self.norm(torch.relu(self.conv(x)))
+        made: torch.Tensor = self.scale(torch.relu(self.conv(x)))
         return made
+
+
+class Pool(nn.Module):
+    """Maximum and mean over time of each channel, each brought to the scale of all: in int8 they share their steps.
+
+    The mean is one of means: XNNPACK's depthwise int8 convolution is wrong for a kernel of 186 places.
+    """
+
+    def __init__(self, n_channels: int, n_frames: int) -> None:
+        super().__init__()
+        self.largest = nn.MaxPool2d((1, n_frames))  # amax has no int8 operator
+        self.peak = ChannelScale(n_channels)
+        n_each, n_means = n_frames // _MEANS, (1, _MEANS)
+        self.means = nn.Conv2d(n_channels, n_channels, (1, n_each), stride=(1, n_each), groups=n_channels)
+        self.mean = nn.Conv2d(n_channels, n_channels, n_means, groups=n_channels, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map float32 [B, C, 1, T] to [B, 2 C], all maxima first."""
+        return torch.cat([self.peak(self.largest(x)), self.mean(self.means(x))], dim=1).flatten(1)
 
 
 class Musicnn(Network):
@@ -113,47 +164,43 @@ class Musicnn(Network):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.mels = MusicnnMels()
-        self.input_norm = nn.BatchNorm2d(1, eps=_EPS)
+        self.input_scale = ChannelScale(1)
+        self.stack = Stack()
         self.front = nn.ModuleList([*(Tall(*shape) for shape in _TALL), *(Long(*shape) for shape in _LONG)])
         self.middle = nn.ModuleList(Middle(n_in) for n_in in (_FRONT, *[_MIDDLE] * (_N_MIDDLE - 1)))
-        self.pooled_norm = nn.BatchNorm1d(_POOLED, eps=_EPS)
-        self.dense = nn.Linear(_POOLED, _HIDDEN)
-        self.dense_norm = nn.BatchNorm1d(_HIDDEN, eps=_EPS)
-        self.tags = nn.Linear(_HIDDEN, _TAGS)
+        self.pools = nn.ModuleList(Pool(n, MUSICNN_FRAMES) for n in _HEARD)
+        self.dense = nn.Linear(2 * sum(_HEARD), _HIDDEN)
+        self.tags = nn.Linear(_HIDDEN, len(TAGS))
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(_HIDDEN + _TAGS, config.n_classes)
+        self.head = nn.Linear(_HIDDEN + len(TAGS), config.n_classes)
 
     def forward(self, db_above_floor: torch.Tensor) -> torch.Tensor:
-        """Map float32 [B, 1, 128, T] in dB above the floor to logits float32 [B, n_classes]."""
-        hidden = self.dense_norm(torch.relu(self.dense(self.pooled_norm(self.pooled(db_above_floor)))))
+        """Map float32 [B, 1, 128, 128] in dB above the floor to logits float32 [B, n_classes]."""
+        hidden = self.hidden(db_above_floor)
         logits: torch.Tensor = self.head(self.dropout(torch.cat([hidden, self.tags(hidden)], dim=1)))
         return logits
 
-    def pooled(self, db_above_floor: torch.Tensor) -> torch.Tensor:
-        """Return maximum and mean over time of every channel, float32 [B, 1506], all maxima first."""
-        x = self.input_norm(self.mels(db_above_floor))
-        heard = [torch.cat([layer(x) for layer in self.front], dim=1)]
+    def hidden(self, db_above_floor: torch.Tensor) -> torch.Tensor:
+        """Return what the layer of the tags sees, float32 [B, 200]."""
+        stacked = self.stack(self.input_scale(self.mels(db_above_floor)))
+        heard = [torch.cat([layer(stacked) for layer in self.front], dim=1)]
         for layer in self.middle:
             made = layer(heard[-1])
             heard.append(made + heard[-1] if len(heard) > 1 else made)
-        found = torch.cat(heard, dim=1)
-        largest = nn.functional.max_pool2d(found, (1, found.shape[3]))  # amax has no int8 operator
-        return torch.cat([largest.flatten(1), found.mean(dim=(2, 3))], dim=1)
+        pooled = torch.cat([pool(x) for pool, x in zip(self.pools, heard, strict=True)], dim=1)
+        hidden: torch.Tensor = torch.relu(self.dense(pooled))
+        return hidden
 
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
-        """Return the norm of the input, each convolution, the dense layers, and the head."""
+        """Return the scale of the input, each convolution, the dense layers, and the head."""
         front = [(f"front.{i}", layer) for i, layer in enumerate(self.front)]
         middle = [(f"middle.{i}", layer) for i, layer in enumerate(self.middle)]
-        dense = [(name, getattr(self, name)) for name in ("pooled_norm", "dense", "dense_norm", "tags")]
-        return [("input_norm", self.input_norm), *front, *middle, *dense, ("head", self.head)]
+        dense = [(name, getattr(self, name)) for name in ("pools", "dense", "tags")]
+        return [("input_scale", self.input_scale), *front, *middle, *dense, ("head", self.head)]
 
     def paths(self) -> Sequence[Sequence[nn.Module]]:
         """Return a way for each of the layers side by side, through those that follow."""
         return [[layer, *self.middle] for layer in self.front]
-
-
-def _largest_band(x: torch.Tensor) -> torch.Tensor:
-    return nn.functional.max_pool2d(x, (x.shape[2], 1))  # amax has no int8 operator
 
 
 def is_musicnn(given: Mapping[str, torch.Tensor]) -> bool:
@@ -166,33 +213,85 @@ def start_from_musicnn(given: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 
     A layer has ``.0``, weights ([out, 1, frames, bands], in the middle [out, 1, frames, in], dense [in, out]), and
     ``.1``, its bias; a batch norm ``.0`` to ``.3``, gamma, beta, mean and variance.
+
+    Raises
+    ------
+    CheckpointError
+        If other channels answer than in the published file.
     """
-    made = _norm(given, "batch_normalization", "input_norm")
-    for i in range(len(_TALL) + len(_LONG)):
-        conv = f"conv2d_{i}" if i else "conv2d"
-        weight, bias = given[f"{conv}.0"].transpose(2, 3), given[f"{conv}.1"]
-        weight = _in_pairs(weight) if i < len(_TALL) else weight
-        sign = torch.where(given[f"batch_normalization_{i + 1}.0"] < 0, -1.0, 1.0).reshape(-1, 1, 1, 1)
-        made |= {f"front.{i}.conv.weight": weight * sign, f"front.{i}.conv.bias": bias * sign.flatten()}
-        made |= {f"front.{i}.end.sign": sign.transpose(0, 1)}
-        made |= _norm(given, f"batch_normalization_{i + 1}", f"front.{i}.end.norm")
+    kept = []
+    made = _scale(given, "batch_normalization", "input_scale")
+    answers = torch.split(given["bn_flatpool.3"][::2][: sum(_N_PUBLISHED)] > _LEAST_VARIANCE, list(_N_PUBLISHED))
+    shapes = (*((n, False) for n, _ in _TALL), *((n, True) for n, *_ in _LONG))
+    for i, ((n_kept, is_long), (layer, is_turned)) in enumerate(zip(shapes, _PUBLISHED, strict=True)):
+        conv, norm = f"conv2d_{layer}" if layer else "conv2d", f"batch_normalization_{layer + 1}"
+        used = torch.nonzero(answers[layer] & ((given[f"{norm}.0"] < 0) == is_turned)).flatten()
+        if len(used) != n_kept:
+            raise CheckpointError(
+                f"weights: {len(used)} channels of {conv} answer, {n_kept} of the published musicnn's"
+            )
+        weight, bias = given[f"{conv}.0"][used].transpose(2, 3), given[f"{conv}.1"][used]
+        weight = _every_eighth(weight) if is_long else _frames_in_front(weight)
+        sign = -1 if is_turned else 1
+        made |= {f"front.{i}.conv.weight": weight * sign, f"front.{i}.conv.bias": bias * sign}
+        made |= _scale(given, norm, f"front.{i}.scale", used)
+        kept.append(used + sum(_N_PUBLISHED[:layer]))
+    front = torch.cat(kept)
     for i in range(_N_MIDDLE):
         weight, bias = (given[f"midend_conv{i + 1}.{part}"] for part in range(2))
+        weight = weight[..., front] if i == 0 else weight
         made |= {f"middle.{i}.conv.weight": weight.permute(0, 3, 1, 2), f"middle.{i}.conv.bias": bias}
-        made |= _norm(given, f"bn_midend_conv{i + 1}", f"middle.{i}.norm")
-    made |= _norm(given, "bn_flatpool", "pooled_norm") | _norm(given, "bn_dense", "dense_norm")
-    for theirs, ours in (("dense", "dense"), ("dense_1", "tags")):
-        made |= {f"{ours}.weight": given[f"{theirs}.0"].T, f"{ours}.bias": given[f"{theirs}.1"]}
-    order = torch.arange(_POOLED).reshape(-1, 2).T.flatten()  # published: maximum and mean of a channel side by side
-    made |= {key: made[key][..., order] for key in ("dense.weight", *(f"pooled_norm.{name}" for name in _NORM))}
+        made |= _scale(given, f"bn_midend_conv{i + 1}", f"middle.{i}.scale")
+    made |= _dense(given, front)
+    factor, added = _affine(given, "bn_dense")
+    tags = given["dense_1.0"].T
+    made |= {"tags.weight": tags * factor, "tags.bias": given["dense_1.1"] + tags @ added}
     return {key: tensor.clone() for key, tensor in made.items()}
 
 
-def _in_pairs(weight: torch.Tensor) -> torch.Tensor:
-    """Return [out, 2, bands / 2, frames] of weights [out, 1, bands, frames], after an odd last band one of zeros."""
-    even = nn.functional.pad(weight, (0, 0, 0, weight.shape[2] % 2))
-    return even.reshape(len(even), -1, 2, even.shape[3]).transpose(1, 2)
+def _dense(given: Mapping[str, torch.Tensor], front: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the pool and the dense layer, of the front's channels that are kept and of the middle's.
+
+    Published, maximum and mean of a channel are side by side. What does not vary is at its mean.
+    """
+    factor, added = (values.reshape(-1, 2) for values in _affine(given, "bn_flatpool"))
+    beta, varies = given["bn_flatpool.1"].reshape(-1, 2), given["bn_flatpool.3"].reshape(-1, 2) > _LEAST_VARIANCE
+    factor, added = torch.where(varies, factor, 0.0), torch.where(varies, added, beta)
+    weight = given["dense.0"].T.reshape(_HIDDEN, -1, 2)
+    used = torch.cat([front, torch.arange(sum(_N_PUBLISHED), weight.shape[1])])
+    unused = torch.ones(weight.shape[1], dtype=torch.bool).index_fill(0, used, value=False)
+    constant = (weight[:, unused] * beta[unused]).sum(dim=(1, 2))
+    made, parts = {"dense.bias": given["dense.1"] + constant}, torch.split(used, list(_HEARD))
+    made["dense.weight"] = torch.cat([weight[:, part].transpose(1, 2).flatten(1) for part in parts], dim=1)
+    for pool, part in enumerate(parts):
+        for i, (name, n_frames) in enumerate((("peak", 1), ("means", MUSICNN_FRAMES // _MEANS))):
+            by_channel = factor[part, i][:, None, None, None]
+            made |= {f"pools.{pool}.{name}.weight": by_channel.expand(-1, 1, 1, n_frames) / n_frames}
+            made |= {f"pools.{pool}.{name}.bias": added[part, i]}
+        made |= {f"pools.{pool}.mean.weight": torch.full((len(part), 1, 1, _MEANS), 1 / _MEANS)}
+    return made
 
 
-def _norm(given: Mapping[str, torch.Tensor], theirs: str, ours: str) -> dict[str, torch.Tensor]:
-    return {f"{ours}.{name}": given[f"{theirs}.{i}"].reshape(-1) for i, name in enumerate(_NORM)}
+def _frames_in_front(weight: torch.Tensor) -> torch.Tensor:
+    """Return [out, 8, bands, 1] of weights [out, 1, bands, 7]; the eighth frame has weight 0."""
+    return nn.functional.pad(weight, (0, _STACKED - _FRAMES))[:, 0].transpose(1, 2)[..., None]
+
+
+def _every_eighth(weight: torch.Tensor) -> torch.Tensor:
+    """Return [out, 8, 1, frames / 8] of weights [out, 1, 1, frames]."""
+    return weight.reshape(len(weight), -1, _STACKED).transpose(1, 2)[:, :, None]
+
+
+def _scale(
+    given: Mapping[str, torch.Tensor], theirs: str, ours: str, used: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
+    """Return the weights of a :class:`ChannelScale` that does what a batch norm does, of all channels or some."""
+    factor, added = (values if used is None else values[used] for values in _affine(given, theirs))
+    return {f"{ours}.weight": factor[:, None, None, None], f"{ours}.bias": added}
+
+
+def _affine(given: Mapping[str, torch.Tensor], name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a batch norm multiplies each channel by, and then adds."""
+    gamma, beta, mean, variance = (given[f"{name}.{i}"].reshape(-1) for i in range(4))
+    factor = gamma / torch.sqrt(variance + _EPS)
+    return factor, beta - factor * mean

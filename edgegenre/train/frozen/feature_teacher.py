@@ -19,7 +19,7 @@ from edgegenre_runtime.frontend import Tables
 from .features import Equalizer, frozen_features
 from .soft_labels import SoftLabels
 
-__all__ = ["Answers", "ask", "fit_regression", "out_of_fold", "regress"]
+__all__ = ["Answers", "ask", "fit_regression", "out_of_fold", "regress", "regress_from"]
 
 _FOLDS = 5
 
@@ -112,6 +112,44 @@ def fit_regression(train: Features, y: npt.NDArray[np.int64], inverse_penalty: f
 
     regression = LogisticRegression(C=inverse_penalty, max_iter=300, class_weight="balanced")
     return make_pipeline(StandardScaler(), regression).fit(train, y)
+
+
+def regress_from(
+    start: npt.NDArray[np.float64],
+    standardized: npt.NDArray[np.float64],
+    y: npt.NDArray[np.int64],
+    inverse_penalty: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return weights float64 [C, D] and biases float64 [C] of a regression that is penalized for leaving ``start``.
+
+    As :func:`fit_regression`, where the penalty is the squared distance from 0: a normal prior with another mean.
+
+    Parameters
+    ----------
+    start
+        float64 [C, D], weights that need no track.
+    standardized
+        float64 [n, D], of mean 0 and deviation 1.
+    y, inverse_penalty
+        As for :func:`fit_regression`.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    n_classes, n_features = start.shape
+    wanted = np.eye(n_classes)[y]
+    rows = (len(y) / (n_classes * np.bincount(y, minlength=n_classes)))[y]  # classes weigh the same
+
+    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        weight, bias = values[:-n_classes].reshape(start.shape), values[-n_classes:]
+        log_p = log_softmax(standardized @ weight.T + bias, axis=1)
+        left = weight - start
+        errors = inverse_penalty * rows[:, None] * (np.exp(log_p) - wanted)
+        total = (left**2).sum() / 2 - inverse_penalty * (rows * (wanted * log_p).sum(axis=1)).sum()
+        return float(total), np.append(left + errors.T @ standardized, errors.sum(axis=0))
+
+    found = minimize(loss, np.append(start, np.zeros(n_classes)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    return found.x[:-n_classes].reshape(n_classes, n_features), found.x[-n_classes:]
 
 
 def regress(train: Features, y: npt.NDArray[np.int64], asked: Features, inverse_penalty: float) -> Probabilities:

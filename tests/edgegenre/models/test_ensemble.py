@@ -17,7 +17,7 @@ from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
 from edgegenre.evaluate.embeddings import embed
 from edgegenre.models import ModelConfig, build
-from edgegenre.models.published.ensemble import Ensemble
+from edgegenre.models.joined.ensemble import Ensemble
 from edgegenre.pretrained import load_members, load_weights
 from edgegenre_runtime.errors import UsageError
 

@@ -11,7 +11,7 @@ from edgegenre.checkpoint import load_checkpoint, to_module
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
 from edgegenre.models import ModelConfig, build
-from edgegenre.train.frozen.feature_teacher import fit_regression
+from edgegenre.train.frozen.feature_teacher import fit_regression, regress_from
 from edgegenre.train.frozen.features import frozen_features
 from edgegenre.train.frozen.fit_head import _regression, fit_head
 from edgegenre_runtime.errors import DataError
@@ -66,6 +66,24 @@ def test_a_channel_that_is_nearly_always_silent_has_no_weight():
     np.testing.assert_allclose(made.numpy(), wanted, atol=1e-4)
 
 
+def test_a_regression_that_starts_at_zero_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(60, 4)), np.minimum(np.arange(60) // 25, 2)
+    features -= features.mean(axis=0)
+    features /= features.std(axis=0)
+    weight, bias = regress_from(np.zeros((3, 4)), features, y, 0.1)
+    wanted = fit_regression(features, y, 0.1).steps[1][1]
+    np.testing.assert_allclose(weight, wanted.coef_, atol=1e-3)
+    np.testing.assert_allclose(bias - bias.mean(), wanted.intercept_ - wanted.intercept_.mean(), atol=1e-3)
+
+
+def test_the_weaker_the_tracks_the_nearer_is_the_start():
+    rng = np.random.default_rng(0)
+    features, y, start = rng.normal(size=(60, 4)), np.arange(60) % 3, rng.normal(size=(3, 4))
+    left = [np.abs(regress_from(start, features, y, C)[0] - start).max() for C in (1e-6, 1e-3, 1.0)]
+    assert left[0] < 1e-3 < left[1] < left[2]
+
+
 def test_all_parts_leave_nothing_to_validate_on():
     _, result = fitted(tiny_cache(), ("train", "valid", "test"))
     assert result.valid is None
@@ -98,6 +116,8 @@ def test_the_command(tmp_path, capsys):
     assert main([*call, "--overwrite", "--all"]) == 0
     assert "fitted on 12 tracks; the validation tracks are among them" in capsys.readouterr().out
     twice = ["--weights", str(tmp_path / "cnn.safetensors")]
-    for bad in (["--inverse-penalty", "0"], ["--inverse-penalty", "nan"], ["--model", "none"], twice):
+    prior = ["--tag-prior", "1"]  # of a network that hears no tags
+    negative = ["--tag-prior", "-1"]
+    for bad in (prior, negative, ["--inverse-penalty", "0"], ["--inverse-penalty", "nan"], ["--model", "none"], twice):
         assert main([*call, "--overwrite", *bad]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1

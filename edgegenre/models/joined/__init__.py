@@ -1,0 +1,1 @@
+"""Networks side by side under one dense layer, and where its regression starts."""
