@@ -78,7 +78,7 @@ def int8_onnx(
         path = Path(folder) / "model.onnx"
         ranges = _ranges(float_model, windows, spec.top_db, Path(folder))
         quantize_static(
-            onnx.load_from_string(float_model),
+            _with_weights_of_their_own(onnx.load_from_string(float_model)),
             path,
             _Reader(windows[:1], spec.top_db),  # the ranges are passed below
             quant_format=QuantFormat.QDQ,
@@ -99,6 +99,22 @@ def int8_onnx(
         "output_zero_point": str(output_zero_point),
     }
     return pack_onnx(model, {**metadata, **contract, **_add_embedding(model)})
+
+
+def _with_weights_of_their_own(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give each layer weights of its own, in place: torch writes equal ones once.
+
+    onnxruntime's ``session.x64quantprecision`` rewrites the weights of each layer, and fails at the second of a pair.
+    """
+    weights, seen = {tensor.name: tensor for tensor in model.graph.initializer}, set()
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if name in weights and name in seen:
+                copied = model.graph.initializer.add()
+                copied.CopyFrom(weights[name])
+                copied.name = node.input[i] = f"{name}_of_{node.name}_{i}"
+            seen.add(name)
+    return model
 
 
 def _ranges(
