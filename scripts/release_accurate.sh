@@ -38,8 +38,10 @@ fit() {
 fit --out work/accurate
 $edgegenre calibrate work/accurate $gtzan $outside --sounds $sounds
 measure work/accurate --record
-$edgegenre export work/accurate --int8 --data $gtzan --out work/accurate_bundle
-measure work/accurate_bundle
+# int8 changes 3 of its 290 answers where the gate allows 2: it is measured as it is. What ships passes, below.
+bundle=work/accurate_bundle
+$edgegenre export work/accurate --int8 --data $gtzan --out $bundle || bundle=$bundle.rejected
+measure $bundle
 
 # The network that ships. Of tracks that it saw, no accuracy is given.
 fit --all --out work/accurate_all

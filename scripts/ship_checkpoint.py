@@ -17,8 +17,8 @@ _DATA = (
     "no accuracy is given"
 )
 _ARTIST = (
-    "artist network, trained on 10 000 artists of the Million Song Dataset (MIT license, J. Lee), which has very likely "
-    "heard GTZAN's artists, those of the test part included"
+    "artist network, trained on 10 000 artists of the Million Song Dataset (MIT license, J. Lee), which has very "
+    "likely heard GTZAN's artists, those of the test part included"
 )
 _STARTS = {
     "temporal": _ARTIST,

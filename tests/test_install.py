@@ -46,7 +46,7 @@ def test_wheel_holds_the_packages_and_the_shipped_bundle(wheel):
         "edgegenre_runtime/web/page/index.html",
     ):
         assert needed in names
-    assert wheel.stat().st_size < 2.6e6  # two thirds of it are the shipped checkpoint (float32) and bundle
+    assert wheel.stat().st_size < 3.2e6  # most of it are the shipped checkpoint (float32) and the two bundles
     assert not [name for name in names if name.endswith(("model_int8.c", "model_audio.tflite", "model_float.onnx"))]
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"export", "runtime", "benchmarks", "tests"}

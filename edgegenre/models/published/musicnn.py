@@ -120,7 +120,7 @@ class Long(nn.Module):
     def forward(self, stacked: torch.Tensor) -> torch.Tensor:
         """Map float32 [B, 8, 96, 306] to [B, n_out, 1, 186]."""
         found = self.conv(stacked[..., self.first : self.last])
-        kept = torch.relu(-self.largest(found)) if self.is_least else self.largest(torch.relu(found))
+        kept = torch.relu(self.largest(found) * -1.0) if self.is_least else self.largest(torch.relu(found))
         made: torch.Tensor = self.scale(kept)
         return made
 

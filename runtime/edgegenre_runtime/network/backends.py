@@ -133,6 +133,8 @@ def load_backend(bundle: Bundle, threads: int) -> Backend:
 
 def _advice(name: str, bundle: Bundle) -> str:
     """Return what to do about a network that an interpreter refuses: it may be older than the one that exported it."""
+    if name == REFERENCE and _FILES[ENGINE] not in bundle.manifest["files"]:
+        return "only an interpreter takes this network: run  pip install 'edgegenre[litert]'"
     tools = bundle.manifest.get("tools")
     made_with = tools.get("ai-edge-litert" if name == "tflite-runtime" else name) if isinstance(tools, dict) else None
     if name not in INTERPRETERS or not isinstance(made_with, str):

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime import run as run_module
 from edgegenre_runtime.errors import BundleError
+from edgegenre_runtime.network.bundle import read_bundle
 from edgegenre_runtime.network.bundle_names import default_bundle, find_bundle, installed_bundles, user_folder
 
 
@@ -23,14 +25,27 @@ def mine(folder):
     return Path(shutil.copytree(default_bundle(), folder / "mine"))
 
 
-def test_what_ships_is_called_default(folder):
+ACCURATE = default_bundle().with_name("accurate")
+
+
+def test_what_ships_is_called_default_and_accurate(folder):
     assert find_bundle(None) == find_bundle("default") == default_bundle()
-    assert list(installed_bundles()) == ["default"]
+    assert installed_bundles() == {"accurate": ACCURATE, "default": default_bundle()}
+
+
+def test_accurate_hears_the_same_classes_and_says_what_it_runs_on(folder, monkeypatch):
+    small, large = (read_bundle(find_bundle(name)) for name in ("default", "accurate"))
+    assert large.labels == small.labels
+    assert large.tables.spec_hash == small.tables.spec_hash
+    assert "net.eg" not in large.manifest["files"]
+    monkeypatch.setenv("EDGEGENRE_INTERPRETER", "reference")
+    with pytest.raises(BundleError, match="only an interpreter takes this network: run  pip install"):
+        GenreClassifier.load("accurate")
 
 
 def test_a_bundle_in_the_users_folder_is_found_by_its_name(mine):
     assert find_bundle("mine") == mine
-    assert installed_bundles() == {"default": default_bundle(), "mine": mine}
+    assert installed_bundles() == {"accurate": ACCURATE, "default": default_bundle(), "mine": mine}
 
 
 def test_a_zip_in_the_users_folder_is_found_without_its_ending(folder, mine):
@@ -51,8 +66,8 @@ def test_nobody_takes_the_name_of_what_ships(folder):
 
 
 def test_an_unknown_name_lists_the_known_ones(mine):
-    with pytest.raises(BundleError, match="there are: default, mine"):
-        find_bundle("accurate")
+    with pytest.raises(BundleError, match="there are: accurate, default, mine"):
+        find_bundle("large")
 
 
 def test_a_path_is_left_to_who_reads_it(folder):
@@ -73,11 +88,11 @@ def test_the_command_takes_a_name_and_refuses_an_unknown_one_on_one_line(mine, c
     assert run_module.main(["--doctor", "--bundle", "mine"]) == 0
     out = capsys.readouterr().out
     assert f"bundle        {mine}, 10 classes" in out
-    assert "by name       default, mine (others go into" in out
-    assert run_module.main(["--bundle", "accurate", "x.wav"]) == 2
+    assert "by name       accurate, default, mine (others go into" in out
+    assert run_module.main(["--bundle", "large", "x.wav"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "there are: default, mine" in err
+    assert "there are: accurate, default, mine" in err
 
 
 def test_a_unit_holds_the_path_of_the_name(mine, capsys, monkeypatch):

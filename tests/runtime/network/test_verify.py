@@ -57,6 +57,9 @@ def test_the_shipped_bundle_is_as_exported(capsys, bundle: Path) -> None:
     assert "model_int8.tflite" in out
     shutil.make_archive(str(bundle), "zip", bundle)
     assert verify(capsys, bundle.with_suffix(".zip"))[0] == 0
+    code, out, _ = verify(capsys, default_bundle().with_name("accurate"))
+    assert code == 0
+    assert "model_int8.tflite" in out
 
 
 def test_a_changed_file_is_named(capsys, bundle: Path) -> None:
