@@ -140,9 +140,9 @@ def _peers(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _engine(results: Sequence[dict[str, Any]]) -> str:
-    """Return the network by the back-end that a device uses and by LiteRT, in the same run, one row per board."""
+    """Return the network by engine and by LiteRT, in the same run, one row per board whose bundle has both."""
     rows = []
-    for result in results:
+    for result in (one for one in results if "net.eg" in one["bundle"]["files"]):
         if result["kind"] == "measured":
             ours, theirs = (stage_of(result, stage) for stage in ("network", "network_litert"))
             pair = [row["min_ms"] for row in (ours, theirs) if row is not None]

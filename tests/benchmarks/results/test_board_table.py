@@ -59,6 +59,15 @@ def test_the_matrix_says_what_is_measured_emulated_missed_and_absent(folder):
     assert "| 10.00 |" in text
 
 
+def test_a_network_that_the_engine_does_not_take_is_not_compared_with_itself(folder, emulated):
+    large = copy.deepcopy(emulated)
+    del large["bundle"]["files"]["net.eg"]
+    (folder / "b.json").write_text(json.dumps(large))
+    text = format_report(read_results(folder), read_bundle(default_bundle()))
+    assert "| Raspberry Pi 4 Model B | 10.0 M instr. | 20.0 M instr." not in text
+    assert "| 1.00 ms | 1.00 ms | 1.00 |" in text
+
+
 def test_a_page_is_written_between_its_marks_and_becomes_stale(folder, tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text(MARKS)
