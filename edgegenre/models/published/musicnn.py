@@ -142,7 +142,7 @@ class Middle(nn.Module):
 class Pool(nn.Module):
     """Maximum and mean over time of each channel, each brought to the scale of all: in int8 they share their steps.
 
-    The mean is one of means: XNNPACK's depthwise int8 convolution is wrong for a kernel of 186 places.
+    The mean is one of means: 37 weights a channel, not 186.
     """
 
     def __init__(self, n_channels: int, n_frames: int) -> None:
