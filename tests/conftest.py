@@ -29,6 +29,15 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    """One Playwright a process: a second one beside it is refused."""
+    from playwright.sync_api import sync_playwright  # here: few tests need it
+
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """Return the folder of GTZAN and weights, $EDGEGENRE_SHARED or beside the checkout; skips where it is missing."""
     folder = Path(os.environ.get("EDGEGENRE_SHARED") or Path(__file__).resolve().parents[2] / "shared")

@@ -240,30 +240,27 @@ def test_a_library_of_broken_files_alone(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_chromium_shows_the_page_without_a_request(library, tmp_path):
-    from playwright.sync_api import sync_playwright
-
+def test_chromium_shows_the_page_without_a_request(playwright, library, tmp_path):
     assert run(library, tmp_path / "page.html") == 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, headless=True, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        said, requests = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"file://{tmp_path}/page.html")
-        assert page.locator(".scatter circle").count() == 67
-        assert page.locator(".bars").count() == 2
-        width = page.evaluate("document.querySelector('.scatter').getBoundingClientRect().width")
-        titles = page.evaluate("[...document.querySelectorAll('.scatter title')].map((title) => title.textContent)")
-        circle = page.locator(".scatter circle").nth(0)
-        circle.hover(force=True)
-        stroke = page.evaluate(
-            "[...document.querySelectorAll('.scatter circle:hover')].map((c) => getComputedStyle(c).strokeWidth)"
-        )
-        browser.close()
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM, headless=True, args=["--no-sandbox", "--disable-gpu"]
+    )
+    page = browser.new_page()
+    said, requests = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(f"file://{tmp_path}/page.html")
+    assert page.locator(".scatter circle").count() == 67
+    assert page.locator(".bars").count() == 2
+    width = page.evaluate("document.querySelector('.scatter').getBoundingClientRect().width")
+    titles = page.evaluate("[...document.querySelectorAll('.scatter title')].map((title) => title.textContent)")
+    circle = page.locator(".scatter circle").nth(0)
+    circle.hover(force=True)
+    stroke = page.evaluate(
+        "[...document.querySelectorAll('.scatter circle:hover')].map((c) => getComputedStyle(c).strokeWidth)"
+    )
+    browser.close()
     assert width > 300
     assert "song.flac\nmusic\nrock 0.60" in titles
     assert any(title.startswith("script>*x*`y`\\z\\xe9\\x1b\\n.mp3\n") for title in titles)

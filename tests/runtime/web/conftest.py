@@ -4,19 +4,12 @@ import itertools
 
 import pytest
 import soundfile
-from playwright.sync_api import sync_playwright
 from web_pages import Listening, chromium, served
 
 from edgegenre.toy.dataset import render
 from edgegenre.toy.styles import STYLES
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.web.page import web_folder
-
-
-@pytest.fixture(scope="package")
-def playwright():
-    with sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture(scope="package")
