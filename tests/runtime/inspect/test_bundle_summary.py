@@ -52,7 +52,7 @@ def test_a_bundle_is_taken_by_name(capsys, copied, monkeypatch, tmp_path):
     assert model_path(Path("nothing")) == Path("nothing")
     code, _, err = run(capsys, "nothing")
     assert code == 2
-    assert "there are: b, default" in err
+    assert "there are: accurate, b, default" in err
 
 
 def test_a_changed_file_is_named_and_the_exit_code_is_1(capsys, copied):
