@@ -173,7 +173,8 @@ def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile
 
 
 def _conversion(path: Path) -> str:
-    return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav').name))}"
+    made = path.with_suffix(".flac" if path.suffix.lower() == ".wav" else ".wav").name  # not onto itself
+    return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(made)}"
 
 
 def audio_files(paths: Iterable[Path | str], on_error: Callable[[AudioError], None] | None = None) -> list[Path]:

@@ -113,8 +113,10 @@ def test_other_bad_files(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "zero.wav", np.zeros(0, np.int16), 22050)
     soundfile.write(tmp_path / "slow.wav", np.zeros(50, np.int16), 500)
     (tmp_path / "song.txt").write_bytes(b"1234")
+    (tmp_path / "junk.wav").write_bytes(b"junk")
     (tmp_path / "folder.wav").mkdir()
     for name, reason in [
+        ("junk.wav", r"ffmpeg -i .*junk.wav junk.flac$"),
         ("zero.wav", "contains no audio"),
         ("slow.wav", "500 Hz is out of range"),
         ("song.txt", r"unknown extension '.txt'; allowed are .3gp .* ffmpeg -i .*song.txt song.wav"),
