@@ -10,7 +10,7 @@ import typer
 
 from edgegenre_runtime.printable import printable
 
-from .common import check_output, needs
+from .common import Spec, check_output, needs
 
 __all__ = ["augment"]
 
@@ -18,7 +18,7 @@ __all__ = ["augment"]
 def augment(
     file: Annotated[Path, typer.Argument(help="Audio file.")],
     plot: Annotated[Path, typer.Option(help="PNG to write.")],
-    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    spec: Spec = "wide9s",
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
     """Plot a window of a file as the network's input, unchanged and after each augmentation.

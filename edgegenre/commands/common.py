@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from edgegenre_runtime.workers import Workers
 
 __all__ = [
+    "DatabaseOption",
     "Levels",
     "SchedulerOption",
+    "Seed",
+    "Spec",
     "WorkersOption",
     "check_output",
     "check_run_folder",
@@ -122,11 +125,12 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+Spec = Annotated[str, typer.Option("--spec", help="Front-end preset: seed3s (3.0 s windows) or wide9s (8.9 s).")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+DatabaseOption = Annotated[Path, typer.Option("--db", metavar="FILE", help="The library's database (SQLite).")]
 Levels = Annotated[
     int, typer.Option("--levels", help="Levels of folders that are classes: 2 for rock/punk/a.wav.", min=1)
 ]
-
-
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Processes of this machine (docs/scale.md).")
 ]

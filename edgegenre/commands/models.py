@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from .common import needs
+from .common import Spec, needs
 
 __all__ = ["models"]
 
 
 def models(
     names: Annotated[list[str] | None, typer.Argument(help="Networks; default: all.")] = None,
-    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    spec: Spec = "wide9s",
     classes: Annotated[int, typer.Option(help="Number of genres.", min=2)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

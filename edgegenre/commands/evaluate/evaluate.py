@@ -12,7 +12,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import SchedulerOption, WorkersOption, check_output, chosen_workers, command_line, model_path, needs
+from ..common import SchedulerOption, WorkersOption, check_output, chosen_workers, command_line, model_path, needs
 
 if TYPE_CHECKING:
     from edgegenre_runtime.workers import Workers

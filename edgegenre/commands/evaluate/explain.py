@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.printable import printable
 
-from .common import check_output, needs, require_installed
+from ..common import check_output, needs, require_installed
 
 __all__ = ["explain", "features"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import check_output, needs
+from ..common import Spec, check_output, needs
 
 __all__ = ["tune"]
 
@@ -17,7 +17,7 @@ def tune(
     storage: Annotated[Path, typer.Option(help="SQLite file of the study; an existing one is continued.")],
     trials: Annotated[int, typer.Option(help="Number of finished trials to reach.", min=1)] = 30,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
-    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    spec: Spec = "wide9s",
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs of a trial.", min=1)] = 30,
     patience: Annotated[int, typer.Option(help="Epochs without a better result before training stops.", min=1)] = 20,
     batch_size: Annotated[int, typer.Option(help="Windows per step.", min=1)] = 32,

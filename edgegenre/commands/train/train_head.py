@@ -10,7 +10,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_run_folder, command_line, features_of, make_folder, needs
+from ..common import check_run_folder, command_line, features_of, make_folder, needs
 
 if TYPE_CHECKING:
     from edgegenre.data.feature_cache import FeatureCache

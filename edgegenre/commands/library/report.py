@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import check_output, check_suffix, command_line, needs, progress_bar, require_installed
-from .library import DatabaseOption
+from ..common import DatabaseOption, check_output, check_suffix, command_line, needs, progress_bar, require_installed
 
 __all__ = ["report"]
 

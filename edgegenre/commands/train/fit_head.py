@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_run_folder, command_line, make_folder, needs, progress_bar, require_installed
+from ..common import check_run_folder, command_line, make_folder, needs, progress_bar, require_installed
 
 __all__ = ["fit_head"]
 

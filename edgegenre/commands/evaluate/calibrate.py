@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import command_line, needs, require_installed
+from ..common import command_line, needs, require_installed
 
 __all__ = ["calibrate"]
 

@@ -14,7 +14,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError, install_command
 
-from .common import Levels, check_run_folder, command_line, features_of, make_folder, needs, require_installed
+from ..common import Levels, Spec, check_run_folder, command_line, features_of, make_folder, needs, require_installed
 from .train_head import refuse_unused, run_head_training
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/MODEL.")] = None,
     model: Annotated[str, typer.Option(help="Network, one of those that `edgegenre models` lists.")] = "cnn",
     pool: Annotated[str, typer.Option(help="From features to a vector: mean or attention (cnn, compact).")] = "mean",
-    spec: Annotated[str, typer.Option(help="Front-end preset: seed3s or wide9s.")] = "wide9s",
+    spec: Spec = "wide9s",
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 60,
     patience: Annotated[int, typer.Option(help="Epochs without a better result before training stops.", min=1)] = 20,
     batch_size: Annotated[int, typer.Option(help="Windows per step.", min=1)] = 32,

@@ -1,4 +1,4 @@
-"""``edgegenre library``: a whole music library. Works with the base install."""
+"""``edgegenre library scan`` and ``edgegenre library errors``."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgegenre.typer_app import CommandApp
 from edgegenre_runtime.printable import printable
 
-from .common import SchedulerOption
+from ..common import DatabaseOption, SchedulerOption
 
 if TYPE_CHECKING:
     from edgegenre_runtime.library.progress import Progress
     from edgegenre_runtime.library.scan import ScanReport
     from edgegenre_runtime.library.store import Library
 
-__all__ = ["DatabaseOption", "app"]
-
-app = CommandApp(help="A whole music library: scan it into a database.")
-
-DatabaseOption = Annotated[Path, typer.Option("--db", metavar="FILE", help="The library's database (SQLite).")]
+__all__ = ["errors", "scan"]
 
 _WINDOWS = 10  # docs/library.md: what more of them bring
 _SHOWN = 20
 _TERMINAL_S, _LOG_S = 0.5, 60.0
 
 
-@app.command("errors")
 def errors(
     db: DatabaseOption,
     warnings: Annotated[
@@ -50,7 +44,6 @@ def errors(
             typer.echo(printable(f"{track.path}: {reason}"))
 
 
-@app.command("scan")
 def scan(
     music: Annotated[list[Path], typer.Argument(metavar="MUSIC...", help="Folders and files.")],
     db: DatabaseOption,

@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_output, check_suffix, needs, progress_bar, require_installed
+from ..common import check_output, check_suffix, needs, progress_bar, require_installed
 from .soft_labels import network_and_weights
 
 __all__ = ["probe"]

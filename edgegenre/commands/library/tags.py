@@ -11,7 +11,7 @@ import typer
 
 from edgegenre_runtime.printable import printable
 
-from .library import DatabaseOption
+from ..common import DatabaseOption
 
 if TYPE_CHECKING:
     from edgegenre_runtime.library.tags.tagging import Tagged

@@ -9,8 +9,7 @@ import typer
 
 from edgegenre_runtime.printable import printable
 
-from .common import check_output, check_suffix
-from .library import DatabaseOption
+from ..common import DatabaseOption, check_output, check_suffix
 
 if TYPE_CHECKING:
     from edgegenre_runtime.library.records import Track

@@ -9,7 +9,7 @@ import typer
 
 from edgegenre_runtime.errors import UsageError
 
-from .common import check_output, check_suffix, command_line, needs, progress_bar, require_installed
+from ..common import check_output, check_suffix, command_line, needs, progress_bar, require_installed
 
 __all__ = ["network_and_weights", "soft_labels"]
 
