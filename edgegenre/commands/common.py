@@ -17,7 +17,7 @@ from edgegenre_runtime.errors import DataError, MissingExtraError, UsageError
 from edgegenre_runtime.printable import printable
 
 if TYPE_CHECKING:
-    from edgegenre.data.build_cache import Expansion
+    from edgegenre.data.builders.build_cache import Expansion
     from edgegenre.data.feature_cache import FeatureCache
     from edgegenre_runtime.frontend import Tables
     from edgegenre_runtime.workers import Workers
@@ -189,7 +189,7 @@ def write_features(
     workers: Workers | None = None,
 ) -> None:
     """Read a folder or manifest of audio into a feature cache with its split beside it; say what happened."""
-    from edgegenre.data.build_cache import build_cache, format_counts
+    from edgegenre.data.builders.build_cache import build_cache, format_counts
     from edgegenre.data.sources import open_dataset
     from edgegenre.data.split import load_split, save_split
     from edgegenre_runtime.system.standard_streams import native_messages_dropped

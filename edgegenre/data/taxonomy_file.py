@@ -14,7 +14,7 @@ from edgegenre_runtime.printable import printable
 
 from .feature_cache import FeatureCache
 from .labels import check_labels, leaves_of
-from .manifest import csv_rows
+from .sources.manifest import csv_rows
 
 __all__ = ["label_paths", "read_taxonomy", "with_taxonomy"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgegenre.cli import main
-from edgegenre.data.build_cache import build_cache
+from edgegenre.data.builders.build_cache import build_cache
 from edgegenre.data.feature_cache import load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre_runtime.frontend import released

@@ -23,8 +23,8 @@ from tiny import tiny_cache
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
 from edgegenre.data.feature_cache import load_cache, save_cache
-from edgegenre.data.fma import read_fma
-from edgegenre.data.manifest import read_manifest
+from edgegenre.data.sources.fma import read_fma
+from edgegenre.data.sources.manifest import read_manifest
 from edgegenre.data.split import Split, load_split, save_split
 from edgegenre.data.windows import track_windows
 from edgegenre.evaluate.run import read_label_map

@@ -41,7 +41,7 @@ def import_songs(
 
     Example: `edgegenre data import-songs outside --out outside.npz`
     """
-    from edgegenre.data.songs import import_songs as convert
+    from edgegenre.data.builders.songs import import_songs as convert
     from edgegenre_runtime.frontend import released
 
     check_suffix(out, ".npz")
@@ -60,7 +60,7 @@ def unlabeled(
 
     Example: `edgegenre data unlabeled music/ --out unlabeled.npz`
     """
-    from edgegenre.data.unlabeled import cache_unlabeled
+    from edgegenre.data.builders.unlabeled import cache_unlabeled
     from edgegenre_runtime.frontend import released
 
     check_suffix(out, ".npz")
@@ -88,7 +88,7 @@ def sounds(
 
     Example: `edgegenre data sounds sounds.npz --folder recordings/`
     """
-    from edgegenre.data.sounds import cache_sounds
+    from edgegenre.data.builders.sounds import cache_sounds
     from edgegenre.toy.sounds import KINDS, rendered_sounds
     from edgegenre_runtime.frontend import released
 
@@ -114,8 +114,8 @@ def fma(
 
     Example: `edgegenre data fma fma_metadata/tracks.csv fma_small --out fma.csv`
     """
-    from edgegenre.data.fma import read_fma
-    from edgegenre.data.manifest import write_manifest
+    from edgegenre.data.sources.fma import read_fma
+    from edgegenre.data.sources.manifest import write_manifest
 
     check_suffix(out, ".csv")
     dataset = read_fma(tracks, audio)

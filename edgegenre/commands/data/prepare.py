@@ -70,7 +70,7 @@ def prepare(
     if expand > 1:
         with needs("augment"):
             from edgegenre.augment.waveform import waveform_augmenter
-            from edgegenre.data.build_cache import Expansion
+            from edgegenre.data.builders.build_cache import Expansion
 
             expansion = Expansion(expand - 1, waveform_augmenter(tables.spec.sample_rate_hz), seed)
     if scheduler is not None:

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("audiomentations")
 
 from edgegenre.augment.waveform import WAVEFORM_TRANSFORMS, add_gaussian_noise, gain, pitch, tempo, waveform_augmenter
-from edgegenre.data.build_cache import Expansion, build_cache
+from edgegenre.data.builders.build_cache import Expansion, build_cache
 from edgegenre.data.feature_cache import load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre.data.split import split_tracks

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from edgegenre.data.build_cache import build_cache, format_counts
+from edgegenre.data.builders.build_cache import build_cache, format_counts
 from edgegenre.data.dataset import Dataset
 from edgegenre.data.feature_cache import NO_SPLIT, FeatureCache, crop, load_cache, save_cache
-from edgegenre.data.sources import scan_folder
+from edgegenre.data.sources.folder import scan_folder
 from edgegenre.data.split import Split, split_tracks
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend import log_mel, released

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from tiny import TABLES, tiny_cache
 
-from edgegenre.data.build_cache import build_cache
+from edgegenre.data.builders.build_cache import build_cache
 from edgegenre.data.dataset import Track, make_dataset
 from edgegenre.data.feature_cache import load_cache, save_cache
-from edgegenre.data.manifest import read_manifest
-from edgegenre.data.sources import open_dataset, scan_folder
+from edgegenre.data.sources import open_dataset
+from edgegenre.data.sources.folder import scan_folder
+from edgegenre.data.sources.manifest import read_manifest
 from edgegenre.data.split import SPLIT_NAMES, split_tracks
 from edgegenre.data.taxonomy_file import label_paths, read_taxonomy, with_taxonomy
 from edgegenre.toy.dataset import FAMILIES, write_dataset, write_mixtures

@@ -10,8 +10,8 @@ import pytest
 
 from edgegenre.checkpoint import load_checkpoint, save_checkpoint, to_module
 from edgegenre.cli import main
+from edgegenre.data.builders.sounds import cache_sounds
 from edgegenre.data.feature_cache import load_cache, save_cache
-from edgegenre.data.sounds import cache_sounds
 from edgegenre.evaluate.answers import format_rejections, measure_rejections
 from edgegenre.evaluate.calibration.calibrate import calibrate
 from edgegenre.evaluate.metrics import uncertain_below

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgegenre.checkpoint import load_checkpoint, to_module
-from edgegenre.data.build_cache import build_cache
+from edgegenre.data.builders.build_cache import build_cache
 from edgegenre.data.feature_cache import load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre.data.split import split_tracks

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from edgegenre.cli import main
+from edgegenre.data.builders.sounds import cache_sounds
 from edgegenre.data.feature_cache import load_cache
-from edgegenre.data.sounds import cache_sounds
 from edgegenre.toy.sounds import KINDS, render_sound, rendered_sounds
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import released

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgegenre.data.builders.songs import import_songs
 from edgegenre.data.feature_cache import load_cache, thin
-from edgegenre.data.songs import import_songs
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import released
 

@@ -12,8 +12,8 @@ from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.printable import printable
 
-from .dataset import SPLIT_NAMES, Dataset, Track, make_dataset
-from .labels import task_of
+from ..dataset import SPLIT_NAMES, Dataset, Track, make_dataset
+from ..labels import task_of
 
 __all__ = ["csv_rows", "read_manifest", "write_manifest"]
 

@@ -11,8 +11,8 @@ from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import AudioError, DataError
 from edgegenre_runtime.frontend import Tables, log_mel
 
-from .clips import read_clip
-from .feature_cache import NO_SPLIT, FeatureCache, save_cache
+from ..clips import read_clip
+from ..feature_cache import NO_SPLIT, FeatureCache, save_cache
 
 __all__ = ["UNLABELED", "cache_unlabeled"]
 

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from edgegenre.cli import main
+from edgegenre.data.builders.unlabeled import cache_unlabeled
 from edgegenre.data.feature_cache import NO_SPLIT, load_cache
-from edgegenre.data.unlabeled import cache_unlabeled
 from edgegenre_runtime.errors import EdgeGenreError
 from edgegenre_runtime.frontend import log_mel, released
 

@@ -1,4 +1,4 @@
-"""Data sets as people have them: a folder of folders, or a CSV manifest."""
+"""A data set as a folder of folders, one for each class, with or without a split."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgegenre_runtime.audio.files import EXTENSIONS
-from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.network.taxonomy import join_path
 from edgegenre_runtime.printable import printable
 
-from .dataset import SPLIT_NAMES, Dataset, Track, make_dataset
-from .manifest import read_manifest
+from ..dataset import SPLIT_NAMES, Dataset, Track, make_dataset
 
-__all__ = ["open_dataset", "scan_folder"]
+__all__ = ["scan_folder"]
 
 _PARTS = {
     "train": ("train", "training"),
@@ -22,30 +21,6 @@ _PARTS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 _PART_OF_FOLDER = {name: part for part, names in _PARTS.items() for name in names}
-
-
-def open_dataset(path: Path | str, levels: int = 1) -> Dataset:
-    """Read a folder with one sub-folder per class, or a CSV manifest.
-
-    Parameters
-    ----------
-    path
-        The folder or the CSV.
-    levels
-        As in :func:`scan_folder`.
-
-    Raises
-    ------
-    DataError
-        What :func:`scan_folder` and :func:`.manifest.read_manifest` raise.
-    UsageError
-        ``levels`` for a manifest, whose label paths are as deep as they are.
-    """
-    if os.path.isdir(path):
-        return scan_folder(path, levels)
-    if levels != 1:
-        raise UsageError(f"{path}: --levels is for a folder; a manifest's labels are paths where they hold a slash")
-    return read_manifest(path)
 
 
 def scan_folder(root: Path | str, levels: int = 1) -> Dataset:

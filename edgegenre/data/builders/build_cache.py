@@ -19,10 +19,10 @@ from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
 from edgegenre_runtime.frontend import Tables, log_mel
 from edgegenre_runtime.workers import Workers, open_workers
 
-from .clips import read_clip, read_clip_and_notes
-from .dataset import SPLIT_NAMES, Dataset, Track
-from .feature_cache import NO_SPLIT, FeatureCache, save_cache
-from .split import Split, split_tracks
+from ..clips import read_clip, read_clip_and_notes
+from ..dataset import SPLIT_NAMES, Dataset, Track
+from ..feature_cache import NO_SPLIT, FeatureCache, save_cache
+from ..split import Split, split_tracks
 
 __all__ = ["CacheReport", "Expansion", "build_cache", "format_counts"]
 

@@ -17,8 +17,8 @@ from edgegenre_runtime.file_formats import read_npz
 from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.frontend.decibels import Q9_PER_DB
 
-from .dataset import SPLIT_NAMES
-from .feature_cache import FeatureCache, save_cache
+from ..dataset import SPLIT_NAMES
+from ..feature_cache import FeatureCache, save_cache
 
 __all__ = ["import_songs"]
 

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from edgegenre.cli import main
-from edgegenre.data.fma import read_fma
-from edgegenre.data.manifest import read_manifest, write_manifest
+from edgegenre.data.sources.fma import read_fma
+from edgegenre.data.sources.manifest import read_manifest, write_manifest
 from edgegenre_runtime.errors import DataError
 
 HEADS = [

@@ -13,10 +13,10 @@ from edgegenre_runtime.audio.files import audio_files
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.frontend import Tables, log_mel
 
-from .clips import read_clip
-from .dataset import SPLIT_NAMES
-from .feature_cache import FeatureCache, save_cache
-from .labels import check_labels
+from ..clips import read_clip
+from ..dataset import SPLIT_NAMES
+from ..feature_cache import FeatureCache, save_cache
+from ..labels import check_labels
 
 __all__ = ["Sound", "cache_sounds"]
 

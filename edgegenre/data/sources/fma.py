@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgegenre_runtime.errors import DataError
 
-from .dataset import Dataset, Track, make_dataset
+from ..dataset import Dataset, Track, make_dataset
 
 __all__ = ["read_fma"]
 
