@@ -85,7 +85,7 @@ class FeatureCache:
         return np.eye(len(self.labels), dtype=np.bool_)[self.y] if self.members is None else self.members
 
     def truth(self, tracks: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Return what is right for some tracks, as :mod:`edgegenre.evaluate.truth` takes it.
+        """Return what is right for some tracks, as :mod:`edgegenre.evaluate.metrics.truth` takes it.
 
         int64 [k] index into :attr:`classes`; of a hierarchy, into its taxonomy's nodes; multi-label, bool [k, C].
         """

@@ -20,7 +20,7 @@ from edgegenre_runtime.frontend import Tables
 from edgegenre_runtime.network.task import Task
 from edgegenre_runtime.workers import Workers
 
-from .metrics import Calibration, Metrics, calibration, mcnemar_exact, measure
+from .metrics.single_label import Calibration, Metrics, calibration, mcnemar_exact, measure
 from .models import open_ensemble, predictor_in_worker
 from .scoring import TrackScores, score_answers, score_tracks, smoothed, track_windows
 from .sequence import open_head

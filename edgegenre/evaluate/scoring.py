@@ -18,8 +18,8 @@ from edgegenre_runtime.network.quantization import softmax
 from edgegenre_runtime.network.smoothing import smooth_track
 from edgegenre_runtime.network.task import ONE_LABEL, Task
 
-from .truth import is_right, losses
-from .wilson import wilson_interval
+from .metrics.truth import is_right, losses
+from .metrics.wilson import wilson_interval
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class TrackScores:
     ----------
     window_accuracy, track_accuracy
         Fraction of windows, and of tracks (mean of the window probabilities, or a head's last answer), whose answer is
-        right (:func:`.truth.is_right`).
+        right (:func:`.metrics.truth.is_right`).
     track_loss
         Mean negative log-likelihood of the tracks, in nats.
     n_windows, n_tracks
@@ -63,7 +63,7 @@ class TrackScores:
     probabilities
         float32 [n_tracks, n_classes], of each track.
     truth
-        As in :mod:`.truth`, of each track.
+        As in :mod:`.metrics.truth`, of each track.
     window_probabilities
         float32 [n_windows, n_classes], track after track; a head's after each window.
     windows_per_track

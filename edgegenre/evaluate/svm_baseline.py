@@ -21,7 +21,7 @@ from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.frontend.decibels import DB_PER_Q9
 from edgegenre_runtime.frontend.spec import TOP_DB
 
-from .metrics import Metrics, measure
+from .metrics.single_label import Metrics, measure
 
 __all__ = ["COSTS", "GAMMAS", "KINDS", "BaselineResult", "run_baseline", "track_statistics"]
 

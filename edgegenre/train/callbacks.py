@@ -16,8 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgegenre.checkpoint import Checkpoint, save_checkpoint
 from edgegenre.data.feature_cache import FeatureCache
+from edgegenre.evaluate.metrics.truth import fit_thresholds, is_right
 from edgegenre.evaluate.scoring import TrackScores, score_windows, torch_predictor, track_windows
-from edgegenre.evaluate.truth import fit_thresholds, is_right
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.frontend import Tables
 

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from edgegenre.evaluate.metrics.multi_label import mean_average_precision
 from edgegenre.evaluate.scoring import TrackScores
-from edgegenre.evaluate.tasks.multi_label import mean_average_precision
 from edgegenre.figures import write_png
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.errors import MissingExtraError

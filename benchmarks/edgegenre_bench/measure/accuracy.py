@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgegenre.data.feature_cache import FeatureCache, load_cache
 from edgegenre.data.sources import open_dataset
 from edgegenre.data.windows import track_windows
-from edgegenre.evaluate.wilson import wilson_interval
+from edgegenre.evaluate.metrics.wilson import wilson_interval
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.errors import DataError

@@ -11,7 +11,7 @@ import typer
 from ..common import Seed, Spec, needs
 
 if TYPE_CHECKING:
-    from edgegenre.evaluate.metrics import Metrics
+    from edgegenre.evaluate.metrics.single_label import Metrics
 
 __all__ = ["baseline"]
 

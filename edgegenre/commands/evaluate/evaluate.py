@@ -76,7 +76,7 @@ def evaluate(
     if robustness or audio is not None:
         _refuse_head([model, *(together or ())])
     with needs("train"):
-        from edgegenre.evaluate.tasks.run import model_task
+        from edgegenre.evaluate.task_run import model_task
 
     task = model_task(model, taxonomy)
     if task.kind != "single":
@@ -94,7 +94,12 @@ def evaluate(
         raise UsageError(f"{model}: answers one label, the most probable one, so that --thresholds has no use")
     with needs("train"), chosen_workers(workers, scheduler) as opened:
         from edgegenre.evaluate.answers import format_rejections, measure_rejections
-        from edgegenre.evaluate.report import format_comparison, format_evaluation, format_robustness, write_report
+        from edgegenre.evaluate.report.evaluation_report import (
+            format_comparison,
+            format_evaluation,
+            format_robustness,
+            write_report,
+        )
         from edgegenre.evaluate.robustness import RobustnessRow, measure_robustness
         from edgegenre.evaluate.run import compare, read_label_map, record_metrics
         from edgegenre.evaluate.run import evaluate as run
@@ -170,9 +175,9 @@ def _evaluate_task(
     if record and taxonomy is not None:
         raise UsageError("--record with --taxonomy would write the scores of another network: leave one out")
     with needs("train"):
+        from edgegenre.evaluate.report.task_report import format_task_evaluation, write_task_report
         from edgegenre.evaluate.run import record_metrics
-        from edgegenre.evaluate.tasks.report import format_task_evaluation, write_task_report
-        from edgegenre.evaluate.tasks.run import evaluate_task
+        from edgegenre.evaluate.task_run import evaluate_task
 
         result = evaluate_task(model, features, part, thresholds, taxonomy, workers)
         if record:

@@ -23,7 +23,7 @@ from edgegenre_runtime.audio.sound_gate import UNCERTAIN_KEY
 from edgegenre_runtime.errors import CheckpointError, DataError, UsageError
 from edgegenre_runtime.frontend import Tables
 
-from ..metrics import UNCERTAIN_LOST, uncertain_below
+from ..metrics.single_label import UNCERTAIN_LOST, uncertain_below
 from ..models import open_model
 from ..scoring import TrackScores, score_tracks, smoothed
 from .music_fit import fit_detector, window_set

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgegenre.data.feature_cache import FeatureCache
-from edgegenre.evaluate.wilson import wilson_interval
+from edgegenre.evaluate.metrics.wilson import wilson_interval
 from edgegenre.gtzan.protocols import FOLDS, assign_protocol
 from edgegenre.models import ModelConfig, build
 from edgegenre.pretrained import load_weights

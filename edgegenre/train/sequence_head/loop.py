@@ -15,7 +15,7 @@ from torch import nn
 from edgegenre.checkpoint import Checkpoint, to_module
 from edgegenre.data.feature_cache import FeatureCache
 from edgegenre.evaluate.embeddings import embed
-from edgegenre.evaluate.metrics import UNCERTAIN_LOST, uncertain_below
+from edgegenre.evaluate.metrics.single_label import UNCERTAIN_LOST, uncertain_below
 from edgegenre.evaluate.scoring import (
     TrackScores,
     head_answers,

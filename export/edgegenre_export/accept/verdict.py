@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgegenre.evaluate.truth import answer_names, is_right, threshold_row, truth_names
+from edgegenre.evaluate.metrics.truth import answer_names, is_right, threshold_row, truth_names
 from edgegenre_export.inputs.reference_tracks import ReferenceTracks
 from edgegenre_runtime.network.task import Task
 
@@ -90,8 +90,8 @@ class Verdict:
     lost, gained
         How many of them were right before, and are right now; None where the truth is not known.
     accuracy_before, accuracy_now
-        Share of tracks that are right, 0 to 1 (:func:`edgegenre.evaluate.truth.is_right`); None where the truth is
-        not known.
+        Share of tracks that are right, 0 to 1 (:func:`edgegenre.evaluate.metrics.truth.is_right`); None where the truth
+        is not known.
     cosine
         Smallest cosine between a track's probabilities before and now, 0 to 1.
     mean_probability_difference, max_probability_difference

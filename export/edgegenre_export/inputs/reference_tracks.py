@@ -35,8 +35,8 @@ class ReferenceTracks:
     windows
         Windows of each track, int8 [n, n_mels, frames_per_window].
     truth
-        What is right for each track (:mod:`edgegenre.evaluate.truth`); None where the labels mean nothing to the
-        network.
+        What is right for each track (:mod:`edgegenre.evaluate.metrics.truth`); None where the labels mean nothing to
+        the network.
     source
         What it is, for people.
     spec_hash

@@ -11,10 +11,10 @@ import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint
 from edgegenre.cli import main
-from edgegenre.evaluate.metrics import calibration
+from edgegenre.evaluate.metrics.single_label import calibration
 from edgegenre.evaluate.models import open_ensemble
-from edgegenre.evaluate.report import format_comparison, format_evaluation, write_report
-from edgegenre.evaluate.report_plots import classes_png, confusion_png
+from edgegenre.evaluate.report.evaluation_report import format_comparison, format_evaluation, write_report
+from edgegenre.evaluate.report.plots import classes_png, confusion_png
 from edgegenre.evaluate.run import compare, evaluate, read_label_map, record_metrics
 from edgegenre_runtime.errors import DataError, UsageError
 

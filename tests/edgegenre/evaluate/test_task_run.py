@@ -10,8 +10,8 @@ import pytest
 from edgegenre.checkpoint import load_checkpoint, save_checkpoint
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import load_cache, save_cache
-from edgegenre.evaluate.tasks.report import write_task_report
-from edgegenre.evaluate.tasks.run import evaluate_task
+from edgegenre.evaluate.report.task_report import write_task_report
+from edgegenre.evaluate.task_run import evaluate_task
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.task import make_task
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgegenre.figures import figure_png
 
-from .metrics import Calibration, ClassScore
+from ..metrics.single_label import Calibration, ClassScore
 
 __all__ = ["classes_png", "confusion_png", "reliability_png"]
 

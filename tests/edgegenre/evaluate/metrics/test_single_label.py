@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgegenre.evaluate.metrics import ClassScore, calibration, mcnemar_exact, measure
+from edgegenre.evaluate.metrics.single_label import ClassScore, calibration, mcnemar_exact, measure
 
 
 def test_a_confusion_matrix_and_its_scores_by_hand():

@@ -11,13 +11,13 @@ from edgegenre.page import Block, Image, ImageRow, Text, Title, escape_marks, to
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.network.taxonomy import split_path
 
-from ..metrics import ClassScore
-from ..report import table
-from ..report_plots import classes_png
-from ..truth import answer_names, is_right, truth_names
-from .hierarchy import HierarchyMetrics
-from .multi_label import MultiLabelMetrics
-from .run import TaskEvaluation
+from ..metrics.hierarchy import HierarchyMetrics
+from ..metrics.multi_label import MultiLabelMetrics
+from ..metrics.single_label import ClassScore
+from ..metrics.truth import answer_names, is_right, truth_names
+from ..task_run import TaskEvaluation
+from .evaluation_report import table
+from .plots import classes_png
 
 __all__ = ["format_task_evaluation", "write_task_report"]
 

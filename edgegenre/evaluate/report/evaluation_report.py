@@ -11,10 +11,10 @@ import numpy as np
 from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
 
-from .metrics import ECE_BINS, Metrics
-from .report_plots import classes_png, confusion_png, reliability_png
-from .robustness import RobustnessRow
-from .run import Comparison, Evaluation
+from ..metrics.single_label import ECE_BINS, Metrics
+from ..robustness import RobustnessRow
+from ..run import Comparison, Evaluation
+from .plots import classes_png, confusion_png, reliability_png
 
 __all__ = ["format_comparison", "format_evaluation", "format_robustness", "table", "write_report"]
 

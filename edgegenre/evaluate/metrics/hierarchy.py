@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from edgegenre_runtime.network.task import Task
 
-from ..metrics import ClassScore
-from ..truth import full_paths, is_right, path_at, require_taxonomy
-from ..wilson import wilson_interval
+from .single_label import ClassScore
+from .truth import full_paths, is_right, path_at, require_taxonomy
+from .wilson import wilson_interval
 
 __all__ = ["HierarchyMetrics", "LevelScore", "measure_hierarchy"]
 

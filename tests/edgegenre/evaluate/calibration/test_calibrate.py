@@ -14,7 +14,7 @@ from edgegenre.data.builders.sounds import cache_sounds
 from edgegenre.data.feature_cache import load_cache, save_cache
 from edgegenre.evaluate.answers import format_rejections, measure_rejections
 from edgegenre.evaluate.calibration.calibrate import calibrate
-from edgegenre.evaluate.metrics import uncertain_below
+from edgegenre.evaluate.metrics.single_label import uncertain_below
 from edgegenre.evaluate.run import evaluate
 from edgegenre.toy.sounds import rendered_sounds
 from edgegenre_runtime.audio.music_detector import MusicDetector

@@ -15,12 +15,12 @@ from edgegenre_runtime.file_formats import parse_json
 from edgegenre_runtime.network.task import Task, make_task
 from edgegenre_runtime.workers import Workers
 
-from ..models import OpenModel, open_model, predictor_in_worker
-from ..run import ALL
-from ..scoring import TrackScores, score_tracks
-from ..truth import fit_thresholds
-from .hierarchy import HierarchyMetrics, measure_hierarchy
-from .multi_label import MultiLabelMetrics, measure_multi_label
+from .metrics.hierarchy import HierarchyMetrics, measure_hierarchy
+from .metrics.multi_label import MultiLabelMetrics, measure_multi_label
+from .metrics.truth import fit_thresholds
+from .models import OpenModel, open_model, predictor_in_worker
+from .run import ALL
+from .scoring import TrackScores, score_tracks
 
 __all__ = ["TaskEvaluation", "evaluate_task", "model_task", "read_thresholds"]
 

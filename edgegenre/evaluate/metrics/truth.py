@@ -14,7 +14,7 @@ from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.network.task import Task
 from edgegenre_runtime.network.taxonomy import Taxonomy, ancestors
 
-from .metrics import uncertain_below
+from .single_label import uncertain_below
 
 __all__ = [
     "answer_names",
@@ -99,7 +99,7 @@ def fit_thresholds(task: Task, probabilities: _Floats, truth: npt.NDArray[Any]) 
 
     Several labels: each class has the threshold of the largest F1, in the middle between the two probabilities beside
     it; a class without examples keeps its own. Hierarchy: each level has the threshold with the fewest errors of both
-    kinds (:func:`.metrics.uncertain_below`), over the tracks whose truth reaches that level.
+    kinds (:func:`.single_label.uncertain_below`), over the tracks whose truth reaches that level.
     """
     if task.taxonomy is not None:
         nodes, fitted = task.taxonomy.node_probabilities(probabilities), {}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.network.task import Task
 
-from ..truth import threshold_row
+from .truth import threshold_row
 
 __all__ = ["LabelScore", "MultiLabelMetrics", "mean_average_precision", "measure_multi_label"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from edgegenre.evaluate.wilson import wilson_interval
+from edgegenre.evaluate.metrics.wilson import wilson_interval
 
 
 def test_the_interval_of_the_textbook() -> None:

@@ -1,0 +1,1 @@
+"""The reports of an evaluation: text for the terminal, and one HTML file."""

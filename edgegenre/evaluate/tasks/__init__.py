@@ -1,1 +1,0 @@
-"""Evaluation of networks that know several labels at a time, or a hierarchy."""
