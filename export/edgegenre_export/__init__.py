@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .api import export
     from .check.agreement import Agreement
     from .check.int8_check import require_int8
-    from .convert.onnx_report import inspect_onnx
+    from .convert.onnx.report import inspect_onnx
     from .inputs.calibration import Calibration
     from .inputs.reference_tracks import ReferenceTracks
     from .inputs.trained_network import TrainedNetwork, checkpoint_network
@@ -44,7 +44,7 @@ _HOMES = {
     "export": ".api",
     "export_bundle": ".pipeline",
     "find_recipe": ".recipes",
-    "inspect_onnx": ".convert.onnx_report",
+    "inspect_onnx": ".convert.onnx.report",
     "inspect_tflite": "edgegenre_runtime.inspect.tflite_reader",
     "require_int8": ".check.int8_check",
 }

@@ -34,9 +34,9 @@ from edgegenre_export import (
     require_int8,
 )
 from edgegenre_export.check.model_answers import run_onnx, run_tflite, run_waveform
-from edgegenre_export.convert.int8_onnx import int8_onnx
-from edgegenre_export.convert.int8_tflite import int8_tflite
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.onnx.int8 import int8_onnx
+from edgegenre_export.convert.tflite.from_torch import float_tflite
+from edgegenre_export.convert.tflite.int8 import int8_tflite
 from edgegenre_export.inputs.golden_pcm import golden_inputs
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import (

@@ -12,8 +12,8 @@ from edgegenre.checkpoint import Checkpoint
 from edgegenre.models import ModelConfig, build
 from edgegenre_export import RECIPES, checkpoint_network
 from edgegenre_export.accept.verdict import Limits
-from edgegenre_export.convert.int8_tflite import int8_tflite
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.tflite.from_torch import float_tflite
+from edgegenre_export.convert.tflite.int8 import int8_tflite
 from edgegenre_export.package.publish import publish
 from edgegenre_export.prepare.prune import prune
 from edgegenre_export.sweep import SweepRow, pareto_front, plot_sweep, sweep_recipes

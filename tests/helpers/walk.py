@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 def recorded_walk(run: Callable[[], _Result]) -> tuple[_Result, list[str]]:
-    """Call ``run``; returns its result and the stops, e.g. ``convert/to_onnx``.
+    """Call ``run``; returns its result and the stops, e.g. ``convert/onnx/from_torch``.
 
     A stop is a call of a stage module's function from another module of the package. Calls that come back through a
     library (a network's ``forward`` that a converter traces, a hook) are the library's, and methods of a frozen record

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 from edgegenre.toy.dataset import render
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.tflite.from_torch import float_tflite
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.audio.files import file_excerpts, open_audio
 from edgegenre_runtime.errors import UsageError

@@ -14,8 +14,8 @@ import scipy.signal
 import torch
 
 from edgegenre.checkpoint import Checkpoint, default_checkpoint, load_checkpoint, to_module
-from edgegenre_export.convert.to_onnx import float_onnx
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.tflite.from_torch import float_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec

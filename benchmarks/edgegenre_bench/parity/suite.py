@@ -25,9 +25,9 @@ from edgegenre_bench.progress import Progress, no_progress
 from edgegenre_bench.results.result import MODEL
 from edgegenre_export.check.model_answers import run_artifact, run_waveform
 from edgegenre_export.convert.float_frontend import FloatFrontend
-from edgegenre_export.convert.join_tflite import join_tflite
-from edgegenre_export.convert.to_onnx import float_onnx
-from edgegenre_export.convert.to_tflite import frontend_tflite
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.tflite.from_torch import frontend_tflite
+from edgegenre_export.convert.tflite.join import join_tflite
 from edgegenre_export.inputs.trained_network import checkpoint_network
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import DataError

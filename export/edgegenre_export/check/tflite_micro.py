@@ -150,7 +150,7 @@ def check_micro(model: bytes, cells: npt.NDArray[np.int8], reference: npt.NDArra
     ------
     ExportError
         If a logit is more than a step from the reference kernels'. (The networks of this project give the same bits;
-        a dense layer inside a user's network may round otherwise, :mod:`edgegenre_export.convert.to_tflite`.)
+        a dense layer inside a user's network may round otherwise, :mod:`edgegenre_export.convert.tflite.from_torch`.)
     """
     try:
         facts = measure_micro(model)

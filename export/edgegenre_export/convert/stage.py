@@ -15,19 +15,19 @@ from edgegenre_export.steps import Progress, Steps
 from edgegenre_runtime.inspect.model_report import ModelReport
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 
-from .embedding_output import with_embedding
 from .engine_blob import EngineBlob, engine_blob
 from .float_frontend import FloatFrontend
 from .head_files import head_files, require_embedding
-from .int8_onnx import int8_onnx
-from .int8_tflite import centered_int8_tflite, int8_tflite
-from .join_onnx import join_onnx
-from .join_tflite import join_tflite
 from .logit_shift import shift_logits
-from .onnx_report import inspect_onnx
-from .tensor_names import short_names
-from .to_onnx import float_onnx, frontend_onnx
-from .to_tflite import float_tflite, frontend_tflite
+from .onnx.from_torch import float_onnx, frontend_onnx
+from .onnx.int8 import int8_onnx
+from .onnx.join import join_onnx
+from .onnx.report import inspect_onnx
+from .tflite.embedding_output import with_embedding
+from .tflite.from_torch import float_tflite, frontend_tflite
+from .tflite.int8 import centered_int8_tflite, int8_tflite
+from .tflite.join import join_tflite
+from .tflite.tensor_names import short_names
 
 __all__ = ["Artifact", "Artifacts", "convert"]
 

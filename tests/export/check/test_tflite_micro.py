@@ -14,8 +14,8 @@ from edgegenre.models import ModelConfig, build
 from edgegenre_export import inspect_tflite
 from edgegenre_export.check.model_answers import run_tflite
 from edgegenre_export.check.tflite_micro import check_micro, measure_micro, run_micro
-from edgegenre_export.convert.int8_tflite import int8_tflite
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.tflite.from_torch import float_tflite
+from edgegenre_export.convert.tflite.int8 import int8_tflite
 from edgegenre_export.inputs.calibration_windows import toy_calibration
 from edgegenre_export.model_files import pack_tflite
 from edgegenre_export.package.c_array import micro_files

@@ -23,7 +23,7 @@ from edgegenre.checkpoint import load_checkpoint, save_checkpoint
 from edgegenre.cli import main
 from edgegenre.data.feature_cache import FeatureCache, load_cache, save_cache
 from edgegenre_export.convert import stage as convert
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.tflite.from_torch import float_tflite
 from edgegenre_export.silence import converter
 from edgegenre_runtime.frontend import FLOOR_Q9, FrontendSpec, released
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle

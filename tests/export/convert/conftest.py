@@ -3,8 +3,8 @@
 import pytest
 
 from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
-from edgegenre_export.convert.int8_onnx import int8_onnx
-from edgegenre_export.convert.to_onnx import float_onnx
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.onnx.int8 import int8_onnx
 from edgegenre_export.inputs.calibration_windows import toy_calibration
 from edgegenre_runtime.frontend import released
 

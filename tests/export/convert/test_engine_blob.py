@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from edgegenre_export.convert.engine_blob import engine_blob
-from edgegenre_export.convert.int8_tflite import int8_tflite
-from edgegenre_export.convert.tensor_names import short_names
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.tflite.from_torch import float_tflite
+from edgegenre_export.convert.tflite.int8 import int8_tflite
+from edgegenre_export.convert.tflite.tensor_names import short_names
 from edgegenre_export.model_files import unpack_tflite
 from edgegenre_export.prepare.op_support import unsupported_layers
 from edgegenre_runtime.network.compiler import compile_network, read_network

@@ -19,11 +19,11 @@ from edgegenre_export import inspect_onnx, inspect_tflite
 from edgegenre_export.check.int8_check import require_waveform
 from edgegenre_export.check.model_answers import run_onnx, run_tflite, run_waveform
 from edgegenre_export.convert.float_frontend import FloatFrontend
-from edgegenre_export.convert.join_onnx import join_onnx
-from edgegenre_export.convert.join_tflite import join_tflite
-from edgegenre_export.convert.tensor_names import short_names
-from edgegenre_export.convert.to_onnx import frontend_onnx
-from edgegenre_export.convert.to_tflite import frontend_tflite
+from edgegenre_export.convert.onnx.from_torch import frontend_onnx
+from edgegenre_export.convert.onnx.join import join_onnx
+from edgegenre_export.convert.tflite.from_torch import frontend_tflite
+from edgegenre_export.convert.tflite.join import join_tflite
+from edgegenre_export.convert.tflite.tensor_names import short_names
 from edgegenre_export.silence import quiet
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import log_mel, normalize, released

@@ -5,8 +5,8 @@ import pytest
 from tflite_maker import NONE, RELU, SAME, VALID, Maker, random_network
 
 from edgegenre_export.convert.float_frontend import FloatFrontend
-from edgegenre_export.convert.join_tflite import join_tflite
-from edgegenre_export.convert.to_tflite import frontend_tflite
+from edgegenre_export.convert.tflite.from_torch import frontend_tflite
+from edgegenre_export.convert.tflite.join import join_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network

@@ -10,7 +10,7 @@ from onnx_bundle import write_onnx_bundle
 from tflite_maker import random_network
 
 from edgegenre.toy.dataset import render
-from edgegenre_export.convert.embedding_output import with_embedding
+from edgegenre_export.convert.tflite.embedding_output import with_embedding
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import AudioError, BundleError, ExportError
 from edgegenre_runtime.frontend import log_mel, normalize

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgegenre_export.convert.int8_onnx import int8_onnx
-from edgegenre_export.convert.to_onnx import float_onnx
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.onnx.int8 import int8_onnx
 from edgegenre_runtime.frontend import preset
 from edgegenre_runtime.network.interpreters import OnnxModel
 

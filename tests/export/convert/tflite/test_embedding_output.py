@@ -6,10 +6,10 @@ import torch
 from tflite_maker import Maker
 from torch import nn
 
-from edgegenre_export.convert.embedding_output import with_embedding
-from edgegenre_export.convert.int8_onnx import int8_onnx
-from edgegenre_export.convert.onnx_report import inspect_onnx
-from edgegenre_export.convert.to_onnx import float_onnx
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.onnx.int8 import int8_onnx
+from edgegenre_export.convert.onnx.report import inspect_onnx
+from edgegenre_export.convert.tflite.embedding_output import with_embedding
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.inspect.tflite_reader import inspect_tflite
 from edgegenre_runtime.network.interpreters import OnnxModel

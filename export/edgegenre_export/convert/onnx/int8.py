@@ -28,7 +28,7 @@ from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.frontend.decibels import CELL_ZERO_POINT, cell_scale_db, cells_to_db
 from edgegenre_runtime.network.interpreters import EMBEDDING
 
-from .to_onnx import INPUT, OUTPUT
+from .from_torch import INPUT, OUTPUT
 
 __all__ = ["int8_onnx"]
 

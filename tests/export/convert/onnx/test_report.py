@@ -10,8 +10,8 @@ from edgegenre.checkpoint import default_checkpoint, load_checkpoint, to_module
 from edgegenre.evaluate.complexity import measure
 from edgegenre.models import ModelConfig, build
 from edgegenre_export import inspect_onnx, inspect_tflite
-from edgegenre_export.convert.to_onnx import float_onnx
-from edgegenre_export.convert.to_tflite import float_tflite
+from edgegenre_export.convert.onnx.from_torch import float_onnx
+from edgegenre_export.convert.tflite.from_torch import float_tflite
 from edgegenre_runtime.errors import ExportError
 from edgegenre_runtime.frontend import released
 from edgegenre_runtime.network.bundle import read_bundle
