@@ -45,7 +45,7 @@ def emulate(
         check_output(out)
     with needs("all"):
         from edgegenre_bench.emulate.emulated_board import EmulationJob, emulate_board, has_parity
-        from edgegenre_bench.measure.peer_timings import write_files_of_bundle
+        from edgegenre_bench.measure.peers.timings import write_files_of_bundle
     from edgegenre_bench.results.board_table import format_report
     from edgegenre_bench.results.result import write_result
     from edgegenre_runtime.audio.files import audio_files

@@ -29,7 +29,7 @@ def frontend(
 
     tables, files = released(spec), audio_files(clips)
     with needs("bench"):
-        from edgegenre_bench.measure.librosa_comparison import cell_differences, format_frontend, time_all
+        from edgegenre_bench.measure.peers.librosa_comparison import cell_differences, format_frontend, time_all
     rows = []
     with progress_bar("clips") as show:
         for file in files:

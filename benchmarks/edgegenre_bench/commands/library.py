@@ -41,7 +41,7 @@ def library(
         return
     given = audio_files(tracks) if tracks else []
     with needs("all"):
-        from edgegenre_bench.measure.library_scan import (
+        from edgegenre_bench.measure.library.scan import (
             format_growth,
             format_rates,
             measure_growth,
@@ -63,7 +63,7 @@ def library(
 
 
 def _search(sizes: list[int]) -> None:
-    from edgegenre_bench.measure.library_search import format_searches, measure_search
+    from edgegenre_bench.measure.library.search import format_searches, measure_search
 
     found = []
     for n_tracks in sizes:

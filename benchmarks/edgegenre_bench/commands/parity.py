@@ -55,7 +55,7 @@ def parity(
 def _clips(clips: list[Path], bundle: Path | None, checkpoint: Path | None) -> list[float]:
     """Compare clips with the float network on librosa; returns the share of clips that agree."""
     from edgegenre.checkpoint import default_checkpoint, load_checkpoint
-    from edgegenre_bench.measure.librosa_path import clip_parities, format_parity
+    from edgegenre_bench.measure.peers.librosa_path import clip_parities, format_parity
     from edgegenre_runtime import GenreClassifier
     from edgegenre_runtime.audio.files import audio_files
 
@@ -80,7 +80,7 @@ def _suite(
     """Run the suite; returns the share of clips that agree, one per implementation."""
     from edgegenre.data.feature_cache import load_cache
     from edgegenre_bench.emulate.emulated_board import EmulationJob
-    from edgegenre_bench.measure.peer_timings import matching_checkpoint
+    from edgegenre_bench.measure.peers.timings import matching_checkpoint
     from edgegenre_bench.measure.this_machine import result_header
     from edgegenre_bench.parity.suite import exact_differ, run_suite, windows_of_cache, windows_of_clips
     from edgegenre_bench.results.parity_table import format_table

@@ -53,7 +53,7 @@ def run(
     timer = None
     if peers:
         with needs("all"):
-            from edgegenre_bench.measure.peer_timings import peer_timer
+            from edgegenre_bench.measure.peers.timings import peer_timer
         timer = peer_timer(checkpoint, yamnet)
     result = measure_machine(
         load_plan(plan),

@@ -58,7 +58,7 @@ class EmulationJob:
     repeats
         Counting runs, each a separate process.
     peer_files
-        Folder that :func:`edgegenre_bench.measure.peer_timings.write_peer_files` filled; no peers if None.
+        Folder that :func:`edgegenre_bench.measure.peers.timings.write_peer_files` filled; no peers if None.
     yamnet
         YAMNet's ``.tflite``, counted with the peers.
     cache

@@ -65,7 +65,7 @@ def _stages(classifier: GenreClassifier, pcm: npt.NDArray[np.int16]) -> list[Cal
 
 
 def _peers(classifier: GenreClassifier, pcm: npt.NDArray[np.int16], job: dict[str, Any]) -> list[Any]:
-    from edgegenre_bench.measure.peers import build_peers
+    from edgegenre_bench.measure.peers.callables import build_peers
 
     yamnet = Path(job["yamnet"]) if job["yamnet"] else None
     return build_peers(classifier, pcm, Path(job["peers"]), job["libraries"], yamnet=yamnet)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgegenre_bench.measure.scipy_mel import scipy_log_mel
+from edgegenre_bench.measure.peers.scipy_mel import scipy_log_mel
 from edgegenre_runtime.frontend import Tables, native, numpy_reference, released
 
 from .marks import run_marked

@@ -30,8 +30,8 @@ from edgegenre_runtime.library.store import path_bytes
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.network.interpreters import TfliteModel
 
-from .peer_timings import matching_checkpoint
-from .timing import Timing, time_in_turn
+from ..peers.timings import matching_checkpoint
+from ..timing import Timing, time_in_turn
 
 __all__ = ["Growth", "format_growth", "format_rates", "measure_growth", "time_tracks", "write_tracks"]
 

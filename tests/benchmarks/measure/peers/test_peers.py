@@ -11,8 +11,8 @@ from torch import nn
 
 from edgegenre.checkpoint import to_module
 from edgegenre.toy.dataset import render
-from edgegenre_bench.measure.peer_timings import _time, matching_checkpoint, peer_timer, write_peer_files
-from edgegenre_bench.measure.peers import LIBROSA, OURS, build_peers
+from edgegenre_bench.measure.peers.callables import LIBROSA, OURS, build_peers
+from edgegenre_bench.measure.peers.timings import _time, matching_checkpoint, peer_timer, write_peer_files
 from edgegenre_bench.measure.timing import Timing
 from edgegenre_export.silence import quiet
 from edgegenre_runtime import GenreClassifier
@@ -82,7 +82,7 @@ def test_figures_are_the_fastest_rounds(peers, monkeypatch):
     def timed(pipelines, warm_up, repeats):
         return [Timing(stage, 1, repeats, 1.0, 2.0, 3.0, 4.0) for stage, _ in pipelines]
 
-    monkeypatch.setattr("edgegenre_bench.measure.peer_timings.time_in_turn", timed)
+    monkeypatch.setattr("edgegenre_bench.measure.peers.timings.time_in_turn", timed)
     rows = _time(peers)
     assert [row["name"] for row in rows] == [peer.name for peer in peers]
     assert rows[0]["window"] == 1.0
@@ -95,8 +95,8 @@ def test_a_checkpoint_of_another_network_is_refused(classifier, small_checkpoint
 
 
 def test_the_peers_of_bench_run_are_timed(classifier, monkeypatch):
-    monkeypatch.setattr("edgegenre_bench.measure.peer_timings._WARM_UP", 1)
-    monkeypatch.setattr("edgegenre_bench.measure.peer_timings._REPEATS", 2)
+    monkeypatch.setattr("edgegenre_bench.measure.peers.timings._WARM_UP", 1)
+    monkeypatch.setattr("edgegenre_bench.measure.peers.timings._REPEATS", 2)
     threads = torch.get_num_threads()
     rows = peer_timer()(classifier)
     assert torch.get_num_threads() == threads

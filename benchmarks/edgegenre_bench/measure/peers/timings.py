@@ -21,8 +21,8 @@ from edgegenre_runtime.errors import SpecError
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.network.golden import read_golden
 
-from .peers import Peer, build_peers
-from .timing import time_in_turn
+from ..timing import time_in_turn
+from .callables import Peer, build_peers
 
 __all__ = ["matching_checkpoint", "peer_timer", "write_files_of_bundle", "write_peer_files"]
 

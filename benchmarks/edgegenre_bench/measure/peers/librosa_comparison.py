@@ -17,10 +17,10 @@ from edgegenre_runtime.frontend.decibels import db_to_cells
 from edgegenre_runtime.inspect.markdown import markdown_table
 from edgegenre_runtime.printable import printable
 
-from .clips import read_clip_pcm
+from ..clips import read_clip_pcm
+from ..timing import time_in_turn
 from .librosa_path import librosa_windows
 from .scipy_mel import scipy_log_mel
-from .timing import time_in_turn
 
 __all__ = ["FrontendCost", "FrontendDifference", "cell_differences", "format_frontend", "time_all"]
 

@@ -1,0 +1,1 @@
+"""What a music library costs: scanning it, and searching in it."""
