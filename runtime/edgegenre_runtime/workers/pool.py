@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from edgegenre_runtime.errors import DataError, UsageError
 
 from .cluster import open_cluster
-from .processes import check_number, open_processes, stop_processes
+from .processes import ProcessPool, check_number
 
 __all__ = ["Job", "TaskLost", "Workers", "open_workers"]
 
@@ -86,7 +85,7 @@ class Workers:
                     yield job, outcome
                 return
             except BrokenExecutor:
-                self.close(wait=False)
+                self.terminate()
                 self._executor = self._open_executor()
                 if suspects:  # the first of them was alone
                     lost = TaskLost()
@@ -134,9 +133,16 @@ class Workers:
                 n_given += 1
                 yield _result(item, outcome, lost)
 
-    def close(self, *, wait: bool = True) -> None:
+    def close(self) -> None:
         """End the executor; what has not begun is dropped."""
-        self._executor.shutdown(wait=wait, cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
+
+    def terminate(self) -> None:
+        """End the executor without waiting, its processes in the middle of a task."""
+        if isinstance(self._executor, ProcessPool):
+            self._executor.terminate()
+        else:
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _run(
         self, next_job: Callable[[], Job | None], running: dict[Future[Any], Job], suspects: deque[Job]
@@ -189,22 +195,19 @@ def open_workers(workers: int | None = None, scheduler: str | None = None, *, th
     """
     if workers is not None and scheduler is not None:
         raise UsageError("--workers are processes of this machine, --scheduler a cluster: leave one out")
-    others = multiprocessing.active_children()
     with contextlib.ExitStack() as stack:
         if scheduler is not None:
             cluster = stack.enter_context(open_cluster(scheduler))
             opened = Workers(cluster.executor, 2 * cluster.n_threads + 2)
         elif workers is not None:
             check_number(workers)
-            opened = Workers(lambda: open_processes(workers), 2 * workers + 2)
+            opened = Workers(lambda: ProcessPool(workers), 2 * workers + 2)
         else:
             opened = Workers(lambda: ThreadPoolExecutor(threads), 2 * threads + 2)
         try:
             yield opened
         except BaseException:
-            opened.close(wait=False)
-            if workers is not None:
-                stop_processes(others)
+            opened.terminate()
             raise
         opened.close()
 

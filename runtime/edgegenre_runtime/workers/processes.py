@@ -6,14 +6,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Collection
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from edgegenre_runtime.errors import UsageError
 
-__all__ = ["MAX_WORKERS", "check_number", "default_workers", "open_processes", "stop_processes"]
+__all__ = ["MAX_WORKERS", "ProcessPool", "check_number", "default_workers"]
 
 MAX_WORKERS = 256
 
@@ -29,17 +31,45 @@ def check_number(n_workers: int) -> None:
         raise UsageError(f"{n_workers} workers were given; allowed are 1 to {MAX_WORKERS}")
 
 
-def open_processes(n_workers: int) -> Executor:
-    """Return a pool of processes, which start when there is something to do."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks and an open database
-    return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
+class ProcessPool(ProcessPoolExecutor):
+    """Processes that start when there is something to do, and that can be ended in the middle of it."""
+
+    def __init__(self, n_workers: int) -> None:
+        self._context = _RecordingContext()
+        super().__init__(n_workers, mp_context=self._context, initializer=_begin_worker)
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Give a task to the pool; raises :class:`BrokenProcessPool` too if it breaks at this moment."""
+        try:
+            return super().submit(*args, **kwargs)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise BrokenProcessPool("a process was starting when the queues were closed") from error
+
+    def terminate(self) -> None:
+        """End every process at once.
+
+        Also those of a broken pool, which ends only what has started when it breaks: a process that starts a moment
+        later would wait for tasks for ever, and Python would wait for it at its end.
+        """
+        self.shutdown(wait=False, cancel_futures=True)
+        for process in self._context.processes:
+            if process.is_alive():
+                process.terminate()
 
 
-def stop_processes(others: Collection[BaseProcess]) -> None:
-    """End the workers at once, in the middle of a file, and leave ``others``, children from before, alone."""
-    for process in multiprocessing.active_children():
-        if process not in others:
-            process.terminate()
+class _RecordingContext(SpawnContext):  # a fork would copy threads' locks and an open database
+    """Knows each process from before its start on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[BaseProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **kwargs)
+        self.processes.append(process)
+        return process
 
 
 def _begin_worker() -> None:

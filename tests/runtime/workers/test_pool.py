@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import worker_tasks
 
 from edgegenre_runtime.errors import DataError, UsageError
 from edgegenre_runtime.workers import Job, TaskLost, Workers, open_workers
-from edgegenre_runtime.workers.processes import open_processes
+from edgegenre_runtime.workers.processes import ProcessPool
 
 SQUARES = [n * n for n in range(40)]
 
@@ -58,6 +59,61 @@ def test_an_item_that_ends_every_process_is_known_and_the_others_are_done():
             list(workers.map(worker_tasks.die_at_three, range(40)))
 
 
+def wait_until(true):
+    until = time.monotonic() + 60
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert true()
+
+
+def is_held(lock):
+    free = lock.acquire(block=False)
+    if free:
+        lock.release()
+    return not free
+
+
+class KnownLate(ProcessPool):
+    """The first process dies, with a lock that it holds while idle, before the pool knows that the second started."""
+
+    def _spawn_process(self):
+        super()._spawn_process()
+        if len(self._context.processes) == 2:
+            pid, process = self._processes.popitem()
+            late.append(process)
+            wait_until(lambda: not self._pending_work_items and is_held(self._call_queue._rlock))
+            self.break_pool()
+            self._processes[pid] = process
+
+    def break_pool(self):
+        os.kill(self._context.processes[0].pid, signal.SIGKILL)
+        wait_until(lambda: self._call_queue._reader.closed)
+
+
+class StartsLate(KnownLate):
+    """The first process dies when the second is about to start."""
+
+    def _spawn_process(self):
+        if self._context.processes:
+            self.break_pool()
+        ProcessPool._spawn_process(self)
+
+
+late = []
+
+
+@pytest.mark.parametrize("first", [KnownLate, StartsLate])
+def test_a_process_that_starts_while_the_pool_breaks_is_ended(first):
+    late.clear()
+    executors = iter([first, ProcessPool])
+    workers = Workers(lambda: next(executors)(2), 2)
+    assert list(workers.map(worker_tasks.square, [2, 1, 3])) == [4, 1, 9]
+    workers.close()
+    assert len(late) == (first is KnownLate)
+    for process in late:
+        wait_until(lambda process=process: not process.is_alive())
+
+
 def test_what_a_task_raises_is_raised_here():
     with open_workers(2) as workers:
         results = workers.map(worker_tasks.fail_at_three, range(40))
@@ -81,7 +137,7 @@ def test_a_job_that_kills_its_worker_is_named_and_the_others_are_done():
     opened = []
 
     def open_executor():
-        opened.append(open_processes(2))
+        opened.append(ProcessPool(2))
         return opened[-1]
 
     workers = Workers(open_executor, 6)
@@ -146,15 +202,13 @@ def interrupted(workers):
 
 
 def test_children_that_are_not_workers_are_left_alone():
+    before = set(multiprocessing.active_children())
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     other.start()
     try:
         with pytest.raises(KeyboardInterrupt), open_workers(1) as workers:
             interrupted(workers)
-        until = time.monotonic() + 30
-        while len(multiprocessing.active_children()) > 1 and time.monotonic() < until:
-            time.sleep(0.05)
-        assert multiprocessing.active_children() == [other]
+        wait_until(lambda: set(multiprocessing.active_children()) - before == {other})
     finally:
         other.kill()
 
@@ -177,7 +231,4 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(ENDS_AT_ONCE.format(helpers=os.path.dirname(worker_tasks.__file__)))
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=60)
-    pid, until = int(done.stdout), time.monotonic() + 30
-    while time.monotonic() < until and os.path.exists(f"/proc/{pid}"):
-        time.sleep(0.05)
-    assert not os.path.exists(f"/proc/{pid}")
+    wait_until(lambda: not os.path.exists(f"/proc/{int(done.stdout)}"))
