@@ -50,11 +50,12 @@ def compile_library(root: Path, out: Path, target: str | None) -> str | None:
     command = compiler(target)
     if command is None:
         return "no C compiler was found ($CC, cc, gcc, clang)" if target is None else f"no compiler for {target}"
-    sources = sorted(str(path) for path in (root / "runtime" / "c" / "src").glob("*/*.c"))
+    folder = root / "runtime" / "c"
+    sources = sorted(str(path) for path in (*folder.glob("src/*/*.c"), *folder.glob("python/*.c")))
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_suffix(".part")  # renamed when whole, so that a running process keeps the old one
     done = subprocess.run(
-        [*command, *FLAGS, f"-I{root / 'runtime' / 'c' / 'include'}", *sources, "-o", str(unfinished)],
+        [*command, *FLAGS, f"-I{folder / 'include'}", *sources, "-o", str(unfinished)],
         capture_output=True,
         text=True,
     )

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
-import numpy as np
+from . import native_passes
 
 __all__ = ["ByteRanges", "FileBytes"]
 
@@ -50,22 +50,12 @@ class FileBytes:
         """Return where ``pattern`` stands next, or -1."""
         while position < self.n_bytes:
             block = self.at(position, _BUFFER_BYTES)
-            found = block.find(pattern) if _may_hold(block, pattern) else -1
+            by_c = native_passes.find(block, pattern) if len(pattern) == 4 else None
+            found = block.find(pattern) if by_c is None else by_c
             if found >= 0:
                 return position + found
             position += max(len(block) - len(pattern) + 1, 1)
         return -1
-
-
-def _may_hold(block: bytes, pattern: bytes) -> bool:
-    """Return whether a pattern stands in a block; of four bytes it is known in half the time of ``find``."""
-    if len(pattern) != 4:
-        return True
-    wanted = int.from_bytes(pattern, "little")
-    starts = (
-        np.frombuffer(block, "<u4", max(len(block) - first, 0) // 4, min(first, len(block))) for first in range(4)
-    )
-    return any((values == wanted).any() for values in starts)
 
 
 class ByteRanges:

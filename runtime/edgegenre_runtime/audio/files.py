@@ -45,7 +45,7 @@ def file_blocks(path: Path | str, out_rate_hz: int) -> PcmBlocks:
     Returns
     -------
     PcmBlocks
-        Blocks of at most about 65536 input samples; a truncated file gives what is there, then a warning.
+        Blocks of at most about 131072 input samples; a truncated file gives what is there, then a warning.
 
     Raises
     ------

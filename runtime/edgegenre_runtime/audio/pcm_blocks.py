@@ -33,7 +33,7 @@ class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
     def __init__(
         self,
         name: str,
-        frames: Iterator[npt.NDArray[np.float32]],
+        frames: Iterator[npt.NDArray[np.float32] | npt.NDArray[np.int16]],
         resampler: Resampler,
         damages: list[str],
         notes: list[str] | None = None,
@@ -54,7 +54,9 @@ class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
     def __next__(self) -> npt.NDArray[np.int16]:
         return next(self._blocks)
 
-    def _run(self, frames: Iterator[npt.NDArray[np.float32]], resampler: Resampler) -> Iterator[npt.NDArray[np.int16]]:
+    def _run(
+        self, frames: Iterator[npt.NDArray[np.float32] | npt.NDArray[np.int16]], resampler: Resampler
+    ) -> Iterator[npt.NDArray[np.int16]]:
         n_frames = 0
         for block in frames:
             n_frames += len(block)

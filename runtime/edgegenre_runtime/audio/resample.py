@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import UsageError
 
+from . import native_passes
+
 __all__ = ["LARGEST_SAMPLE", "MAX_CHANNELS", "MAX_RATE_HZ", "MIN_RATE_HZ", "Resampler"]
 
 MIN_RATE_HZ = 1_000
@@ -62,13 +64,13 @@ class Resampler:
 
             self._soxr = soxr.ResampleStream(in_rate_hz, out_rate_hz, 1, dtype="float32", quality="HQ")
 
-    def push(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    def push(self, block: npt.NDArray[np.float32] | npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
         """Take the next samples and return those that are ready.
 
         Parameters
         ----------
         block
-            float32 [n, channels], full scale is -1 to 1; n may be 0.
+            float32 at full scale -1 to 1, or int16, [n, channels]; n may be 0.
 
         Returns
         -------
@@ -93,8 +95,13 @@ class Resampler:
         self._soxr.clear()
         return self._to_int16(tail)
 
-    def _down_mix(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the mean of the channels, float32 [n], added in one fixed order."""
+    def _down_mix(self, block: npt.NDArray[np.float32] | npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+        """Return the mean of the channels, float32 [n] at full scale 1, added in one fixed order."""
+        mixed = native_passes.mix(block, LARGEST_SAMPLE)
+        if mixed is not None and mixed[1]:
+            return mixed[0]
+        if block.dtype == np.int16:
+            block = block * np.float32(1 / _FULL_SCALE)
         if self.channels <= 2:  # the sum of two floats, halved, is rounded once, as it is by way of float64
             mono: npt.NDArray[np.float32]
             with np.errstate(over="ignore", invalid="ignore"):
@@ -117,9 +124,13 @@ class Resampler:
 
     def _to_int16(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
         """Round float32 [n] at full scale 1.0 to int16 [n], clipping and counting what is clipped."""
+        self.n_samples += len(samples)
+        by_c = native_passes.to_int16(samples)
+        if by_c is not None:
+            self.clipped_samples += by_c[1]
+            return by_c[0]
         rounded: npt.NDArray[np.float32] = samples * np.float32(_FULL_SCALE)
         np.rint(rounded, out=rounded)
-        self.n_samples += len(samples)
         if _is_within(rounded, _FULL_SCALE - 1):
             return rounded.astype(np.int16)
         self.clipped_samples += int(np.count_nonzero(np.abs(rounded) > _FULL_SCALE))

@@ -23,14 +23,15 @@ from .resample import LARGEST_SAMPLE
 
 __all__ = ["Findings", "SoundFile", "open_sound"]
 
-_BLOCK_FRAMES = 16384  # a decoder that stumbles costs its block
-_MP3_BLOCK_FRAMES = 65536  # this one goes on behind what is damaged
+_BLOCK_FRAMES = 131072  # 3 s: less often, and what a block needs of Python has left the processor's caches
+_DAMAGED_BLOCK_FRAMES = 16384  # a decoder that stumbles costs its block; that of MP3 goes on behind what is damaged
 _STREAMED_BYTES = 0x7FFF0000  # a header that promises 2 GiB or more was written to a pipe and promises nothing
 _NO_PROMISE = 1 << 40  # frames; what libsndfile says where a header does not know
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 _UNREAD_S = 0.5  # bytes behind the audio that are worth less are leftovers of an editor
 
 _Floats = npt.NDArray[np.float32]
+_Frames = _Floats | npt.NDArray[np.int16]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,22 +118,22 @@ class SoundFile:
         """Return what brings the loudest sample of a float file to full scale, 1 if it is not above it."""
         peak = 1.0
         for block in self._all_frames(Findings()):
-            levels = np.abs(block)
+            levels = np.abs(np.asarray(block, np.float32))
             peak = max(peak, float(levels[levels <= LARGEST_SAMPLE].max(initial=0)))
         if peak > 1:
             self.findings.notes.append(f"its loudest sample is {peak:.3g} times full scale: turned down to fit")
         gain: np.float32 = np.float32(1 / peak)
         return gain
 
-    def frames(self) -> Iterator[_Floats]:
-        """Yield float32 [n, channels] to the end of the file, and close it."""
+    def frames(self) -> Iterator[_Frames]:
+        """Yield float32 at full scale 1, or int16 of a file of 16 bits, [n, channels] to its end, and close it."""
         with self._handle:
             if self._gain == 1:
                 yield from self._all_frames(self.findings)
                 return
             for block in self._all_frames(self.findings):
                 with np.errstate(invalid="ignore"):  # NaN stays NaN, and is counted as such
-                    scaled = block * self._gain
+                    scaled = (block * self._gain).astype(np.float32, copy=False)
                 yield scaled
 
     def close(self) -> None:
@@ -179,7 +180,7 @@ class SoundFile:
             with self._opened(_Part(stretch.ranges, stretch.xing_frame())) as (_, sound):
                 yield _stretch(sound, 0, skipped + n_frames)[skipped:]
 
-    def _all_frames(self, findings: Findings) -> Iterator[_Floats]:
+    def _all_frames(self, findings: Findings) -> Iterator[_Frames]:
         for number, part in enumerate(self._parts, 1):
             try:
                 with self._opened(part) as (content, sound):
@@ -196,22 +197,19 @@ class SoundFile:
 
     def _part_frames(
         self, part: _Part, content: ByteRanges, sound: _ForwardFile, findings: Findings
-    ) -> Iterator[_Floats]:
+    ) -> Iterator[_Frames]:
         n_read, promised = 0, _promised_frames(sound)
-        # FLAC knows its length, and what lies behind, an ID3v1 tag for one, would cost its last block
-        end = promised if sound.format == "FLAC" and promised else sys.maxsize
         broken = ""
-        most = _BLOCK_FRAMES if part.mp3 is None else _MP3_BLOCK_FRAMES
-        while n_read < end:
-            try:
-                block = sound.read(min(most, end - n_read), dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                broken = _reason(error)
-                break
-            if not len(block):
-                break
-            n_read += len(block)
-            yield block
+        try:
+            for block in _blocks(sound, _BLOCK_FRAMES):
+                n_read += len(block)
+                yield block
+        except soundfile.LibsndfileError as error:
+            broken = _reason(error)
+        if broken and content.error is None:
+            for block in self._up_to_damage(part, n_read):
+                n_read += len(block)
+                yield block
         if content.error is not None:
             broken = (content.error.strerror or str(content.error)).lower()
         of = f" of {promised}" if promised else ""
@@ -223,6 +221,13 @@ class SoundFile:
             findings.damages.append(f"truncated: {n_read}{of} samples are there")
         else:
             self._check_end(part, sound, n_read, findings)
+
+    def _up_to_damage(self, part: _Part, n_read: int) -> Iterator[_Frames]:
+        """Yield what follows the first ``n_read`` frames of a damaged stream, read once more, in short blocks."""
+        with self._opened(part) as (_, sound), contextlib.suppress(soundfile.LibsndfileError):
+            for _ in _blocks(sound, _BLOCK_FRAMES, n_read):
+                pass
+            yield from _blocks(sound, _DAMAGED_BLOCK_FRAMES)
 
     def _check_end(self, part: _Part, sound: _ForwardFile, n_read: int, findings: Findings) -> None:
         """Say so where a file is shorter, or its audio longer, than libsndfile tells."""
@@ -237,6 +242,20 @@ class SoundFile:
             findings.damages.append(
                 f"read {read_s:.1f} of about {about_s:.1f} s: the rest lies behind the end that the header gives"
             )
+
+
+def _blocks(sound: _ForwardFile, n_most: int, n_frames: int = sys.maxsize) -> Iterator[_Frames]:
+    """Yield blocks of at most ``n_most`` frames from where a file is to its end, or ``n_frames`` altogether."""
+    promised = _promised_frames(sound)
+    if sound.format == "FLAC" and promised:  # what lies behind, an ID3v1 tag for one, would cost its last block
+        n_frames = min(n_frames, promised - sound.tell())
+    dtype = "int16" if sound.subtype == "PCM_16" else "float32"
+    while n_frames > 0:
+        block = sound.read(min(n_most, n_frames), dtype=dtype, always_2d=True)
+        if not len(block):
+            return
+        n_frames -= len(block)
+        yield block
 
 
 def _is_cut(file: FileBytes, part: _Part, sound: _ForwardFile) -> bool:

@@ -51,7 +51,9 @@ def _open(path: Path) -> ctypes.CDLL | None:
     return open_library(path, "edgegenre_mel_", _SIGNATURES)
 
 
-def open_library(path: Path, prefix: str, signatures: Mapping[str, tuple[type, list[type]]]) -> ctypes.CDLL | None:
+def open_library(
+    path: Path, prefix: str, signatures: Mapping[str, tuple[type | None, list[type]]]
+) -> ctypes.CDLL | None:
     """Return the C library with functions declared: each name behind ``prefix``, its result and its arguments.
 
     None where the library is absent, of another processor, or of another version.

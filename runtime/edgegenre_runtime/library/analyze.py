@@ -27,7 +27,7 @@ from .records import Analysis, Fingerprint
 __all__ = ["AnalysisSettings", "analyze_file", "bundle_hash", "describe", "fingerprint"]
 
 _READ_BYTES = 1 << 20
-_GATHERED = 1 << 17  # samples: 6 s, 260 kB
+_GATHERED = 1 << 19  # samples: 24 s, 1 MB
 _ANSWERING = ("model_int8.tflite", "frontend.json", "labels.txt", "music_detector.json", "head.json", "head.npz")
 
 
@@ -136,7 +136,7 @@ def _classified(classifier: GenreClassifier, name: str, settings: AnalysisSettin
     n_samples = 0
 
     def gathered() -> Iterator[npt.NDArray[np.int16]]:
-        """Yield several blocks as one: front-end and network then have the processor's caches for a while."""
+        """Yield several blocks as one: decoder, front-end and network then have the caches for a while each."""
         nonlocal n_samples
         waiting: list[npt.NDArray[np.int16]] = []
         n_waiting = 0

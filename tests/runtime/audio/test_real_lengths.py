@@ -14,7 +14,7 @@ import soundfile
 from real_audio import FFMPEG, encode, write_piece
 
 from edgegenre.data.clips import read_clip
-from edgegenre_runtime.audio import byte_ranges
+from edgegenre_runtime.audio import byte_ranges, native_passes
 from edgegenre_runtime.audio.byte_ranges import ByteRanges, FileBytes
 from edgegenre_runtime.audio.files import file_blocks
 from edgegenre_runtime.audio.mp3_frames import scan_mp3
@@ -234,9 +234,12 @@ def test_a_descriptor_has_the_bytes_of_the_ranges(tmp_path, monkeypatch):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_pattern_is_found_wherever_it_stands(tmp_path):
+@pytest.mark.parametrize("is_built", [True, False])
+def test_a_pattern_is_found_wherever_it_stands(tmp_path, monkeypatch, is_built):
+    if not is_built:
+        monkeypatch.setattr(native_passes, "_library", lambda: None)
     path = tmp_path / "file"
-    for n_bytes in (0, 3, 4, 9, 70):
+    for n_bytes in (0, 3, 4, 9, 70, 523):
         for position in range(max(n_bytes - 3, 0)):
             path.write_bytes(bytes(position) + b"fLaC" + bytes(n_bytes - position - 4))
             with path.open("rb") as handle:
@@ -244,3 +247,15 @@ def test_a_pattern_is_found_wherever_it_stands(tmp_path):
         path.write_bytes(bytes(n_bytes))
         with path.open("rb") as handle:
             assert FileBytes(handle).find(b"fLaC", 0) == -1
+
+
+def test_damage_costs_a_flac_a_short_block(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, (400_000, 2)), RATE_HZ)
+    whole = np.concatenate(list(file_blocks(path, RATE_HZ)))
+    os.truncate(path, path.stat().st_size * 7 // 8)
+    blocks = file_blocks(path, RATE_HZ)
+    found = np.concatenate(list(blocks))
+    assert 350_000 - 16384 - 4096 < len(found) < 350_000
+    np.testing.assert_array_equal(found, whole[: len(found)])
+    assert blocks.damages == [f"damaged after {len(found)} of 400000 samples (flac decoder lost sync)"]

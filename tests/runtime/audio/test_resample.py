@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgegenre_runtime.audio import native_passes
 from edgegenre_runtime.audio.resample import Resampler
 from edgegenre_runtime.errors import UsageError
 
@@ -43,6 +44,26 @@ def test_one_and_two_channels_are_mixed_as_any_number_is(rows: list[tuple[float,
     resampler = Resampler(44100, channels, 22050)
     np.testing.assert_array_equal(resampler._down_mix(block), wanted)
     assert resampler.bad_samples == np.count_nonzero(~np.isfinite(block))
+
+
+def test_c_and_numpy_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    halves = (np.arange(-70001, 70001, dtype=np.float32) / 2 / 32768)[:, None]  # ties, and what is above full scale
+    noise = rng.normal(0, 0.5, (5001, 2)).astype(np.float32)
+    whole = rng.integers(-32768, 32768, (5001, 2)).astype(np.int16)
+    given = [halves, noise, noise[:, :1], noise[:, ::-1], whole, whole[:, :1], np.repeat(whole, 3, axis=1)]
+
+    def found(block: np.ndarray, in_rate_hz: int) -> tuple[bytes, int]:
+        resampler = Resampler(in_rate_hz, block.shape[1], 22050)
+        pcm = np.concatenate([resampler.push(block[:4001]), resampler.push(block[4001:]), resampler.flush()])
+        return pcm.tobytes(), resampler.clipped_samples
+
+    cases = [(block, rate_hz) for block in given for rate_hz in (22050, 44100)]
+    assert native_passes.to_int16(noise[:, 0]) is not None, "C is not built"
+    by_c = [found(*case) for case in cases]
+    floats = [found(b / np.float32(32768) if b.dtype == np.int16 else b, rate_hz) for b, rate_hz in cases]
+    monkeypatch.setattr(native_passes, "_library", lambda: None)
+    assert by_c == [found(*case) for case in cases] == floats
 
 
 @pytest.mark.parametrize("above", [0, 3])
