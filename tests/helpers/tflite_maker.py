@@ -79,25 +79,56 @@ class Maker:
         bias = self.tensor((n_out,), scales * source_scale, 0, dtype=2, data=bias)
         return kernel, bias, source_scale * 60
 
-    def conv(self, index, n_out, size, stride=(1, 1), padding=SAME, activation=NONE, groups=1):
+    def conv(self, index, n_out, size, stride=(1, 1), padding=SAME, activation=NONE, groups=1, dilation=(1, 1)):
         _, height, width, n_in = self.shapes[index]
         kernel, bias, spread = self._kernel(
             (n_out, *size, n_in // groups), size[0] * size[1] * n_in // groups, index, 0
         )
-        shape = (1, *out_size((height, width), size, stride, padding), n_out)
+        shape = (1, *out_size((height, width), reach(size, dilation), stride, padding), n_out)
         made = self.output_of(shape, spread, activation)
-        options = {"padding": padding, "strideH": stride[0], "strideW": stride[1], "dilationHFactor": 1}
-        options |= {"dilationWFactor": 1, "fusedActivationFunction": activation}
+        options = {"padding": padding, "strideH": stride[0], "strideW": stride[1], "dilationHFactor": dilation[0]}
+        options |= {"dilationWFactor": dilation[1], "fusedActivationFunction": activation}
         return self.operator("CONV_2D", (index, kernel, bias), made, "Conv2DOptions", **options)
 
-    def depthwise(self, index, size, stride=(1, 1), padding=SAME, activation=RELU, multiplier=1):
+    def depthwise(self, index, size, stride=(1, 1), padding=SAME, activation=RELU, multiplier=1, dilation=(1, 1)):
         _, height, width, n_in = self.shapes[index]
         n_out = n_in * multiplier
         kernel, bias, spread = self._kernel((1, *size, n_out), size[0] * size[1], index, 3)
-        made = self.output_of((1, *out_size((height, width), size, stride, padding), n_out), spread, activation)
-        options = {"padding": padding, "strideH": stride[0], "strideW": stride[1], "dilationHFactor": 1}
-        options |= {"dilationWFactor": 1, "fusedActivationFunction": activation, "depthMultiplier": multiplier}
+        shape = (1, *out_size((height, width), reach(size, dilation), stride, padding), n_out)
+        made = self.output_of(shape, spread, activation)
+        options = {"padding": padding, "strideH": stride[0], "strideW": stride[1], "dilationHFactor": dilation[0]}
+        options |= {
+            "dilationWFactor": dilation[1],
+            "fusedActivationFunction": activation,
+            "depthMultiplier": multiplier,
+        }
         return self.operator("DEPTHWISE_CONV_2D", (index, kernel, bias), made, "DepthwiseConv2DOptions", **options)
+
+    def shifted(self, index, n_out):
+        """Of one channel make ``n_out``, each a column further on, by a depthwise layer."""
+        _, height, width, _ = self.shapes[index]
+        weights = self.rng.integers(1, 128, n_out).astype(np.int8)  # the scales make one of each
+        data = (np.eye(n_out) * weights).astype(np.int8)[None, None]
+        kernel = self.tensor(data.shape, 1 / weights.astype(np.float64), 0, data=data, axis=3)
+        scales = self.quantization(index)[0] / weights.astype(np.float64)
+        bias = self.tensor((n_out,), scales, 0, dtype=2, data=np.zeros(n_out, np.int32))
+        made = self.tensor((1, height, width - n_out + 1, n_out), *self.quantization(index))
+        options = {"padding": VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+        options |= {"fusedActivationFunction": NONE, "depthMultiplier": n_out}
+        return self.operator("DEPTHWISE_CONV_2D", (index, kernel, bias), made, "DepthwiseConv2DOptions", **options)
+
+    def slice(self, index, first, size):
+        made = self.tensor(size, *self.quantization(index))
+        given = [self.tensor((len(size),), None, 0, dtype=2, data=np.array(n, np.int32)) for n in (first, size)]
+        return self.operator("SLICE", (index, *given), made, "SliceOptions")
+
+    def times(self, index, activation=NONE):
+        """Multiply by a number."""
+        factor = self.tensor(
+            (), 0.004, int(self.rng.integers(-128, 128)), data=self.rng.integers(-128, 128, ()).astype(np.int8)
+        )
+        made = self.output_of(self.shapes[index], 20 * self.quantization(index)[0], activation)
+        return self.operator("MUL", (index, factor), made, "MulOptions", fusedActivationFunction=activation)
 
     def dense(self, index, n_out):
         n_in = int(np.prod(self.shapes[index]))
@@ -192,6 +223,11 @@ def out_size(lengths, size, stride, padding):
     if padding == SAME:
         return tuple(-(-length // step) for length, step in zip(lengths, stride, strict=True))
     return tuple((length - window) // step + 1 for length, window, step in zip(lengths, size, stride, strict=True))
+
+
+def reach(size, dilation):
+    """Return rows and columns from the first to the last tap."""
+    return tuple((n - 1) * apart + 1 for n, apart in zip(size, dilation, strict=True))
 
 
 def random_network(seed):

@@ -23,6 +23,9 @@ __all__ = ["BOARDS", "Board", "board_files", "find_board", "program_files"]
 
 _ENGINE, _MODEL = "net.eg", "model_int8.tflite"
 _EXAMPLES = ("main.c", "startup.c", "board.ld")
+_CODE_LENGTH = b"0x00000000, LENGTH = 512K"
+_REST_BYTES = 100_000
+"""Program and constants beside the network."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,11 +40,14 @@ class Board:
         QEMU's name of the board.
     flags
         Options of arm-none-eabi-gcc.
+    code_kib
+        Memory from address 0 on, for program and constants.
     """
 
     name: str
     machine: str
     flags: tuple[str, ...]
+    code_kib: int
 
     @property
     def compile(self) -> tuple[str, ...]:
@@ -57,9 +63,9 @@ class Board:
 
 
 BOARDS = (
-    Board("cortex-m4", "mps2-an386", ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
-    Board("cortex-m7", "mps2-an500", ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16")),
-    Board("cortex-m55", "mps3-an547", ("-mfloat-abi=hard",)),
+    Board("cortex-m4", "mps2-an386", ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), 4096),
+    Board("cortex-m7", "mps2-an500", ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), 4096),
+    Board("cortex-m55", "mps3-an547", ("-mfloat-abi=hard",), 512),
 )
 
 
@@ -136,17 +142,27 @@ def board_files(bundle: Bundle, board: Board) -> dict[str, bytes]:
     ------
     BundleError
         If the bundle has no ``net.eg``.
+    UsageError
+        If its network is too large for the board.
     """
     if _ENGINE not in bundle.manifest["files"]:
         raise BundleError(f"bundle {bundle.root} has no {_ENGINE}: the engine does not take its network, see its card")
+    network = compile_network(bundle.read(_MODEL), is_interleaved=False)
+    if len(network) + _REST_BYTES > board.code_kib * 1024:
+        fitting = [other.name for other in BOARDS if len(network) + _REST_BYTES <= other.code_kib * 1024]
+        raise UsageError(
+            f"the network takes {len(network)} bytes, too many for the {board.code_kib} KiB of {board.machine}: take "
+            f"{' or '.join(fitting) or 'a smaller bundle'}"
+        )
     kept = {
         name: content
         for name, content in bundle_c_files(bundle).items()
         if name.startswith(("edgegenre_", "tables.h")) or name == "README.md"
     }
     examples = {name: (c_folder() / "examples" / "board" / name).read_bytes() for name in _EXAMPLES}
+    examples["board.ld"] = examples["board.ld"].replace(_CODE_LENGTH, b"0x00000000, LENGTH = %dK" % board.code_kib)
     made = {
-        "network.h": network_header(compile_network(bundle.read(_MODEL), is_interleaved=False), bundle.task),
+        "network.h": network_header(network, bundle.task),
         "music.h": _music_header(bundle),
         "golden.h": _golden_header(bundle),
         "Makefile": _makefile(board),

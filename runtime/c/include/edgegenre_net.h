@@ -14,10 +14,11 @@
 extern "C" {
 #endif
 
-#define EDGEGENRE_NET_BLOB_VERSION 3
+#define EDGEGENRE_NET_BLOB_VERSION 4
+#define EDGEGENRE_NET_OLDEST_VERSION 3 /* that it runs, too */
 #define EDGEGENRE_NET_MAX_STEPS 192   /* of a network, and of its buffers */
 #define EDGEGENRE_NET_MAX_DEPTH 48    /* steps that run row by row behind each other: bounds the stack */
-#define EDGEGENRE_NET_MAX_KERNEL_ROWS 16
+#define EDGEGENRE_NET_MAX_KERNEL_ROWS 96
 #define EDGEGENRE_NET_MAX_SIZE 4096   /* of a tensor's height, width and channels */
 
 /* What every function returns. Only EDGEGENRE_NET_OK means that anything was changed. */

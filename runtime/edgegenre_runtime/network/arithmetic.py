@@ -14,6 +14,7 @@ addition                  ``clip(((bias + a * A + b * B) >> shift) + z)`` with 2
 maximum                   the larger step; no arithmetic
 average pooling           the sum over the cells inside the image divided by their number, halves away from zero
                           (LiteRT's own kernel: XNNPACK has none for int8)
+product with a constant   the rule of a convolution: ``sum`` is ``(q - zero_point) * (constant - its zero point)``
 new scale (QUANTIZE)      a table of 256 steps from a multiplier of eight fractional bits
 ========================  =============================================================================
 

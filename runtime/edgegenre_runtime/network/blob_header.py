@@ -9,12 +9,23 @@ import numpy as np
 
 from edgegenre_runtime.errors import BundleError
 
-__all__ = ["BLOB_VERSION", "BUFFER_WORDS", "CRC_FROM", "HEADER_WORDS", "MAGIC", "BlobHeader", "read_header"]
+__all__ = [
+    "BLOB_VERSION",
+    "BUFFER_WORDS",
+    "CRC_FROM",
+    "HEADER_WORDS",
+    "MAGIC",
+    "OLDEST_VERSION",
+    "BlobHeader",
+    "read_header",
+]
 
 MAGIC = b"EGNETBLB"
 HEADER_WORDS, BUFFER_WORDS = 32, 10
 CRC_FROM = 20
-BLOB_VERSION = 3
+BLOB_VERSION = 4
+OLDEST_VERSION = 3
+"""Of the same format: version 4 has higher kernels, windows of padding alone, maxima that take row after row."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,10 +70,9 @@ def read_header(blob: bytes) -> BlobHeader:
     words = np.frombuffer(blob[: len(blob) // 4 * 4], "<i4")
     if len(words) < HEADER_WORDS or int(words[3]) != len(blob):
         raise BundleError("net.eg is cut short")
-    if int(words[2]) != BLOB_VERSION:
-        raise BundleError(
-            f"net.eg is of version {words[2]}, this package reads {BLOB_VERSION}: export the bundle again"
-        )
+    if not OLDEST_VERSION <= int(words[2]) <= BLOB_VERSION:
+        reads = f"this package reads {OLDEST_VERSION} to {BLOB_VERSION}"
+        raise BundleError(f"net.eg is of version {words[2]}, {reads}: export the bundle again")
     if zlib.crc32(blob[CRC_FROM:]) != int(words[4]) % 2**32:
         raise BundleError("net.eg is damaged: its checksum does not match")
     scales, embedding = words.view(np.float32), int(words[18]) - 1

@@ -141,11 +141,14 @@ def _finish(operator: Operator, inputs: list[Tensor], output: Tensor, sums: npt.
 def _patches(operator: Operator, image: Cells, size: tuple[int, int], fill: int) -> npt.NDArray[np.float64]:
     """Return the image under each position of the kernel, float64 [out height, out width, height, width, channels]."""
     strides = (operator.options["stride_h"], operator.options["stride_w"])
+    apart = (operator.options.get("dilation_h", 1), operator.options.get("dilation_w", 1))
+    reach = tuple((n - 1) * step + 1 for n, step in zip(size, apart, strict=True))
     if operator.options["padding"] == 0:  # SAME
-        edges = [_same_padding(*one) for one in zip(image.shape[1:3], size, strides, strict=True)]
+        edges = [_same_padding(*one) for one in zip(image.shape[1:3], reach, strides, strict=True)]
         image = np.pad(image, ((0, 0), *edges, (0, 0)), constant_values=fill)
-    windows = np.lib.stride_tricks.sliding_window_view(image[0], size, axis=(0, 1))
-    patches: npt.NDArray[np.float64] = windows[:: strides[0], :: strides[1]].transpose(0, 1, 3, 4, 2).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(image[0], reach, axis=(0, 1))
+    windows = windows[:: strides[0], :: strides[1], :, :: apart[0], :: apart[1]]
+    patches: npt.NDArray[np.float64] = windows.transpose(0, 1, 3, 4, 2).astype(np.float64)
     return patches
 
 
@@ -166,6 +169,21 @@ def _add(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[
     steps = ((sums + values[1].astype(np.int64) * constants.factor_b) >> constants.shift) + output.zero_point
     low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
     return _clip(steps, low, high)
+
+
+def _product(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells | None]) -> Cells:
+    a, b = (
+        (tensor.constant if cells is None else cells).astype(np.int64) - tensor.zero_point
+        for tensor, cells in zip(inputs, values, strict=True)
+    )
+    scale = output_scales(inputs[0].scale, inputs[1].scales, output.scale)
+    low, high = activation_range(operator.options["activation"], output.scale, output.zero_point) or (0, 0)
+    return requantize(a * b, scale, output.zero_point, low, high).reshape(output.shape)
+
+
+def _slice(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
+    first = [int(at) for at in inputs[1].constant]
+    return values[0][tuple(slice(at, at + size) for at, size in zip(first, output.shape, strict=True))]
 
 
 def _max_pool(operator: Operator, inputs: list[Tensor], output: Tensor, values: list[Cells]) -> Cells:
@@ -235,12 +253,14 @@ REFERENCE_OPERATORS: Mapping[str, Callable[..., Cells]] = {
     "FULLY_CONNECTED": _dense,
     "MAX_POOL_2D": _max_pool,
     "MEAN": _mean,
+    "MUL": _product,
     "PAD": _pad,
     "QUANTIZE": _new_scale,
     "REDUCE_MAX": _reduce_max,
     "RELU": _relu,
     "RELU6": _relu,
     "RESHAPE": _reshape,
+    "SLICE": _slice,
     "SQUEEZE": _reshape,
     "SUM": _mean,
     "TRANSPOSE": _transpose,

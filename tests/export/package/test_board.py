@@ -15,6 +15,7 @@ from edgegenre_runtime.errors import BundleError, UsageError
 from edgegenre_runtime.frontend import log_mel, normalize
 from edgegenre_runtime.network.blob_header import read_header
 from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.network.golden import golden_key, read_golden
 from edgegenre_runtime.network.quantization import dequantize
@@ -40,8 +41,22 @@ def test_a_bundle_without_the_engines_file_is_refused(shipped):
         board_files(bare, BOARDS[0])
 
 
+def test_a_network_that_the_board_cannot_hold_is_refused():
+    large = read_bundle(find_bundle("accurate"))
+    with pytest.raises(UsageError, match="for the 512 KiB of mps3-an547: take cortex-m4 or cortex-m7"):
+        board_files(large, find_board("cortex-m55"))
+
+
+def test_the_larger_bundle_gives_its_golden_logits_too(tmp_path):
+    runs_firmware(read_bundle(find_bundle("accurate")), tmp_path, BOARDS[0])
+
+
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_make_run_gives_the_golden_logits(shipped, tmp_path, board):
+    runs_firmware(shipped, tmp_path, board)
+
+
+def runs_firmware(shipped, tmp_path, board):
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"needs {missing[0]}")

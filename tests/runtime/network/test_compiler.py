@@ -73,10 +73,23 @@ def _sum(made):
     return made.operator("MUL", (made.input, made.input), made.output_of(made.shapes[made.input], 1.0))
 
 
-def _dilated(made):
-    output = made.conv(made.input, 8, (3, 3))
-    made.operators[-1].builtinOptions.dilationHFactor = 2
+def _too_dilated(made):
+    return made.conv(made.input, 8, (3, 3), dilation=(50, 1))
+
+
+def _sliced_between_scales(made):
+    output = made.slice(made.input, (0, 0, 0, 0), (1, 3, 3, 8))
+    made.tensors[output].quantization.scale[0] *= 2
     return output
+
+
+def _sliced_outside(made):
+    return made.slice(made.input, (0, 0, 9, 0), (1, 12, 4, 8))
+
+
+def _sliced_to_padding(made):
+    padded = made.pad(made.input, ((0, 0), (0, 0), (5, 5), (0, 0)))
+    return made.conv(made.slice(padded, (0, 0, 0, 0), (1, 12, 4, 8)), 8, (3, 3))
 
 
 def _lowest_weight(made):
@@ -123,8 +136,11 @@ def _wrong_shape(made):
     ("build", "says"),
     [
         (_softmax, "the operator SOFTMAX"),
-        (_sum, "the operator MUL"),
-        (_dilated, "CONV_2D with dilation"),
+        (_sum, "MUL by more than one constant number"),
+        (_too_dilated, "CONV_2D with a dilation of 50 x 1"),
+        (_sliced_between_scales, "SLICE between two scales"),
+        (_sliced_outside, "SLICE from 9, 4 of 12"),
+        (_sliced_to_padding, "SLICE of nothing but padding"),
         (_lowest_weight, "CONV_2D with the weight -128"),
         (_large_bias, "CONV_2D whose sums do not fit 32 bits"),
         (_int16, "of int16"),
@@ -141,6 +157,63 @@ def test_what_the_engine_does_not_take_is_refused_by_name(build, says):
     made = maker()
     with pytest.raises(ExportError, match=says):
         compile_network(finished(made, build(made)))
+
+
+def _sliced_into_itself(made):
+    copies = made.shifted(made.input, 3)
+    sliced = made.slice(copies, (0, 0, 0, 0), made.shapes[copies])
+    made.operators[-1].outputs = [copies]
+    made.tensors[sliced].shape = np.array(made.shapes[copies], np.int32)
+    return made.conv(copies, 8, (1, 1))
+
+
+def test_a_slice_of_itself_is_refused():
+    made = maker((1, 12, 12, 1))
+    with pytest.raises(ExportError, match="contradicts itself"):
+        compile_network(finished(made, _sliced_into_itself(made)))
+
+
+def test_shifted_copies_of_one_channel_are_a_view():
+    """Two dilated convolutions, one of them on a slice, on one image of one channel; other readers get real copies."""
+    made = maker((1, 20, 40, 1))
+    copies = made.shifted(made.pad(made.input, ((0, 0), (0, 0), (5, 6), (0, 0))), 4)
+    wide = made.conv(copies, 8, (1, 3), padding=VALID, dilation=(1, 4))
+    sliced = made.slice(copies, (0, 0, 8, 0), (1, 20, 36, 4))
+    narrow = made.conv(sliced, 8, (17, 1), padding=VALID)
+    heads = [made.reduce("MEAN", at, (1, 2)) for at in (wide, narrow)]
+    joined = made.concatenate([made.new_scale(at, 0.1, 0) for at in heads], 1)
+    program = lower(read_network(made.finish(made.dense(joined, 4))))
+    kinds = [step.kind for step in program.steps]
+    assert kinds[:2] == [Kind.COPY, Kind.CONV]
+    convolutions = [step for step in program.steps if step.kind is Kind.CONV][:2]
+    assert [step.kernel for step in convolutions] == [(1, 12), (17, 4)]
+    assert [step.padding for step in convolutions] == [(0, 5), (0, 0)]
+    assert Kind.DEPTHWISE not in kinds
+    made = maker((1, 20, 40, 1))
+    copies = made.shifted(made.input, 4)
+    met = made.conv(copies, 8, (1, 3), padding=VALID, dilation=(1, 3))  # taps that share a column
+    assert [s.kernel for s in lower(read_network(finished(made, met))).steps][1:3] == [(1, 4), (1, 7)]
+
+
+@pytest.mark.parametrize(("stride", "n_rows"), [(5, 1), (7, 1), (3, 2), (1, 4)])
+def test_a_maximum_keeps_the_rows_that_its_next_window_takes_again(stride, n_rows):
+    made = maker((1, 40, 9, 8))
+    wide = made.conv(made.input, 64, (1, 1), activation=RELU)
+    program = plan(lower(read_network(finished(made, made.pool("MAX_POOL_2D", wide, (5, 1), (stride, 1))))))
+    pool = next(step for step in program.steps if step.kind is Kind.MAX)
+    assert program.buffers[pool.inputs[0]].rows == n_rows
+
+
+def test_the_version_is_the_oldest_that_runs_it():
+    def version(n_rows, edge=1):
+        made = maker((1, 40, 9, 8))
+        padded = made.pad(made.input, ((0, 0), (0, 0), (edge, 0), (0, 0)))
+        return int.from_bytes(
+            compile_network(finished(made, made.conv(padded, 8, (n_rows, 3), padding=VALID)))[8:12], "little"
+        )
+
+    assert [version(16), version(17), version(1, edge=3)] == [3, 4, 4]
+    assert GenreClassifier.load().bundle.read("net.eg")[8] == 3
 
 
 def test_padding_is_folded_and_views_move_nothing():

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from network_1d import random_network_1d
+from network_columns import random_network_columns
 from tflite_maker import Maker, random_network
 
-from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import BundleError, ExportError
 from edgegenre_runtime.network import engine
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.compiler import compile_network, read_network
 from edgegenre_runtime.network.interpreters import quiet_stderr
 from edgegenre_runtime.network.reference import run_reference
@@ -47,9 +49,9 @@ def library(request, tmp_path_factory):
         yield build
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    return GenreClassifier.load().bundle.read("model_int8.tflite")
+@pytest.fixture(scope="module", params=["default", "accurate"])
+def shipped(request):
+    return read_bundle(find_bundle(request.param)).read("model_int8.tflite")
 
 
 def windows(shape, seed, n):
@@ -112,13 +114,22 @@ def test_random_1d_networks_answer_as_the_reference(library):
             assert np.array_equal(plain.run(cells), expected), f"network {seed}"
 
 
+def test_random_networks_on_columns_answer_as_the_reference(library):
+    """High, wide and dilated kernels, shifted copies of one channel, slices, products, maxima over many rows."""
+    for seed in range(N_NETWORKS):
+        model, shape = random_network_columns(seed)
+        graph, compiled = read_network(model), engine.Engine(compile_network(model))
+        for cells in windows(shape, seed, 3):
+            assert np.array_equal(compiled.run(cells), run_reference(graph, cells)), f"network {seed}"
+
+
 def test_the_reference_answers_as_xnnpack(shipped):
     graph, run = read_network(shipped), litert(shipped)
     for cells in windows((128, 128), 5, 12):
         assert np.array_equal(run_reference(graph, cells), run(cells))
 
 
-@pytest.mark.parametrize("made_by", [random_network, random_network_1d])
+@pytest.mark.parametrize("made_by", [random_network, random_network_1d, random_network_columns])
 def test_random_networks_answer_as_xnnpack(made_by):
     n_compared = 0
     for seed in range(N_NETWORKS):
@@ -173,7 +184,7 @@ def with_checksum(blob):
         (lambda b: b[:100], "cut short"),
         (lambda b: b"", "not a compiled network"),
         (lambda b: b"EGMELTAB" + b[8:], "not a compiled network"),
-        (lambda b: b[:8] + (2).to_bytes(4, "little") + b[12:], "of version 2, this package reads 3"),
+        (lambda b: b[:8] + (2).to_bytes(4, "little") + b[12:], "of version 2, this package reads 3 to 4"),
         (lambda b: b[:-1] + bytes([b[-1] ^ 1]), "checksum"),
     ],
 )
@@ -183,9 +194,11 @@ def test_a_damaged_network_is_refused_in_one_line(library, change, says):
     assert "\n" not in str(caught.value)
 
 
-def test_every_word_of_the_plan_that_could_reach_outside_is_refused(library):
+@pytest.mark.parametrize(
+    "good", [small_blob(), bytearray(compile_network(random_network_columns(0)[0]))], ids=["3", "4"]
+)
+def test_every_word_of_the_plan_that_could_reach_outside_is_refused(library, good):
     """Each word of the tables is made absurd: the engine refuses, or runs inside of its arena."""
-    good = small_blob()
     n_tables = 32 + 10 * int.from_bytes(good[20:24], "little") + 24 * int.from_bytes(good[24:28], "little")
     refused = 0
     for word in range(5, n_tables):
@@ -199,9 +212,10 @@ def test_every_word_of_the_plan_that_could_reach_outside_is_refused(library):
 IN_PLACE = (3, 8)  # ADD and TABLE, cell by cell
 
 
+@pytest.mark.parametrize("made_by", [random_network, random_network_columns])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_step_that_would_write_over_what_it_reads_is_refused(library, seed):
-    good = bytearray(compile_network(random_network(seed)[0]))
+def test_a_step_that_would_write_over_what_it_reads_is_refused(library, seed, made_by):
+    good = bytearray(compile_network(made_by(seed)[0]))
     words = np.frombuffer(good, np.int32)
     n_buffers, n_steps = int(words[5]), int(words[6])
     assert _init_and_run(with_checksum(bytearray(good)))
@@ -270,8 +284,8 @@ def test_the_loader_holds_against_mutated_networks(tmp_path, build):
         "-o",
         program,
     )
-    for seed in (2, 3):
+    for seed, made_by in ((2, random_network), (3, random_network), (0, random_network_columns)):
         blob = tmp_path / "net.eg"
-        blob.write_bytes(compile_network(random_network(seed)[0]))
+        blob.write_bytes(compile_network(made_by(seed)[0]))
         done = subprocess.run([program, blob, "250", str(seed)], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from network_1d import random_network_1d
+from network_columns import random_network_columns
 from tflite_maker import random_network
 
 from edgegenre_runtime.errors import ExportError
@@ -33,7 +34,7 @@ def test_random_networks_answer_as_the_reference(tmp_path, cpu):
     subprocess.run(list(map(str, command)), check=True)
     n_compared = 0
     for seed in range(N_NETWORKS):
-        for make in (random_network, random_network_1d):
+        for make in (random_network, random_network_1d, random_network_columns):
             model, shape = make(seed)
             try:
                 (tmp_path / "net.eg").write_bytes(compile_network(model))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from network_columns import random_network_columns
 from tflite_maker import random_network
 
-from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
 from edgegenre_runtime.network.reference import run_reference
 
@@ -53,8 +55,11 @@ def build(folder, options):
 @pytest.mark.parametrize("options", [["-msimd128"], []], ids=["simd128", "plain"])
 def test_it_answers_as_the_reference(tmp_path, options):
     rng, jobs, expected = np.random.default_rng(0), [], []
-    shipped = GenreClassifier.load().bundle.read("model_int8.tflite")
-    for number, (model, shape) in enumerate([(shipped, (128, 128)), *map(random_network, range(25))]):
+    shipped = [
+        (read_bundle(find_bundle(name)).read("model_int8.tflite"), (128, 128)) for name in ("default", "accurate")
+    ]
+    made = [*map(random_network, range(20)), *map(random_network_columns, range(10))]
+    for number, (model, shape) in enumerate([*shipped, *made]):
         try:
             blob = compile_network(model)
         except ExportError:

@@ -91,7 +91,16 @@ static void window(int32_t at, int32_t size, int32_t length, int32_t *first, int
     *end = at + size > length ? length : at + size;
 }
 
-static void max_row(const net_run *run, const net_step *s, const net_buffer *out, int32_t y)
+static void produce(net_run *run, int32_t step, int32_t last);
+
+/* to[i] = the larger of to[i] and from[i] */
+static void raise_to(int8_t *to, const int8_t *from, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) to[i] = to[i] > from[i] ? to[i] : from[i];
+}
+
+/* It asks for the rows of its window one after the other: the plan keeps no more of them than it must. */
+static void max_row(net_run *run, const net_step *s, const net_buffer *out, int32_t y)
 {
     const net_buffer *in = &run->buffers[s->a];
     int8_t *to = row_of(run, out, y);
@@ -99,12 +108,17 @@ static void max_row(const net_run *run, const net_step *s, const net_buffer *out
     window(y * s->stride_rows - s->top, s->kernel_rows, in->height, &top, &bottom);
     memset(to, s->low, (size_t)(out->width * D));
     for (int32_t r = top; r < bottom; r++) {
+        produce(run, run->producer[s->a], r);
         const int8_t *from = row_of(run, in, r);
+        if (s->kernel_columns == 1 && s->stride_columns == 1) {
+            raise_to(to, from, out->width * D);
+            continue;
+        }
         for (int32_t x = 0; x < out->width; x++) {
             int8_t *best = to + x * D;
             window(x * s->stride_columns - s->left, s->kernel_columns, in->width, &left, &right);
             for (int32_t k = left; k < right; k++)
-                for (int32_t c = 0; c < D; c++) best[c] = best[c] > from[k * D + c] ? best[c] : from[k * D + c];
+                raise_to(best, from + k * D, D);
         }
     }
     if (s->high < 127)
@@ -176,7 +190,7 @@ static void table_row(const net_run *run, const net_step *s, const net_buffer *o
 
 typedef void row_fn(const net_run *run, const net_step *s, const net_buffer *out, int32_t y);
 
-static row_fn *const ROW[N_KINDS] = {copy_row, convolve_row, convolve_row, add_row, max_row,
+static row_fn *const ROW[N_KINDS] = {copy_row, convolve_row, convolve_row, add_row, NULL,
                                      average_row, average_row, concatenate_row, table_row};
 
 /* The last row of an input that row y needs. */
@@ -195,6 +209,10 @@ static void produce(net_run *run, int32_t step, int32_t last)
     const net_buffer *out = &run->buffers[s->output];
     for (uint16_t *done = &run->net->done[step]; *done <= last; ++*done) {
         int32_t y = *done;
+        if (s->kind == MAX) {
+            max_row(run, s, out, y);
+            continue;
+        }
         if (s->a != CALLER) produce(run, run->producer[s->a], last_needed(s, &run->buffers[s->a], y));
         if (s->b != CALLER) produce(run, run->producer[s->b], last_needed(s, &run->buffers[s->b], y));
         ROW[s->kind](run, s, out, y);

@@ -71,13 +71,19 @@ static int scales_fit(const net_plan *p, int32_t offset, int32_t n)
     return 1;
 }
 
-/* Every window begins inside and has a cell inside; without padding it also ends inside. */
+/* Every window ends inside of the image and what lies behind it. */
+static int windows_end_inside(int32_t length, int32_t n, int32_t size, int32_t stride, int32_t before, int32_t after)
+{
+    const int32_t most = EDGEGENRE_NET_MAX_SIZE;
+    if (!within(size, 1, most) || !within(stride, 1, most) || !within(before, 0, most)) return 0;
+    return (int64_t)(n - 1) * stride - before + size <= (int64_t)length + after;
+}
+
+/* And has a cell of the image. */
 static int windows_fit(int32_t length, int32_t n, int32_t size, int32_t stride, int32_t before, int32_t after)
 {
-    if (!within(size, 1, EDGEGENRE_NET_MAX_SIZE) || !within(stride, 1, EDGEGENRE_NET_MAX_SIZE)) return 0;
-    if (!within(before, 0, size - 1)) return 0;
-    int64_t last = (int64_t)(n - 1) * stride - before;
-    return last < length && last + size <= (int64_t)length + after;
+    return windows_end_inside(length, n, size, stride, before, after) && before < size &&
+           (int64_t)(n - 1) * stride - before < length;
 }
 
 static int convolution_fits(const net_plan *p, const net_step *s, const net_buffer *in, const net_buffer *out)
@@ -86,11 +92,12 @@ static int convolution_fits(const net_plan *p, const net_step *s, const net_buff
     if (out->depth % LANES != 0 || !within(s->kernel_rows, 1, EDGEGENRE_NET_MAX_KERNEL_ROWS)) return 0;
     if (s->top > 0 && !in->zero_row) return 0;
     if (s->left > in->left) return 0;
-    if (!windows_fit(in->height, out->height, s->kernel_rows, s->stride_rows, s->top, below)) return 0;
+    if (!windows_end_inside(in->height, out->height, s->kernel_rows, s->stride_rows, s->top, below)) return 0;
     const int32_t pool = s->kind == CONV ? s->number[1] : 1;
     if (pool != 1 && pool != 2 && pool != MAX_POOL) return 0;
     if (pool > 1 && out->width * pool < MIN_POOLED) return 0;
-    if (!windows_fit(in->width, out->width * pool, s->kernel_columns, s->stride_columns, s->left, in->right)) return 0;
+    if (!windows_end_inside(in->width, out->width * pool, s->kernel_columns, s->stride_columns, s->left, in->right))
+        return 0;
     int64_t inputs = ((int64_t)s->kernel_columns * in->depth + CELL_INPUTS - 1) / CELL_INPUTS * CELL_INPUTS;
     int64_t n_weights = s->kernel_rows * inputs * out->depth;
     if (s->kind == DEPTHWISE) {
@@ -238,7 +245,8 @@ edgegenre_net_error edgegenre_net_check(const void *blob, size_t blob_bytes)
     if (blob_bytes < 8) return EDGEGENRE_NET_E_TRUNCATED;
     if (memcmp(bytes, "EGNETBLB", 8) != 0) return EDGEGENRE_NET_E_MAGIC;
     if (blob_bytes < sizeof(net_header)) return EDGEGENRE_NET_E_TRUNCATED;
-    if (p.head->version != EDGEGENRE_NET_BLOB_VERSION) return EDGEGENRE_NET_E_VERSION;
+    if (!within(p.head->version, EDGEGENRE_NET_OLDEST_VERSION, EDGEGENRE_NET_BLOB_VERSION))
+        return EDGEGENRE_NET_E_VERSION;
     if (p.head->n_bytes < 0 || (size_t)p.head->n_bytes != blob_bytes) return EDGEGENRE_NET_E_TRUNCATED;
     if (crc32(bytes + CRC_FROM, blob_bytes - CRC_FROM) != (uint32_t)p.head->crc) return EDGEGENRE_NET_E_HASH;
     if (!within(p.head->n_buffers, 1, EDGEGENRE_NET_MAX_STEPS) || !within(p.head->n_steps, 1, EDGEGENRE_NET_MAX_STEPS))

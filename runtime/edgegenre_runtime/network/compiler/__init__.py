@@ -56,5 +56,5 @@ def compile_network(model: bytes, is_interleaved: bool = True) -> bytes:
     graph = read_network(model)
     try:
         return program_blob(plan(fuse(lower(graph))), model, is_interleaved)
-    except (ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+    except (ValueError, IndexError, KeyError, RecursionError, ZeroDivisionError) as error:
         raise ExportError(f"this .tflite contradicts itself and cannot be compiled: {error}") from error

@@ -4,7 +4,7 @@
 word    header (32 words)
 ======  ========================================================================================
 0, 1    ``EGNETBLB``
-2       format version
+2       format version: 3, or 4 where it takes more (see :func:`_is_new`)
 3       bytes of the whole block
 4       CRC-32 of everything behind this word
 5, 6    number of buffers, of steps
@@ -35,7 +35,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from ..blob_header import BLOB_VERSION, BUFFER_WORDS, CRC_FROM, HEADER_WORDS, MAGIC
+from ..blob_header import BLOB_VERSION, BUFFER_WORDS, CRC_FROM, HEADER_WORDS, MAGIC, OLDEST_VERSION
 from .program import CALLER, LANES, Kind, Program, Step, as_words
 
 __all__ = ["program_blob"]
@@ -44,6 +44,8 @@ CELL_INPUTS = 4
 _STEP_WORDS = 24
 _BARRIER, _INTERLEAVED = 1, 2
 _CHUNK, _TAPS = 16, (3, 4)
+_OLD_KERNEL_ROWS = 16
+"""Of a convolution in version 3."""
 _LARGEST_SUM = 255
 """Of the sizes of weights whose products with any int8 add up in int16."""
 
@@ -71,7 +73,7 @@ def program_blob(program: Program, model: bytes, is_interleaved: bool = True) ->
     shape = (1, 1, 1, *program.input_shape)[-3:]
     header = np.zeros(HEADER_WORDS, np.int32)
     header[:2] = np.frombuffer(MAGIC, "<i4")
-    header[2:8] = BLOB_VERSION, first + len(constants.content), 0, len(buffers), len(steps), program.arena_bytes
+    header[2:8] = _version(program), first + len(constants.content), 0, len(buffers), len(steps), program.arena_bytes
     header[8:13] = *shape, _float_word(program.input_scale), program.input_zero_point
     header[13:18] = (
         output.channels,
@@ -88,6 +90,28 @@ def program_blob(program: Program, model: bytes, is_interleaved: bool = True) ->
     content = bytearray(np.concatenate(tables).astype("<i4").tobytes() + constants.content)
     content[16:20] = zlib.crc32(content[CRC_FROM:]).to_bytes(4, "little")
     return bytes(content)
+
+
+def _version(program: Program) -> int:
+    """Return the oldest format whose engines run a program: most need nothing of the newest."""
+    return BLOB_VERSION if any(_is_new(program, step) for step in program.steps) else OLDEST_VERSION
+
+
+def _is_new(program: Program, step: Step) -> bool:
+    """Whether a maximum takes row after row, or a convolution is of many rows or has windows of padding alone."""
+    if step.inputs[0] == CALLER:
+        return False
+    image, made = program.buffers[step.inputs[0]], program.buffers[step.output]
+    if step.kind is Kind.MAX:
+        return image.rows < min(step.kernel[0], image.height)
+    if step.kind not in (Kind.CONV, Kind.DEPTHWISE):
+        return False
+    last = [(made.height - 1) * step.stride[0], (made.width * step.pool - 1) * step.stride[1]]
+    is_beside = any(
+        edge >= size or at - edge >= length
+        for edge, size, at, length in zip(step.padding, step.kernel, last, (image.height, image.width), strict=True)
+    )
+    return is_beside or step.kernel[0] > _OLD_KERNEL_ROWS
 
 
 class _Constants:

@@ -30,12 +30,15 @@ _NONE = (0, 0)
 class View:
     """A tensor: where each of its cells stands in a buffer, int64 of the tensor's shape; edges not yet made.
 
-    ``edges`` are cells before and behind, one pair an axis; ``addresses`` are without them. Empty: none.
+    ``edges`` are cells before and behind, one pair an axis; ``addresses`` are without them. Empty: none. Where
+    ``n_columns`` is not 1, ``addresses`` are an image of one channel, and the tensor's channels are so many neighboring
+    columns of it: cell ``[row, x, c]`` is the image's ``[row, x + c]``.
     """
 
     buffer: int
     addresses: npt.NDArray[np.int64]
     edges: tuple[tuple[int, int], ...] = ()
+    n_columns: int = 1
 
 
 def refuse(what: str) -> ExportError:
@@ -51,6 +54,7 @@ class Builder:
         self.buffers: list[Buffer] = []
         self.steps: list[Step] = []
         self.views: dict[int, View] = {}
+        self._copies: dict[tuple[float, ...], int] = {}
 
     def tensor(self, index: int) -> Tensor:
         """Return an activation, checked to be int8 with one scale."""
@@ -109,13 +113,46 @@ class Builder:
         height, width, channels = cells.shape
         channels *= 1 + more
         depth = channels if channels < LANES and not is_padded else padded_depth(channels)
-        target = self.buffer((height, width, channels), tensor, depth)
-        self.steps.append(Step(Kind.COPY, (view.buffer,), target, numbers=(*strides, int(cells.flat[0]), more)))
-        return target
+        numbers = (*strides, int(cells.flat[0]), more)
+        key = (view.buffer, float(tensor.scale), tensor.zero_point, height, width, depth, *numbers)
+        if key not in self._copies:
+            self._copies[key] = self.buffer((height, width, channels), tensor, depth)
+            self.steps.append(Step(Kind.COPY, (view.buffer,), self._copies[key], numbers=numbers))
+        return self._copies[key]
+
+    def look_up(self, operator: Operator, table: npt.NDArray[np.int8]) -> View:
+        """Return an operator's output, each of whose cells is a function of the one at its place, int8 [256]."""
+        made, given = self.tensor(operator.outputs[0]), self.tensor(operator.inputs[0])
+        view = self.views[operator.inputs[0]]
+        if made.shape != given.shape:
+            raise refuse(f"{operator.name} between the shapes {list(given.shape)} and {list(made.shape)}")
+        if view.buffer == CALLER:
+            view = self.view(self.image(operator.inputs[0], operator.name)[0], given.shape)
+        image = self.buffers[view.buffer]
+        target = self.buffer((image.height, image.width, image.channels), made, image.depth)
+        self.steps.append(Step(Kind.TABLE, (view.buffer,), target, weights=table))
+        return View(target, view.addresses)
 
     def view(self, buffer: int, shape: tuple[int, ...]) -> View:
         """Return a whole buffer as a tensor of that shape."""
         return View(buffer, self.buffers[buffer].addresses.reshape(shape))
+
+    def part_copied_from_padded(self) -> None:
+        """Give convolutions an image of their own where copies read it too, which take it without padded columns."""
+        copied = {step.inputs[0] for step in self.steps if step.kind is Kind.COPY} - {CALLER}
+        for index in sorted(copied):
+            image = self.buffers[index]
+            if not (image.left or image.right):
+                continue
+            twin = len(self.buffers)
+            self.buffers.append(image)
+            self.buffers[index] = dataclasses.replace(image, left=0, right=0, has_zero_row=False)
+            for step in self.steps:
+                if step.kind in (Kind.CONV, Kind.DEPTHWISE):
+                    step.inputs = tuple(twin if source == index else source for source in step.inputs)
+            maker = next(at for at, step in enumerate(self.steps) if step.output == index)
+            numbers = (image.width * image.depth, image.depth, 1, 0, 0)
+            self.steps.insert(maker + 1, Step(Kind.COPY, (index,), twin, numbers=numbers))
 
     def check_scale(self, operator: Operator, source: int, made: Tensor) -> None:
         """Refuse an operator that only moves or compares steps where its output has another quantization."""

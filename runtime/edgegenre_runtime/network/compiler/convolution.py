@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..arithmetic import output_scales
 from .builder import NO_EDGES, Builder, Edges, View, refuse, same_padding
 from .graph import Operator
 from .program import CALLER, LANES, Kind, Step, padded_depth
+from .unfold import LARGEST_SUM, scales_and_bias, side_by_side, steps_of, unfolded
 
 __all__ = ["lower_conv", "lower_dense", "lower_depthwise"]
 
-_LARGEST_SUM = 2**31 - 1
-_LARGEST_SCALE = 256.0
-_MAX_KERNEL_ROWS = 16
+_MAX_KERNEL_ROWS, _MAX_CELLS = 96, 2**16 - 1
 
 
 def lower_conv(builder: Builder, operator: Operator) -> View:
     """Lower CONV_2D, plain or grouped."""
-    kernel = builder.constant(operator, 1, "int8")
+    kernel = _spread(operator, builder.constant(operator, 1, "int8"))
+    if (n_columns := builder.views[operator.inputs[0]].n_columns) > 1:
+        kernel = side_by_side(kernel, n_columns)
     if kernel.shape[1:3] == (1, 1) and _is_flat(builder, operator.inputs[0]):
         return _dense(builder, operator, kernel.reshape(kernel.shape[0], -1))
     source, edges = builder.image(operator.inputs[0], operator.name)
@@ -41,10 +41,12 @@ def _is_flat(builder: Builder, index: int) -> bool:
 
 def lower_depthwise(builder: Builder, operator: Operator) -> View:
     """Lower DEPTHWISE_CONV_2D; with several outputs of few channels it is a plain convolution."""
-    kernel = builder.constant(operator, 1, "int8")
+    kernel = _spread(operator, builder.constant(operator, 1, "int8"))
     n_in, n_out = builder.tensor(operator.inputs[0]).shape[-1], kernel.shape[3]
     if n_out % n_in:
         raise refuse(f"{operator.name} of {n_in} channels with weights of {list(kernel.shape)}")
+    if n_in == 1 and (found := unfolded(builder, operator) or _one_by_one(builder, operator, kernel)):
+        return found
     if n_in >= LANES:  # several outputs a channel: of repeated ones, a plain convolution would be zeros but for a few
         source, edges = builder.image(operator.inputs[0], operator.name, more=n_out // n_in - 1)
         n_in = n_out
@@ -56,6 +58,27 @@ def lower_depthwise(builder: Builder, operator: Operator) -> View:
     for channel in range(n_out):  # several outputs a channel: a plain convolution
         weights[channel, :, :, channel * n_in // n_out] = kernel[0, :, :, channel]
     return _convolve(builder, operator, source, edges, weights)
+
+
+def _spread(operator: Operator, kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return a kernel with zeros between its taps, as many as the dilation asks for."""
+    apart = (operator.options.get("dilation_h", 1), operator.options.get("dilation_w", 1))
+    if apart == (1, 1):
+        return kernel
+    rows, columns = ((n - 1) * step + 1 for n, step in zip(kernel.shape[1:3], apart, strict=True))
+    if min(apart) < 1 or rows > _MAX_KERNEL_ROWS or rows * columns * kernel.shape[3] > _MAX_CELLS:
+        raise refuse(f"{operator.name} with a dilation of {apart[0]} x {apart[1]}")
+    spread = np.zeros((kernel.shape[0], rows, columns, kernel.shape[3]), np.int8)
+    spread[:, :: apart[0], :: apart[1]] = kernel
+    return spread
+
+
+def _one_by_one(builder: Builder, operator: Operator, kernel: npt.NDArray[np.int8]) -> View | None:
+    """Return what a kernel of one cell makes of one channel: a function of each step, wherever the cells lie."""
+    stride = (operator.options["stride_h"], operator.options["stride_w"])
+    if kernel.shape != (1, 1, 1, 1) or stride != (1, 1) or builder.views[operator.inputs[0]].edges:
+        return None
+    return builder.look_up(operator, steps_of(builder, operator, kernel.reshape(1))[0])
 
 
 def _convolve(
@@ -78,7 +101,7 @@ def _convolve(
             raise refuse(f"{operator.name} with SAME padding behind PAD")
         edges = (same_padding(lengths[0], size[0], stride[0]), same_padding(lengths[1], size[1], stride[1]))
     for length, edge, window, advance, n_made in zip(lengths, edges, size, stride, (height, width), strict=True):
-        if (length + sum(edge) - window) // advance + 1 != n_made or max(edge) >= window:
+        if (length + sum(edge) - window) // advance + 1 != n_made:
             raise refuse(f"{operator.name} whose output does not fit its input")
     right = (width - 1) * stride[1] + size[1] - edges[1][0] - image.width
     image.left, image.right = max(image.left, edges[1][0]), max(image.right, right)
@@ -97,7 +120,7 @@ def _convolve(
 def _fold(builder: Builder, operator: Operator, step: Step, weights: npt.NDArray[np.int8]) -> None:
     """Set weights for padded channels, the bias with the input's zero point in it, and the scales."""
     source, target = builder.buffers[step.inputs[0]], builder.buffers[step.output]
-    scales, bias = _scales_and_bias(builder, operator, step)
+    scales, bias = scales_and_bias(builder, operator, target.depth)
     n_more = source.depth - source.channels
     if weights.ndim == 4:  # [out, rows, columns, in]
         axes: tuple[int, ...] = (1, 2, 3)
@@ -107,34 +130,15 @@ def _fold(builder: Builder, operator: Operator, step: Step, weights: npt.NDArray
     is_live = scales * np.float32(2.0**31) >= 0.5  # of a dead channel every sum rounds to no step at all
     bias = np.where(is_live, bias, 0)
     wide = np.where(is_live[:, None, None, None] if weights.ndim == 4 else is_live, weights, 0).astype(np.int64)
-    if np.prod(wide.shape[1:]) >= 2**16 and weights.ndim == 4:
-        raise refuse(f"{operator.name} over more than 65535 cells")
+    if np.prod(wide.shape[1:]) > _MAX_CELLS and weights.ndim == 4:
+        raise refuse(f"{operator.name} over more than {_MAX_CELLS} cells")
     if wide.size and wide.min() < -127:
         raise refuse(f"{operator.name} with the weight -128")
-    if (np.abs(bias) + 256 * np.abs(wide).sum(axis=axes)).max() > _LARGEST_SUM:
+    if (np.abs(bias) + 256 * np.abs(wide).sum(axis=axes)).max() > LARGEST_SUM:
         raise refuse(f"{operator.name} whose sums do not fit 32 bits")
     step.weights = wide.astype(np.int8)
     step.bias = (bias - source.zero_point * wide.sum(axis=axes)).astype(np.int32)
     step.scales = np.where(is_live, scales, np.float32(0))
-
-
-def _scales_and_bias(
-    builder: Builder, operator: Operator, step: Step
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return both for padded channels, checked."""
-    source, target = builder.buffers[step.inputs[0]], builder.buffers[step.output]
-    kernel = builder.graph.tensors[operator.inputs[1]]
-    if len(kernel.scales) not in (1, target.channels) or kernel.zero_points.any():
-        given = f"{len(kernel.scales)} scales for {target.channels} channels"
-        raise refuse(f"{operator.name} with {given}, or weights with a zero point")
-    bias = np.zeros(target.depth, np.int64)
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        bias[: target.channels] = np.ravel(builder.constant(operator, 2, "int32"))
-    scales = np.zeros(target.depth, np.float32)
-    scales[: target.channels] = output_scales(source.scale, kernel.scales, target.scale)
-    if not np.isfinite(scales).all() or scales.min() < 0 or scales.max() >= _LARGEST_SCALE:
-        raise refuse(f"{operator.name} with a scale of {scales.max()}")
-    return scales, bias
 
 
 def lower_dense(builder: Builder, operator: Operator) -> View:

@@ -32,6 +32,7 @@ _OPTIONS = {
     "FULLY_CONNECTED": {"activation": 0, "weights_format": 1, "keep_num_dims": 2},
     "CONCATENATION": {"axis": 0, "activation": 1},
     "ADD": {"activation": 0},
+    "MUL": {"activation": 0},
     "BATCH_MATMUL": {"adjoint_x": 0, "adjoint_y": 1},
 }  # fmt: skip
 _BYTES = {"padding", "activation", "weights_format", "keep_num_dims", "adjoint_x", "adjoint_y"}

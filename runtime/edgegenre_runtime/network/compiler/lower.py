@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..arithmetic import activation_range, add_constants, mean_constants, new_scale_table, sum_constants
+from ..arithmetic import (
+    activation_range,
+    add_constants,
+    mean_constants,
+    new_scale_table,
+    output_scales,
+    requantize,
+    sum_constants,
+)
 from .builder import Builder, View, refuse, same_padding
 from .convolution import lower_conv, lower_dense, lower_depthwise
 from .graph import Graph, Operator
@@ -46,6 +54,7 @@ def lower(graph: Graph) -> Program:
     if builder.buffers[output].height * builder.buffers[output].width != 1:
         raise refuse("an output that is an image")
     embedding = builder.views[more[0]].buffer if more else None
+    builder.part_copied_from_padded()
     return Program(builder.buffers, builder.steps, source.shape, source.scale, source.zero_point, output, embedding)
 
 
@@ -66,9 +75,6 @@ def _lower(builder: Builder, operator: Operator) -> None:
         raise refuse("PAD before another operator than a convolution")
     if len(operator.outputs) != 1 or operator.inputs[0] not in builder.views:
         raise refuse(f"{operator.name} on a constant")
-    options = operator.options
-    if options.get("dilation_w", 1) != 1 or options.get("dilation_h", 1) != 1:
-        raise refuse(f"{operator.name} with dilation")
     builder.views[operator.outputs[0]] = known(builder, operator)
 
 
@@ -88,6 +94,41 @@ def _add(builder: Builder, operator: Operator) -> View:
     numbers = (found.factor_a, found.factor_b, found.bias, found.shift)
     builder.steps.append(Step(Kind.ADD, (a, b), target, low=low, high=high, numbers=numbers))
     return builder.view(target, made.shape)
+
+
+def _product(builder: Builder, operator: Operator) -> View:
+    """Lower MUL by one constant number."""
+    made, low, high = builder.made(operator)
+    given, factor = builder.tensor(operator.inputs[0]), builder.tensor(operator.inputs[1])
+    if factor.data is None or factor.data.size != 1:
+        raise refuse("MUL by more than one constant number")
+    steps = np.arange(-128, 128) - given.zero_point
+    scale = output_scales(given.scale, factor.scales, made.scale)
+    table = requantize(steps * (int(factor.data.flat[0]) - factor.zero_point), scale, made.zero_point, low, high)
+    return builder.look_up(operator, table)
+
+
+def _slice(builder: Builder, operator: Operator) -> View:
+    made, source = builder.tensor(operator.outputs[0]), builder.tensor(operator.inputs[0])
+    if (source.scale, source.zero_point) != (made.scale, made.zero_point):
+        raise refuse("SLICE between two scales")
+    view, first = builder.views[operator.inputs[0]], builder.constant(operator, 1, "int32").tolist()
+    n_axes = view.addresses.ndim
+    if not len(first) == len(made.shape) == n_axes:
+        raise refuse(f"SLICE of {len(made.shape)} axes from {n_axes}")
+    cells, edges = view.addresses, list(view.edges or ((0, 0),) * n_axes)
+    for axis, (at, size) in enumerate(zip(first, made.shape, strict=True)):
+        if not 0 <= at <= source.shape[axis] - size:
+            raise refuse(f"SLICE from {at}, {size} of {source.shape[axis]}")
+        if view.n_columns > 1 and axis == n_axes - 1:
+            continue  # whole, as its reader
+        start = at - edges[axis][0]
+        stop = start + size + (view.n_columns - 1 if axis == n_axes - 2 else 0)
+        edges[axis] = (max(0, -start), max(0, stop - cells.shape[axis]))
+        cells = cells.take(range(max(0, start), min(stop, cells.shape[axis])), axis)
+    if not cells.size:
+        raise refuse("SLICE of nothing but padding")
+    return View(view.buffer, cells, tuple(edges) if np.any(edges) else (), view.n_columns)
 
 
 def _pool(builder: Builder, operator: Operator) -> View:
@@ -199,12 +240,8 @@ def _new_scale(builder: Builder, operator: Operator) -> View:
     made, given = builder.tensor(operator.outputs[0]), builder.tensor(operator.inputs[0])
     if (given.scale, given.zero_point) == (made.scale, made.zero_point):
         return builder.views[operator.inputs[0]]
-    source, _ = builder.image(operator.inputs[0], "QUANTIZE")
-    image = builder.buffers[source]
-    target = builder.buffer((image.height, image.width, image.channels), made, image.depth)
-    table = new_scale_table((image.scale, image.zero_point), (made.scale, made.zero_point))
-    builder.steps.append(Step(Kind.TABLE, (source,), target, weights=table))
-    return builder.view(target, made.shape)
+    table = new_scale_table((given.scale, given.zero_point), (made.scale, made.zero_point))
+    return builder.look_up(operator, table)
 
 
 _LOWERINGS: Mapping[str, Callable[[Builder, Operator], View]] = {
@@ -216,14 +253,16 @@ _LOWERINGS: Mapping[str, Callable[[Builder, Operator], View]] = {
     "FULLY_CONNECTED": lower_dense,
     "MAX_POOL_2D": _pool,
     "MEAN": _reduce,
+    "MUL": _product,
     "PAD": _pad,
     "QUANTIZE": _new_scale,
     "REDUCE_MAX": _reduce,
     "RELU": _clip,
     "RELU6": _clip,
     "RESHAPE": _reshape,
+    "SLICE": _slice,
     "SQUEEZE": _reshape,
     "SUM": _reduce,
     "TRANSPOSE": _transpose,
 }
-_TAKE_EDGES = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE"))
+_TAKE_EDGES = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "SLICE", "TRANSPOSE"))

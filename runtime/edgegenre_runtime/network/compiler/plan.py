@@ -2,9 +2,11 @@
 
 A step is asked for a row and asks the steps before it for the rows that it needs (``produce`` in
 ``edgegenre_net.c`` does the same), so that expand → depthwise → project run row by row and only a few rows of the
-widest tensors ever exist. A barrier makes its output whole first. Rings are measured by running the rows; barriers are
-chosen by trying them and keeping what makes the arena smaller. With a barrier after every step, tensors live no longer
-than they are read: that is what networks of one row, 1-D over time, take.
+widest tensors ever exist. A maximum takes the rows of its window one after the other, so that of what it reads one row
+is there at a time, or those that its next window takes again. A barrier makes its output whole first. Rings are
+measured by running the rows; barriers are chosen by trying them and keeping what makes the arena smaller. With a
+barrier after every step, tensors live no longer than they are read: that is what networks of one row, 1-D over time,
+take.
 """
 
 from __future__ import annotations
@@ -64,9 +66,12 @@ class _Planner:
             for source in set(step.inputs) - {CALLER}:
                 self.read_by[source].append(i)
         self.segment = functools.cache(self._segment)
+        self._at: dict[int, int] = {}
+        """The row of its input that a maximum is about to take."""
 
     def _segment(self, first: int, last: int) -> _Rings:
         """Run the steps ``first`` to ``last`` for the whole output of the last, all before being whole."""
+        self._at.clear()
         done = dict.fromkeys(range(first, last + 1), 0)
         kept = {self.program.steps[i].output: 1 for i in done}
         candidates = {i: k for i in done for k in self._takeovers(i, first, last)}
@@ -109,9 +114,15 @@ class _Planner:
             for position, source in enumerate(step.inputs):
                 if source == CALLER:
                     continue
-                need = rows_needed(step, self.program.buffers[source], position, row)
-                self._produce(self.made_by[source], need[1], done, kept, takes)
+                first, last_needed = rows_needed(step, self.program.buffers[source], position, row)
+                for at in range(first, last_needed) if step.kind is Kind.MAX else ():
+                    self._at[index] = at
+                    self._produce(self.made_by[source], at, done, kept, takes)
+                    self._keep(index, done, kept)
+                self._at[index] = last_needed
+                self._produce(self.made_by[source], last_needed, done, kept, takes)
             self._keep(index, done, kept)
+            self._at.pop(index, None)
             done[index] += 1
             if index in takes:
                 source = step.inputs[takes[index]]
@@ -134,10 +145,14 @@ class _Planner:
                 if i > max(done):
                     return 0
                 continue
-            if done[i] < self._image(i).height:
-                step = self.program.steps[i]
-                for position in (p for p, taken in enumerate(step.inputs) if taken == source):
-                    oldest = min(oldest, rows_needed(step, image, position, done[i])[0])
+            step, height = self.program.steps[i], self._image(i).height
+            positions = [position for position, taken in enumerate(step.inputs) if taken == source]
+            if done[i] < height and step.kind is Kind.MAX and i in self._at:  # of this window, it took the rows above
+                oldest = min(oldest, self._at[i])
+                positions = positions if done[i] + 1 < height else []
+                oldest = min([oldest, *(rows_needed(step, image, p, done[i] + 1)[0] for p in positions)])
+            elif done[i] < height:
+                oldest = min([oldest, *(rows_needed(step, image, p, done[i])[0] for p in positions)])
         return oldest
 
     def place(self, barriers: frozenset[int]) -> tuple[int, dict[int, int], dict[int, int], dict[int, int]]:
@@ -205,6 +220,15 @@ class _Planner:
                 found.append(i)
         return found
 
+    def streamed(self) -> set[int]:
+        """Return the steps whose rows only a maximum takes, right behind them, one after the other."""
+        steps = self.program.steps
+        return {
+            i
+            for i, step in enumerate(steps[:-1])
+            if steps[i + 1].kind is Kind.MAX and steps[i + 1].kernel[0] > 1 and self.read_by[step.output] == [i + 1]
+        } - {self.made_by[result] for result in self.program.results}
+
     def best_barriers(self) -> frozenset[int]:
         """Return the barriers, among the cuts and the last step, whose largest segment is the smallest."""
         ends = [-1, *self.cuts(), len(self.program.steps) - 1]
@@ -239,8 +263,9 @@ def plan(program: Program) -> Program:
         if found[0] < best[0]:
             chosen, best = chosen ^ {cut}, found
     whole = frozenset(range(len(program.steps)))  # rows save nothing where tensors are one row high, and branch
-    if (found := planner.place(whole))[0] < best[0]:
-        chosen, best = whole, found
+    for barriers in (whole, whole - planner.streamed()):
+        if (found := planner.place(barriers))[0] < best[0]:
+            chosen, best = barriers, found
     program.arena_bytes, rows, offsets, shares = best
     for i, buffer in enumerate(program.buffers):
         buffer.rows, buffer.offset = rows[i], offsets[i]
