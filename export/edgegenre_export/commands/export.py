@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -250,17 +251,16 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
 
 
 def _report(result: ExportResult, out: Path) -> None:
-    if "model_int8.tflite" in result.model_reports:
-        typer.echo(result.model_reports["model_int8.tflite"].format_table())
+    costs = {name: model_report.format_cost() for name, model_report in result.model_reports.items()}
     for name, agreement in result.agreement.items():
         typer.echo(
-            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the trained network on "
+            f"{name}: {costs[name]}, same top class as the trained network on "
             f"{agreement.top1_agreement:.1%} of the calibration windows, largest probability difference "
             f"{agreement.max_probability_difference:.3f}"
         )
     for name, agreement in result.waveform_agreement.items():
         typer.echo(
-            f"{name}: {result.sizes_bytes[name] / 1000:.0f} kB, same top class as the mel path on "
+            f"{name}: {costs[name]}, same top class as the mel path on "
             f"{agreement.top1_agreement:.1%} of {agreement.n_windows} golden windows, largest probability difference "
             f"{agreement.max_probability_difference:.4f}"
         )
@@ -273,8 +273,10 @@ def _report(result: ExportResult, out: Path) -> None:
                 f"gate: {v.artifact} answers {v.agreement:.2%} of {v.n_tracks} tracks as {v.against}{known}, least "
                 f"cosine {v.cosine:.4f}"
             )
-    hint = f"; run it with  edgegenre-run --bundle {out} FILE" if "model_int8.tflite" in result.sizes_bytes else ""
-    typer.echo(f"{out}: written in {result.seconds:.1f} s{hint}")
+    typer.echo(f"{out}: written in {result.seconds:.1f} s")
+    if "model_int8.tflite" in costs:
+        typer.echo(f"run it with      edgegenre-run --bundle {shlex.quote(str(out))} FILE")
+        typer.echo(f"every tensor by  edgegenre inspect {shlex.quote(str(out / 'model_int8.tflite'))}")
 
 
 def _cache(checkpoint: Checkpoint, tables: Tables, data: Path | None) -> tuple[FeatureCache | None, str]:
