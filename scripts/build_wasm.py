@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from script_output import until_closed
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "runtime/edgegenre_runtime/web/page"
 MODULES = {"edgegenre.wasm": ["-msimd128"], "edgegenre_plain.wasm": []}
@@ -40,7 +42,8 @@ def build_module(options: list[str]) -> bytes:
 
 
 if __name__ == "__main__":
-    for name, options in MODULES.items():
-        content = build_module(options)
-        (PAGE / name).write_bytes(content)
-        print(f"{PAGE / name}: {len(content)} bytes")
+    with until_closed():
+        for name, options in MODULES.items():
+            content = build_module(options)
+            (PAGE / name).write_bytes(content)
+            print(f"{PAGE / name}: {len(content)} bytes")

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import soundfile
 from playwright.sync_api import Page, sync_playwright
 
+from script_output import until_closed
+
 PAGE = """<!doctype html><meta charset="utf-8"><script type="module">
 import { Engine, moduleName } from "./engine.js";
 import { AudioClassifier, FilesetResolver } from "./mediapipe/audio_bundle.mjs";
@@ -104,4 +106,5 @@ def main(folder: Path, model: Path, mediapipe: Path, music: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    with until_closed():
+        main(*map(Path, sys.argv[1:]))

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgegenre_bench.emulate.network_instructions import count_network
 from edgegenre_runtime.inspect.markdown import markdown_table
+from script_output import until_closed
 
 
 def _first(content: bytes, count: int) -> tuple[bytes, str]:
@@ -61,4 +62,5 @@ def main(path: Path, cpu: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    with until_closed():
+        main(Path(sys.argv[1]), sys.argv[2])

@@ -11,6 +11,7 @@ import sys
 from importlib import metadata
 
 from package_sbom import license_of, requirements
+from script_output import until_closed
 
 ALLOWED = ("apache", "bsd", "isc", "mit", "psf", "python software foundation", "0bsd", "zlib", "mpl-2.0", "lgpl")
 """Parts of what they are called. soxr is LGPL and linked dynamically by its own wheel: it can be replaced."""
@@ -35,4 +36,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_closed():
+        sys.exit(main())

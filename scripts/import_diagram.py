@@ -17,6 +17,7 @@ from pathlib import Path
 import grimp
 
 from edgegenre_bench.results.marked_page import is_stale, write_sections
+from script_output import until_closed
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
@@ -105,4 +106,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_closed():
+        sys.exit(main())

@@ -29,6 +29,7 @@ from edgegenre_runtime.network.classifier import GenreClassifier
 from edgegenre_runtime.network.personal.class_statistics import ClassStatistics, read_statistics
 from edgegenre_runtime.network.personal.head import PersonalHead, learn_class
 from edgegenre_runtime.network.quantization import dequantize, softmax
+from script_output import until_closed
 
 PAIRS = ((0, 5), (1, 6), (2, 7), (3, 8), (4, 9), (0, 8), (1, 7), (2, 6), (3, 9), (4, 5))
 """Genres held out together, each twice."""
@@ -210,4 +211,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with until_closed():
+        sys.exit(main())

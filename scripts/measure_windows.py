@@ -24,6 +24,7 @@ from edgegenre_runtime.frontend import normalize
 from edgegenre_runtime.library.analyze import AnalysisSettings, analyze_file, bundle_hash
 from edgegenre_runtime.library.store import path_bytes
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
+from script_output import until_closed
 
 COUNTS = (1, 2, 3, 5, 10, 20, 0)
 """Windows; 0 is all of them."""
@@ -85,7 +86,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except EdgeGenreError as error:
-        sys.exit(f"measure_windows.py: {error}")
+    with until_closed():
+        try:
+            sys.exit(main())
+        except EdgeGenreError as error:
+            sys.exit(f"measure_windows.py: {error}")

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.audio.files import file_blocks
+from script_output import until_closed
 
 COLUMNS, RATE_HZ = 72, 22050
 FONT_PX, LINE_PX, MARGIN_PX = 13, 17, 14
@@ -106,4 +107,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with until_closed():
+        main()

@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+from script_output import until_closed
+
 CHANGELOG = Path(__file__).resolve().parents[1] / "CHANGELOG.md"
 
 
@@ -19,9 +21,10 @@ def notes(version: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python scripts/release_notes.py VERSION")
-    section = notes(sys.argv[1], CHANGELOG.read_text("utf-8"))
-    if not section:
-        sys.exit(f"CHANGELOG.md has no section for {sys.argv[1]}")
-    print(section)
+    with until_closed():
+        if len(sys.argv) != 2:
+            sys.exit("usage: python scripts/release_notes.py VERSION")
+        section = notes(sys.argv[1], CHANGELOG.read_text("utf-8"))
+        if not section:
+            sys.exit(f"CHANGELOG.md has no section for {sys.argv[1]}")
+        print(section)

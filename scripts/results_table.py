@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from edgegenre_runtime.inspect.markdown import markdown_table
+from script_output import until_closed
 
 _HEADS = ("run", "network", "seed", "valid", "test", "95 % interval", "weighted F1", "best epoch")
 
@@ -46,4 +47,5 @@ def _short(command: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with until_closed():
+        main(sys.argv[1:])

@@ -26,6 +26,7 @@ import numpy as np
 import soxr
 
 from edgegenre.toy.dataset import render
+from script_output import until_closed
 
 RATE_HZ = 48_000
 _STYLES = ("blues", "classical", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock", "country")
@@ -139,4 +140,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with until_closed():
+        main()

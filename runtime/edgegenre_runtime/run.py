@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             code = _print_error(error)
         full = flush_stdout()
-    if full is not None and code == 0:
+    if isinstance(full, BrokenPipeError):
+        _end_by_pipe_signal()
+    elif full is not None and code == 0:
         code = _print_error(OutputError(f"standard output cannot be written ({(full.strerror or str(full)).lower()})"))
     return code
 
@@ -56,6 +58,14 @@ def _pipe_signal_ends() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGPIPE, before)
+
+
+def _end_by_pipe_signal() -> None:
+    """End where the reader has left though the signal was ignored or held back: libraries for sound do that."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPIPE])
+        signal.raise_signal(signal.SIGPIPE)
 
 
 def _run(words: Sequence[str], closed: frozenset[str]) -> int:
@@ -182,6 +192,8 @@ def _print_lines(lines: Iterable[str]) -> int:
         try:
             writer.write(line + "\n")
         except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                _end_by_pipe_signal()
             reason = (error.strerror or str(error)).lower()
             raise OutputError(f"standard output cannot be written ({reason})") from error
     return 0

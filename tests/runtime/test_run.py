@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -357,3 +358,25 @@ def test_both_implementations_give_the_same_answer(monkeypatch, song):
         monkeypatch.setenv("EDGEGENRE_FRONTEND", implementation)
         answers.append(GenreClassifier.load().predict_file(song).probabilities)
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("flags", [[], ["-u"]])
+def test_doctor_ends_quietly_with_its_reader_though_a_library_ignores_the_signal(flags):
+    code = """
+import signal, sys
+from edgegenre_runtime.run import main
+from edgegenre_runtime.system import doctor
+def examine(classifier):
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+    return iter(["fine"])
+doctor.examine = examine
+sys.exit(main(["--doctor"]))
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=120
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")

@@ -119,6 +119,16 @@ class LibraryReader:
             done += len(page)
         return TrackArrays(*(getattr(found, field.name)[:done] for field in dataclasses.fields(found)))
 
+    def probabilities(self, bundle: BundleRecord) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Return ids int64 [n], ascending, and probabilities float32 [n, classes] of the tracks that have them."""
+        n_names = len(bundle.task.names)
+        sql = f"SELECT id, probabilities FROM tracks WHERE {_of(bundle)} AND probabilities IS NOT NULL ORDER BY id"  # noqa: S608
+        ids, found = [np.zeros(0, np.int64)], [np.zeros((0, n_names), np.float32)]
+        for page_ids, page in self._matrices(self._rows(sql), "<f4", n_names):
+            ids.append(np.array(page_ids, np.int64))
+            found.append(page)
+        return np.concatenate(ids), np.concatenate(found)
+
     def same_contents(self) -> list[tuple[bytes, int]]:
         """Return the hash of each content that several files have, and how many, the largest files first."""
         sql = (
@@ -154,7 +164,7 @@ class LibraryReader:
     def embedding_pages(self, bundle: BundleRecord) -> Iterator[tuple[list[int], npt.NDArray[np.float16]]]:
         """Yield ids and embeddings, float16 [n, D], of a bundle's tracks that are there and have one, page by page."""
         sql = f"SELECT id, embedding FROM tracks WHERE {_embedded(bundle)} ORDER BY id"  # noqa: S608
-        yield from self._embeddings(self._rows(sql), bundle)
+        yield from self._matrices(self._rows(sql), "<f2", bundle.embedding_dims)
 
     def embeddings(
         self, bundle: BundleRecord, ids: npt.NDArray[np.int64]
@@ -165,23 +175,23 @@ class LibraryReader:
         for first in range(0, len(ids), _MOST_VALUES):
             some = ids[first : first + _MOST_VALUES].tolist()
             sql = f"SELECT id, embedding FROM tracks WHERE id IN ({', '.join('?' * len(some))}) ORDER BY id"  # noqa: S608
-            for page_ids, page in self._embeddings(self._rows(sql, some), bundle):
+            for page_ids, page in self._matrices(self._rows(sql, some), "<f2", bundle.embedding_dims):
                 found_ids += page_ids
                 found.append(page)
         vectors = np.concatenate([np.zeros((0, bundle.embedding_dims), np.float16), *found])
         return np.array(found_ids, np.int64), vectors
 
-    def _embeddings(
-        self, rows: Iterator[tuple[Any, ...]], bundle: BundleRecord
-    ) -> Iterator[tuple[list[int], npt.NDArray[np.float16]]]:
+    def _matrices(
+        self, rows: Iterator[tuple[Any, ...]], dtype: str, width: int
+    ) -> Iterator[tuple[list[int], npt.NDArray[Any]]]:
         while page := list(itertools.islice(rows, _PAGE)):
             ids, vectors = zip(*page, strict=True)
             try:
-                found = matrix_of(vectors, "<f2", bundle.embedding_dims)
+                found = matrix_of(vectors, dtype, width)
             except (ValueError, TypeError):
                 for row_id, vector in page:  # which one is damaged
                     with self._row_read(row_id):
-                        matrix_of([vector], "<f2", bundle.embedding_dims)
+                        matrix_of([vector], dtype, width)
                 raise
             yield list(ids), found
 
@@ -239,6 +249,11 @@ def path_bytes(path: Path | str) -> bytes:
     return os.fsencode(os.path.abspath(path))
 
 
+def _of(bundle: BundleRecord) -> str:
+    """Return the condition for a bundle's tracks; the plus keeps SQLite from going by the index of bundles."""
+    return f"+bundle = {bundle.id} AND {_USABLE}"
+
+
 def _embedded(bundle: BundleRecord) -> str:
-    """Return the condition for tracks that a search finds; the plus keeps SQLite from going by the index of bundles."""
-    return f"+bundle = {bundle.id} AND {_USABLE} AND embedding IS NOT NULL"
+    """Return the condition for tracks that a search finds."""
+    return f"{_of(bundle)} AND embedding IS NOT NULL"

@@ -45,12 +45,12 @@ def of_genre(library: Library, genre: str, least: float, minutes: float) -> list
         raise UsageError(f"--genre {genre}: the bundle {bundle.name} knows {', '.join(bundle.task.names)}")
     if not 0 <= least <= 1 or not minutes > 0:
         raise UsageError("--min is a probability from 0 to 1, --minutes more than 0")
-    arrays = library.arrays(bundle)
-    p = arrays.probabilities[:, bundle.task.names.index(genre)]
+    ids, probabilities = library.probabilities(bundle)
+    p = probabilities[:, bundle.task.names.index(genre)]
     rows = np.flatnonzero(p >= least)
     chosen: list[Track] = []
     left_s = minutes * 60
-    for track in _distinct(library, arrays.ids[rows[np.argsort(-p[rows], kind="stable")]]):
+    for track in _distinct(library, ids[rows[np.argsort(-p[rows], kind="stable")]]):
         if left_s <= 0:
             break
         chosen.append(track)

@@ -12,7 +12,7 @@ def test_a_row_for_each_size(capsys):
     assert [row.split(" | ")[0] for row in rows] == ["| 100", "| 400"]
     both = rf"{number} \({number}\)"
     for row in rows:
-        assert re.fullmatch(rf"\| \d+ \| \d+ \| 0 \| {both} \| {both} \| \d+\.\d \| {both} \|", row)
+        assert re.fullmatch(rf"\| \d+ \| \d+ \| 0 \| {both} \| {both} \| \d+\.\d \| {both} \| {both} \|", row)
 
 
 def test_too_few_tracks_are_refused(capsys):

@@ -78,7 +78,7 @@ def test_the_answer_is_that_of_all_rows_and_few_are_compared(library, monkeypatc
         assert not loaded
         assert equal(found, by_definition(library, seed=seed))
         loaded.clear()
-    assert beside(library).stat().st_size == 48 + 16 * ROWS + 4 * DIMS + ROWS * DIMS
+    assert beside(library).stat().st_size == 52 + 16 * ROWS + 4 * DIMS + 8 * 2 + ROWS * DIMS
     assert 20 <= max(compared) < ROWS / 4
     assert all(set(ids) == set(range(1, ROWS + 1)) for ids in by_the_file(library, n=ROWS + 5))
 
@@ -166,6 +166,30 @@ def test_a_damaged_file_is_written_anew(library, damage):
     damaged = {"cut": content[:-9], "longer": content + b"x", "header": content[:20], "empty": content[:9]}[damage]
     beside(library).write_bytes(damaged)
     assert equal(by_the_file(library), by_definition(library))
+    assert beside(library).read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", [-1, 1, 64])
+def test_a_damaged_byte_is_noticed_wherever_it_is(library, monkeypatch, damage):
+    loaded, wanted = loads(library, monkeypatch), by_definition(library)
+    by_the_file(library)
+    loaded.clear()
+    content = beside(library).read_bytes()
+    for position in [*range(0, 52, 3), *range(52, len(content), 97), len(content) - 1]:
+        damaged = bytearray(content)
+        damaged[position] = (damaged[position] + damage) % 256
+        beside(library).write_bytes(damaged)
+        assert equal(by_the_file(library), wanted)
+        is_ours = position >= 7  # without its name it is somebody else's
+        assert (beside(library).read_bytes() == content, not loaded) == (is_ours, is_ours), position
+        loaded.clear()
+
+
+def test_a_file_of_an_older_version_is_written_anew(library):
+    by_the_file(library)
+    content = beside(library).read_bytes()
+    beside(library).write_bytes(b"EGEMBED1" + content[8:48])
+    by_the_file(library)
     assert beside(library).read_bytes() == content
 
 
