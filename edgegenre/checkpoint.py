@@ -122,8 +122,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content, weights = about_path.read_bytes(), weights_path.read_bytes()
     except OSError as error:
         raise CheckpointError(
-            f"checkpoint {path}: cannot read {error.filename} ({error.strerror}); a checkpoint is a .safetensors "
-            "file with its .json beside it, or the folder of a training run"
+            f"checkpoint {path}: {_what_it_is(path)}cannot read {error.filename} ({error.strerror}); a checkpoint is a "
+            ".safetensors file with its .json beside it, or the folder of a training run"
         ) from error
     try:
         about = parse_json(content)
@@ -152,6 +152,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {about_path} is damaged: {error}") from error
     _check(checkpoint, about_path)
     return checkpoint
+
+
+def _what_it_is(path: Path) -> str:
+    """Return what was given in a checkpoint's place, as the beginning of a sentence; empty for anything else."""
+    if os.path.isfile(path / "manifest.json"):
+        return "this is a bundle, made of a checkpoint: "
+    return "this is a feature cache; the model comes before the data: " if path.suffix == ".npz" else ""
 
 
 def _check(checkpoint: Checkpoint, path: Path) -> None:

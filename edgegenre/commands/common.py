@@ -76,11 +76,13 @@ def check_suffix(path: Path, suffix: str) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Refuse a file that cannot be written: no folder for it, or it is one itself; raises :class:`DataError`."""
+    """Refuse a file to write: a folder, or in one that is not there or not writable; raises :class:`DataError`."""
     if not os.path.isdir(path.parent):
         raise DataError(f"{path}: cannot write, there is no folder {path.parent}")
     if os.path.isdir(path):
         raise DataError(f"{path}: cannot write, it is a folder")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: cannot write, the folder {path.parent} is not writable")
 
 
 def check_run_folder(run: Path, *, resume: bool, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -142,6 +143,8 @@ def load_cache(path: Path | str, tables: Tables) -> FeatureCache:
         The file is missing, damaged, of another version, or of another front-end than ``tables``; or a class has a
         name that cannot be used (:func:`.labels.check_labels`).
     """
+    if os.path.isdir(path):
+        raise DataError(f"{path}: is a folder, not a feature cache: make one with  edgegenre data prepare")
     try:
         about = parse_json(str(read_npz(Path(path), ["about"])["about"]))
         version, task_kind = about["format_version"], about.get("task", "single")

@@ -79,8 +79,10 @@ def split_tracks(dataset: Dataset, seed: int, fractions: tuple[float, float, flo
     for label, sizes in _groups_by_label(dataset).items():
         groups = [group for group in sizes if group not in split_of]
         if len(sizes) < len(SPLIT_NAMES) and label in is_leaf:
+            found = "one group" if len(sizes) == 1 else f"{len(sizes)} groups"
             raise DataError(
-                f"class {label!r} has {len(sizes)} groups; a split needs at least {len(SPLIT_NAMES)} per class"
+                f"class {label!r} has {found} of tracks; a split needs at least {len(SPLIT_NAMES)} per class: every "
+                "track of a folder is a group, and in a manifest those with the same `group`, such as their artist"
             )
         if len(sizes) < len(SPLIT_NAMES):
             split_of |= dict.fromkeys(groups, SPLIT_NAMES[0])

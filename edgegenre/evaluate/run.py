@@ -167,7 +167,8 @@ def evaluate(
         raise DataError(f"{features}: no tracks in part {part!r}: split the data set first")
     if label_map is None and cache.labels != labels:
         raise DataError(
-            f"{features}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}; give a label map"
+            f"{features}: has classes {', '.join(cache.labels)}, the model has {', '.join(labels)}; give a label map "
+            "(--map)"
         )
     dropped = 0
     if label_map is not None:

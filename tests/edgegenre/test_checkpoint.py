@@ -55,6 +55,10 @@ def edit(path, **changes):
     [
         (lambda run: (run / "best.json").unlink(), "cannot read"),
         (lambda run: (run / "best.safetensors").unlink(), "cannot read"),
+        (
+            lambda run: [(run / "best.json").unlink(), (run / "manifest.json").touch()],
+            "this is a bundle",
+        ),
         (lambda run: (run / "best.json").write_text("{"), "not JSON"),
         (lambda run: (run / "best.json").write_text("[]"), "format None"),
         (lambda run: edit(run / "best.json", format_version=3), "format 3"),
@@ -76,6 +80,11 @@ def test_damage_is_refused(saved, damage, says):
     with pytest.raises(CheckpointError, match=says) as caught:
         load_checkpoint(saved)
     assert "\n" not in str(caught.value)
+
+
+def test_data_in_the_place_of_a_model_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="this is a feature cache; the model comes before the data"):
+        load_checkpoint(tmp_path / "music.npz")
 
 
 ODD = (None, True, -1, 0, 1e308, float("nan"), "x", "", [], {}, [[]], {"a": {}}, [1, "a", None])

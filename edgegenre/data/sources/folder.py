@@ -51,7 +51,7 @@ def scan_folder(root: Path | str, levels: int = 1) -> Dataset:
     nested = [parts for parts in files if len(parts) > 1]
     if files and not nested:
         raise DataError(
-            f"{root}: {len(files)} audio files lie in the folder itself; put them into one sub-folder per class"
+            f"{root}: its audio files ({len(files)}) lie in the folder itself; put them into one sub-folder per class"
         )
     if nested and all(parts[0].lower() in _PART_OF_FOLDER for parts in nested):
         return make_dataset(_tracks_in_parts(root, nested, levels), root)

@@ -69,7 +69,7 @@ class PcmBlocks(Iterator["npt.NDArray[np.int16]"]):
         if tail.size:
             yield tail
         if resampler.bad_samples:
-            self.damages.append(f"{resampler.bad_samples} samples are NaN or infinite and count as 0")
+            self.damages.append(f"{resampler.bad_samples} samples are NaN or infinite")
         share = resampler.clipped_samples / max(resampler.n_samples, 1)
         if share > _CLIPPED_SHARE:
             self.notes.append(f"{share:.1%} of the samples are above full scale and were clipped: lower its level")

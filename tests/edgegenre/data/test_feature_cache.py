@@ -171,6 +171,8 @@ def test_damaged_files_are_refused(built: tuple[Dataset, Split, Path], tmp_path:
             load_cache(bad, TABLES)
     with pytest.raises(DataError, match="cannot read the feature cache"):
         load_cache(tmp_path / "missing.npz", TABLES)
+    with pytest.raises(DataError, match="is a folder, not a feature cache: make one with  edgegenre data prepare"):
+        load_cache(tmp_path, TABLES)
     with np.load(io.BytesIO(data)) as archive:
         arrays = dict(archive)
     np.savez(bad, **(arrays | {"labels": np.arange(len(arrays["labels"]))}))

@@ -89,7 +89,7 @@ def test_few_tracks_of_an_inner_node_are_for_training():
     data = dataset(["rock", *["rock/punk", "rock/metal", "jazz"] * 3])
     parts = split_tracks(data, 0).by_name()
     assert parts["0"] == "train"
-    with pytest.raises(DataError, match="'pop' has 1 groups"):
+    with pytest.raises(DataError, match="'pop' has one group of tracks;"):
         split_tracks(dataset(["pop", *["rock/punk", "rock/metal", "jazz"] * 3]), 0)
 
 

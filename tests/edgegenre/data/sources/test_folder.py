@@ -55,7 +55,7 @@ def test_folders_of_a_split(tmp_path: Path) -> None:
     [
         (["train/jazz/a.wav", "test/rock/b.wav"], "none for valid; all of train, valid, test are needed"),
         (["train/a.wav", "test/b.wav"], r"test/b\.wav lies in one of them; put one sub-folder per class"),
-        (["a.wav", "b.mp3"], "2 audio files lie in the folder itself"),
+        (["a.wav", "b.mp3"], "audio files \\(2\\) lie in the folder itself"),
         (["noise/a.wav", "rock/b.wav"], "a class cannot be called 'noise'.*silence, noise, uncertain"),
         (["silence/a.wav", "rock/b.wav"], "a class cannot be called 'silence'"),
         (["uncertain/a.wav", "rock/b.wav"], "a class cannot be called 'uncertain'"),

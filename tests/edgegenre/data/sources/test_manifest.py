@@ -73,6 +73,18 @@ def test_the_case_of_a_header_does_not_matter(tmp_path: Path) -> None:
     assert [(t.label, t.group) for t in dataset.tracks] == [("x", "A"), ("y", "B")]
 
 
-def test_a_missing_manifest(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read the CSV file"):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("song.WAV", "is one audio file; give a folder"), ("music.npz", "is a feature cache, which has its split")],
+)
+def test_what_is_no_manifest_is_said_by_its_kind(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfb")
+    with pytest.raises(DataError, match=reason):
+        open_dataset(tmp_path / name)
+
+
+def test_a_missing_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder or CSV manifest"):
         open_dataset(tmp_path / "missing.csv")
+    with pytest.raises(DataError, match="cannot read the CSV file"):
+        read_manifest(tmp_path / "missing.csv")
