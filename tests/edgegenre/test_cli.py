@@ -134,14 +134,6 @@ def test_wrong_input_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, argum
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["export"], ["data", "prepare"], ["bench", "parity"]])
-def test_help_has_an_example(command):
-    done = subprocess.run([BIN / "edgegenre", *command, "--help"], capture_output=True, text=True, check=True)
-    assert "Usage" in done.stdout
-    if command:
-        assert "Example" in done.stdout
-
-
 def test_help_and_wrong_arguments_need_neither_torch_nor_numpy(tmp_path, trained):
     """Both take seconds to import; one process asks for everything that is refused, one after the other."""
     (tmp_path / "song.wav").write_bytes(b"")
