@@ -41,7 +41,7 @@ lanes=() # with sanitizers clang takes many minutes for the engine's vectors; gc
 [[ $cc == *clang* ]] && lanes=(-DEDGEGENRE_NET_PORTABLE)
 "$cc" "${sanitize[@]}" "${lanes[@]}" -DSTANDALONE -Iruntime/c/include tests/c/fuzz_net.c runtime/c/src/net/*.c \
     -o "$folder/fuzz"
-"$folder/fuzz" runtime/edgegenre_runtime/default/net.eg 50 1
+for name in default accurate; do "$folder/fuzz" runtime/edgegenre_runtime/$name/net.eg 50 1; done
 "$cc" "${sanitize[@]}" -DSTANDALONE -Iruntime/c/include -Iruntime/c/examples tests/c/fuzz_sound.c \
     runtime/c/src/{audio,music}/*.c -o "$folder/fuzz_sound"
 "$folder/fuzz_sound" 150 1 2>"$folder/refused"

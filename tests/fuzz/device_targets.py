@@ -32,6 +32,7 @@ from edgegenre_runtime.inspect.bundle_summary import changed_files, describe_bun
 from edgegenre_runtime.network import engine
 from edgegenre_runtime.network.blob_header import read_header
 from edgegenre_runtime.network.bundle import read_bundle, write_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.classifier import GenreClassifier, default_bundle
 from edgegenre_runtime.network.compiler import compile_network
 from edgegenre_runtime.network.golden import read_golden
@@ -171,7 +172,7 @@ def _verify_bundle(folder: Path) -> None:
 
 
 def _tflite(folder: Path, rng: Rng) -> None:
-    (folder / "m.tflite").write_bytes(mutate_bytes((BUNDLE / "model_int8.tflite").read_bytes(), rng))
+    (folder / "m.tflite").write_bytes(mutate_bytes(_networks()[int(rng.integers(2))], rng))
 
 
 def _read_compiled(folder: Path) -> None:
@@ -185,12 +186,18 @@ def _run_blob(blob: bytes) -> None:
 
 
 @functools.cache
-def _compiled() -> bytes:
-    return compile_network((BUNDLE / "model_int8.tflite").read_bytes())
+def _networks() -> list[bytes]:
+    """Return both networks that ship: of other operators, and of two versions of ``net.eg``."""
+    return [(find_bundle(name) / "model_int8.tflite").read_bytes() for name in ("default", "accurate")]
+
+
+@functools.cache
+def _compiled() -> list[bytes]:
+    return [compile_network(network) for network in _networks()]
 
 
 def _blob(folder: Path, rng: Rng) -> None:
-    (folder / "net.eg").write_bytes(mutate_bytes(_compiled(), rng))
+    (folder / "net.eg").write_bytes(mutate_bytes(_compiled()[int(rng.integers(2))], rng))
 
 
 @functools.cache

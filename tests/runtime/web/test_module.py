@@ -15,6 +15,8 @@ from edgegenre_runtime.audio.music_statistics import reference_statistics
 from edgegenre_runtime.frontend import log_mel, native, normalize, released
 from edgegenre_runtime.frontend.c_tables import table_blob
 from edgegenre_runtime.network.answer_gate import read_detector
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.golden import golden_key, read_golden
 
 MODULES = {name: build_wasm.PAGE / name for name in build_wasm.MODULES}
@@ -43,7 +45,9 @@ def test_it_is_what_the_sources_make(name):
     assert built == MODULES[name].read_bytes(), "run python scripts/build_wasm.py"
 
 
-def test_golden_pcm_gives_golden_frames_cells_and_logits(module, bundle):
+@pytest.mark.parametrize("name", ["default", "accurate"])
+def test_golden_pcm_gives_golden_frames_cells_and_logits(module, name):
+    bundle = read_bundle(find_bundle(name))
     golden = read_golden(bundle)
     listener = WasmListener(module, table_blob(bundle.tables), bundle.read("net.eg"))
     assert listener.error is None
