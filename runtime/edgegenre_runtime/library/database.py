@@ -58,6 +58,8 @@ def open_database(path: Path, *, create: bool, version: int = len(MIGRATIONS)) -
     """
     if not create and not os.path.exists(path):
         raise DataError(f"{path}: there is no such library: make one with  edgegenre library scan MUSIC --db {path}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path}: is a folder or a device, no database: name another file with --db")
     if create and not os.path.isdir(path.parent):
         raise DataError(f"{path}: cannot write, there is no folder {path.parent}")
     with said_plainly(path):

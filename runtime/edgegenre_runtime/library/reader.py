@@ -22,7 +22,7 @@ from .database import said_plainly
 from .records import BundleRecord, Track, TrackArrays
 from .rows import ANALYSIS_COLUMNS, analysis_of, fill_arrays, matrix_of
 
-__all__ = ["Known", "LibraryReader", "path_bytes"]
+__all__ = ["Known", "LibraryReader", "path_bytes", "paths_below"]
 
 _USABLE = "error IS NULL AND NOT is_gone"
 _PAGE = 1000  # rows that are held at a time
@@ -213,6 +213,10 @@ class LibraryReader:
             with said_plainly(self.path):
                 self._db.execute("COMMIT")
 
+    def has_below(self, root: bytes) -> bool:
+        """Return whether there is a track of this path, or of one below it."""
+        return bool(self._paths_below(paths_below(root), b""))
+
     def _paths_below(self, below: list[bytes], last: bytes) -> list[tuple[bytes, int]]:
         sql = (
             "SELECT path, is_gone FROM tracks WHERE ((path >= ? AND path < ?) OR path = ?) AND path > ? ORDER BY path "
@@ -242,6 +246,11 @@ class LibraryReader:
                 raise DataError(f"{self.path}: the record of bundle {digest[:12]} is damaged ({error})") from error
             self._bundles[row_id] = record
         return self._bundles[row_id]
+
+
+def paths_below(root: bytes) -> list[bytes]:
+    """Return the first path below a folder, the first behind all of them, and its own: "0" comes behind "/"."""
+    return [root.rstrip(b"/") + b"/", root.rstrip(b"/") + b"0", root]
 
 
 def path_bytes(path: Path | str) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .database import open_database, said_plainly
-from .reader import Known, LibraryReader, path_bytes
+from .reader import Known, LibraryReader, path_bytes, paths_below
 from .records import Analysis, BundleRecord, Fingerprint, TagChange
 from .rows import ANALYSIS_COLUMNS, top_of, values_of
 
@@ -101,8 +101,7 @@ class Library(LibraryReader):
         """Note which files below ``roots`` are no longer there; returns how many are gone, in this scan or before."""
         n_gone = 0
         for root in roots:
-            below = [root.rstrip(b"/") + b"/", root.rstrip(b"/") + b"0", root]  # "0" comes behind "/"
-            last = b""
+            below, last = paths_below(root), b""
             while rows := self._paths_below(below, last):
                 last = rows[-1][0]
                 for path, is_gone in rows:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,8 +89,10 @@ def test_files_that_are_no_library_are_refused_and_left_alone(tmp_path):
         Library.open(tmp_path / "none.sqlite")
     with pytest.raises(DataError, match="there is no folder"):
         Library.open(tmp_path / "none" / "l.sqlite", create=True)
-    with pytest.raises(DataError, match="must be writable"):
-        Library.open(tmp_path, create=True)
+    for path in (tmp_path, Path(), Path(os.devnull)):
+        for create in (True, False):
+            with pytest.raises(DataError, match="is a folder or a device, no database"):
+                Library.open(path, create=create)
 
 
 def test_a_damaged_database_is_said(tmp_path):

@@ -17,6 +17,7 @@ from .embedding_file import nearest_tracks
 __all__ = ["journey", "of_genre", "similar"]
 
 _CANDIDATES = 16  # for each step of a journey and each step before it
+_MOST_STEPS = 200  # in a million tracks a step costs 4 MB
 
 
 def of_genre(library: Library, genre: str, least: float, minutes: float) -> list[Track]:
@@ -88,12 +89,14 @@ def journey(library: Library, first: Path, last: Path, n: int) -> list[Track]:
     Raises
     ------
     UsageError
-        Fewer than three tracks.
+        Fewer than three tracks, or more than 200.
     DataError
         As :func:`similar`'s.
     """
     if n < 3:
         raise UsageError(f"-n {n}: a way from one song to another has at least 3 tracks")
+    if n > _MOST_STEPS:
+        raise UsageError(f"-n {n}: a way from one song to another has at most {_MOST_STEPS} tracks")
     a, b = _song(library, first), _song(library, last)
     shares = np.linspace(0, 1, n, dtype=np.float32)[1:-1]
     points = np.outer(_unit(a), 1 - shares) + np.outer(_unit(b), shares)

@@ -65,10 +65,14 @@ def _toml_rows(content: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def _csv_rows(content: bytes) -> dict[str, tuple[str, ...]]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(content.decode("utf-8-sig").splitlines()) if row]
+    lines = content.decode("utf-8-sig").splitlines()
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, strict=True) if row]
     if any(len(row) < 2 for row in rows):
         raise ValueError("a row has one cell alone")
-    return {row[0]: tuple(word for word in row[1:] if word) for row in rows}
+    found = {row[0]: tuple(word for word in row[1:] if word) for row in rows}
+    if len(found) < len(rows):
+        raise ValueError("a class has two rows")
+    return found
 
 
 def genre_words(track: Track, word_map: WordMap, min_confidence: float) -> tuple[str, ...]:

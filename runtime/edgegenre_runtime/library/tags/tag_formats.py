@@ -129,4 +129,6 @@ def _set_id3(file: Any, genre: list[str]) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if error.args and isinstance(error.args[0], OSError):  # wrapped by mutagen; its own words would hold the path
+        error = error.args[0]
     return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split()).lower()

@@ -76,9 +76,10 @@ def tag_library(library: Library, options: TagOptions) -> Iterator[Tagged]:
     MissingExtraError
         If mutagen is not installed.
     DataError
-        If the database cannot be used.
+        If the database cannot be used, or one of the roots is nothing that it knows.
     """
     require_tags()
+    _check_roots(library, options.roots)
     last = 0
     while True:  # by row: a written file changes its row
         track = next(library.tracks("id > ? AND error IS NULL AND NOT is_gone", [last], "id LIMIT 1"), None)
@@ -90,6 +91,12 @@ def tag_library(library: Library, options: TagOptions) -> Iterator[Tagged]:
             found = _tag(library, track, words, options)
             if found is not None:
                 yield found
+
+
+def _check_roots(library: Library, roots: Sequence[Path | str]) -> None:
+    for root in roots:
+        if not library.has_below(path_bytes(root)):
+            raise DataError(f"{library.path}: has no track {root}, and none below a folder of that name")
 
 
 def _is_below(path: Path, roots: Sequence[Path | str]) -> bool:
@@ -140,8 +147,14 @@ def undo_tags(library: Library, roots: Sequence[Path | str] = (), *, keep_mtime:
     """Give files the genre tag back that they had before the first change that was not undone; yields each.
 
     A file whose tag somebody else has changed since is left alone.
+
+    Raises
+    ------
+    DataError
+        As :func:`tag_library`.
     """
     require_tags()
+    _check_roots(library, roots)
     for change in library.changes():
         if _is_below(change.path, roots):
             yield _undo(library, change, keep_mtime=keep_mtime)
@@ -150,6 +163,8 @@ def undo_tags(library: Library, roots: Sequence[Path | str] = (), *, keep_mtime:
 def _undo(library: Library, change: TagChange, *, keep_mtime: bool) -> Tagged:
     name = str(change.path)
     try:
+        if not os.path.exists(name):
+            raise DataError(f"{name}: is not there; if it was moved, scan its new folder first")
         now = read_genre(name)
         if not is_same_genre(now, change.before):
             if not is_same_genre(now, change.after):
@@ -160,6 +175,8 @@ def _undo(library: Library, change: TagChange, *, keep_mtime: bool) -> Tagged:
         library.end_changes(change.track)
         library.commit()
         return Tagged(change.path, change.after, change.before)
+    except OSError as error:
+        return Tagged(change.path, error=f"{name}: {(error.strerror or str(error)).lower()}")
     except DataError as error:
         _raise_of_database(error, library)
         return Tagged(change.path, error=str(error))

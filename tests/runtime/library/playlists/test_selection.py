@@ -84,6 +84,8 @@ def test_a_way_goes_in_small_steps_and_takes_no_track_twice(library, tmp_path):
     assert way == sorted(way)
     with pytest.raises(UsageError, match="at least 3 tracks"):
         journey(library, music / "00.mp3", music / "90.mp3", 2)
+    with pytest.raises(UsageError, match="at most 200 tracks"):
+        journey(library, music / "00.mp3", music / "90.mp3", 10**9)
 
 
 def test_songs_that_cannot_be_compared_are_refused(library, tmp_path):

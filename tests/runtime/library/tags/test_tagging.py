@@ -16,6 +16,7 @@ from edgegenre.cli import main
 from edgegenre_runtime.errors import DataError
 from edgegenre_runtime.library import Analysis, Library
 from edgegenre_runtime.library.store import path_bytes
+from edgegenre_runtime.library.tags import tagging
 from edgegenre_runtime.library.tags.genre_words import read_word_map
 from edgegenre_runtime.library.tags.tag_formats import read_genre, write_genre
 from edgegenre_runtime.library.tags.tagging import TagOptions, tag_library, undo_tags
@@ -241,6 +242,51 @@ def test_what_the_owner_changed_since_is_not_undone(library, song):
     assert read_genre(str(song)) == ("Mine",)
 
 
+def test_undo_goes_on_where_files_are_gone_broken_or_closed(library, encoded, tmp_path, monkeypatch):
+    paths = {name: tmp_path / f"{name}.mp3" for name in ("Gone", "Broken", "closed", "fine")}
+    for path in paths.values():
+        path.write_bytes((encoded / "v23.mp3").read_bytes())
+        add(library, path)
+    write(library)
+    paths["Gone"].unlink()
+    paths["Broken"].write_bytes(b"no audio at all" * 10)
+    real = tagging.read_genre
+
+    def refuse(name):
+        if name.endswith("closed.mp3"):
+            raise PermissionError(13, "Permission denied")
+        return real(name)
+
+    monkeypatch.setattr(tagging, "read_genre", refuse)
+    found = {Path(tagged.path).stem: tagged.error for tagged in undo_tags(library)}
+    assert found == {
+        "Gone": f"{paths['Gone']}: is not there; if it was moved, scan its new folder first",
+        "Broken": f"{paths['Broken']}: its tags cannot be read (can't sync to mpeg frame)",
+        "closed": f"{paths['closed']}: permission denied",
+        "fine": None,
+    }
+    assert len(library.changes()) == 3
+
+
+def test_a_reason_does_not_repeat_the_path(tmp_path):
+    with pytest.raises(DataError) as caught:
+        read_genre(str(tmp_path / "A.mp3"))
+    assert str(caught.value) == f"{tmp_path / 'A.mp3'}: its tags cannot be read (no such file or directory)"
+
+
+def test_paths_that_name_nothing_are_refused(capsys, library, song, tmp_path):
+    add(library, song)
+    db = str(library.path)
+    for command in (["tag"], ["tag", "--write"], ["undo"]):
+        for below in (song, tmp_path, f"{tmp_path}/"):
+            assert main(["library", *command, str(below), "--db", db]) == 0
+        capsys.readouterr()
+        assert main(["library", *command, str(song), f"{song}x", "--db", db]) == 2
+        said = f"edgegenre: {db}: has no track {song}x, and none below a folder of that name\n"
+        assert capsys.readouterr() == ("", said)
+    assert read_genre(str(song)) == ("Schlager",)
+
+
 def test_undo_after_two_changes_gives_the_first_back(library, song):
     add(library, song)
     write(library)
@@ -302,6 +348,8 @@ def test_word_maps(tmp_path):
         ("d.csv", "blues", "a row has one cell alone"),
         ("e.csv", "blues,a\x07", "is not printable"),
         ("f.csv", "blues,caf\xe9", "no map of genres"),
+        ("g.csv", 'blues,"a', "no map of genres (unexpected end of data)"),
+        ("h.csv", "blues,a\nhiphop,b\nblues,c", "a class has two rows"),
         ("none.csv", None, "cannot be read (no such file or directory)"),
     ):
         if content is not None:
