@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from .errors import DataError
 
-__all__ = ["write_together", "written_beside"]
+__all__ = ["temporary_beside", "write_together", "written_beside"]
+
+_LONGEST_NAME = 240  # bytes; with what is added it stays within the 255 of most file systems
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return the hidden name of a temporary file beside another one, whose own name may be as long as names can be."""
+    name, full = path.name, os.fsencode(path.name)
+    if len(full) > _LONGEST_NAME:
+        name = f"{name[:50]}.{zlib.crc32(full):08x}"
+    return path.with_name(f".{name}.{os.getpid()}.part")
 
 
 @contextlib.contextmanager
@@ -30,7 +41,7 @@ def written_beside(path: Path | str, mode: int | None = None) -> Iterator[Binary
         The file cannot be written: no such folder, no permission, disk full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("wb") as handle:
             yield handle

@@ -56,3 +56,12 @@ def test_files_that_belong_together_are_replaced_together(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "replace", checked)
     write_together({first: b"new", second: b"new"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["about.json", "weights"]
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_names_as_long_as_names_can_be(tmp_path: Path, letter: str) -> None:
+    n = (255 - 1) // len(letter.encode())
+    one, other = (tmp_path / (letter * n + last) for last in "ab")
+    write_together({one: b"1", other: b"2"})
+    assert (one.read_bytes(), other.read_bytes()) == (b"1", b"2")
+    assert sorted(tmp_path.iterdir()) == [one, other]

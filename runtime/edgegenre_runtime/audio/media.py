@@ -62,15 +62,16 @@ class MediaFile:
         self.rate_hz: int = context.sample_rate
         self.channels: int = context.channels
         self._promised_s = self._measure_promise()
+        self._n_damaged = 0  # packets
 
     def frames(self) -> Iterator[_Floats]:
-        """Yield float32 [n, channels] to the end of the file, and close it."""
+        """Yield float32 [n, channels] to the end of the file, without what is damaged, and close it."""
         layout = self._stream.codec_context.layout
         resampler = self._av.AudioResampler(format="flt", layout=layout, rate=self.rate_hz)
         n_read, n_wanted = 0, self._edited_samples()
         with self._handle, self._container:
             try:
-                for frame in itertools.chain(self._container.decode(self._stream), [None]):
+                for frame in itertools.chain(self._sound_frames(), [None]):
                     for block in resampler.resample(frame):
                         samples = _samples(block, self.channels)[: n_wanted - n_read]
                         n_read += len(samples)
@@ -79,6 +80,16 @@ class MediaFile:
                 self.findings.damages.append(f"damaged after {n_read} samples ({_reason(error)})")
                 return
         self._check_length(n_read)
+
+    def _sound_frames(self) -> Iterator[Any]:
+        """Yield frames of the packets that can be decoded, and count those that cannot be."""
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except (self._av.FFmpegError, ValueError):  # also of nonsense that FFmpeg has no error for
+                self._n_damaged += 1
+                continue
+            yield from frames
 
     @property
     def damages(self) -> tuple[str, ...]:
@@ -135,8 +146,11 @@ class MediaFile:
     def _check_length(self, n_read: int) -> None:
         """Compare with what the container promises; it is exact to a block of its codec."""
         read_s = n_read / self.rate_hz
-        if read_s < self._promised_s - 1:
-            self.findings.damages.append(f"truncated: {read_s:.1f} of {self._promised_s:.1f} s are there")
+        there = f"{read_s:.1f} of {self._promised_s:.1f} s are there"
+        if self._n_damaged:
+            self.findings.damages.append(f"damaged: {self._n_damaged} packets of it cannot be decoded; {there}")
+        elif read_s < self._promised_s - 1:
+            self.findings.damages.append(f"truncated: {there}")
 
 
 def _samples(frame: Any, channels: int) -> _Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,31 @@ def test_a_cut_file_says_so(folder: Path, tmp_path: Path) -> None:
     assert sum(map(len, blocks)) < 3 * 22050
     assert len(blocks.damages) == 1
     assert "truncated" in blocks.damages[0] or "damaged" in blocks.damages[0]
+
+
+def test_damage_in_the_middle_costs_its_packets_alone(folder: Path, tmp_path: Path) -> None:
+    data = bytearray((folder / "a.m4a").read_bytes())
+    start = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 3
+    data[start : start + 3000] = bytes(3000)
+    (tmp_path / "a.m4a").write_bytes(data)
+    blocks = file_blocks(tmp_path / "a.m4a", 22050)
+    n_samples = sum(map(len, blocks))
+    assert 3 * 22050 < n_samples < 3.95 * 22050
+    (said,) = blocks.damages
+    assert re.fullmatch(
+        rf"damaged: \d+ packets of it cannot be decoded; {n_samples / 22050:.1f} of 4\.0 s are there", said
+    )
+
+
+def test_a_long_m4a_that_is_cut_gives_what_is_there(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    piece = write_piece(tmp_path / "piece.wav", 30.0)
+    path = encode(piece, tmp_path / "a.m4a", "-movflags", "+faststart")
+    os.truncate(path, path.stat().st_size // 2)
+    blocks = file_blocks(path, 22050)
+    assert 12 * 22050 < sum(map(len, blocks)) < 18 * 22050
+    (said,) = blocks.damages
+    assert re.search(r"1\d\.\d of 30\.0 s are there$", said)
 
 
 def test_a_film_without_sound_is_not_audio(tmp_path: Path) -> None:

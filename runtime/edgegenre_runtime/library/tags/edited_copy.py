@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgegenre_runtime.atomic_write import temporary_beside
 from edgegenre_runtime.errors import DataError
 
 __all__ = ["check_replaceable", "edited_copy"]
@@ -36,7 +37,7 @@ def edited_copy(path: Path, *, keep_mtime: bool) -> Iterator[Path]:
         copy cannot be written. The file is as it was.
     """
     real = Path(os.path.realpath(path))
-    temporary = real.with_name(f".{real.name}.{os.getpid()}.part")
+    temporary = temporary_beside(real)
     try:
         before = check_replaceable(path)
         shutil.copyfile(real, temporary)

@@ -385,3 +385,12 @@ def test_a_library_that_is_not_there(capsys, tmp_path):
         assert main(["library", command, "--db", str(Path(tmp_path, "none.sqlite"))]) == 2
         assert "there is no such library" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_name_as_long_as_names_can_be(library, song, letter):
+    long = song.with_name(letter * ((255 - 4) // len(letter.encode())) + ".mp3")
+    song.rename(long)
+    add(library, long)
+    assert [tagged.error for tagged in write(library)] == [None]
+    assert read_genre(str(long)) == ("hiphop",)
