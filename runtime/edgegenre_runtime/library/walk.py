@@ -19,10 +19,12 @@ _EXTENSIONS = tuple(extension.encode() for extension in EXTENSIONS)
 
 
 def check_roots(roots: Sequence[Path | str]) -> list[bytes]:
-    """Return absolute folders or files as bytes; raises :class:`DataError` for one that is not there."""
+    """Return absolute folders or files as bytes; raises :class:`DataError` for one that is not there or neither."""
     for root in roots:
         if not os.path.exists(root):
             raise DataError(f"{root}: there is no such folder or file; is the drive mounted?")
+        if not os.path.isdir(root) and not os.path.isfile(root):
+            raise DataError(f"{root}: is no folder and no regular file: a scan reads what lies on a disk")
     return [path_bytes(root) for root in roots]
 
 

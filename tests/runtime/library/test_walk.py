@@ -58,6 +58,11 @@ def test_names_that_are_not_utf8(tmp_path):
 def test_a_root_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"gone: there is no such folder or file; is the drive mounted\?"):
         walk(tmp_path, tmp_path / "gone")
+    os.mkfifo(tmp_path / "pipe.mp3")
+    assert walk(tmp_path)[0] == []
+    for path in (tmp_path / "pipe.mp3", os.devnull):
+        with pytest.raises(DataError, match="is no folder and no regular file"):
+            walk(tmp_path, path)
 
 
 def test_a_folder_that_is_closed_is_said(tmp_path, monkeypatch):
