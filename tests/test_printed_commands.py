@@ -1,18 +1,20 @@
 """Command lines that the help and the pages print: each can be typed as it stands there, or names what there is."""
 
+import ast
 import itertools
 import re
 import shlex
 
 import pytest
 import typer
-from documentation import pages
+from documentation import ROOT, pages
 
 from edgegenre.cli import app
 from edgegenre_runtime.command_line import argument_parser, mode_of
 
 ROOT_COMMAND = typer.main.get_command(app)
 PAGES = [page for page in pages() if page.name != "CHANGELOG.md"]  # which tells of options that are gone
+PACKAGES = ("edgegenre", "export/edgegenre_export", "runtime/edgegenre_runtime", "benchmarks/edgegenre_bench")
 SHELL = {">", ">>", "2>", "<", "|", "&&", "&", ";"}
 
 
@@ -114,3 +116,27 @@ def test_a_line_that_cannot_be_typed_is_found(line):
     wrong_use = typer.BadParameter.mro()[2]  # ClickException, of click or of the copy that newer typer brings
     with pytest.raises((AssertionError, SystemExit, wrong_use)):
         parse(line.split())
+
+
+_COMMAND = re.compile(rf"(^|  )(edgegenre ({'|'.join(ROOT_COMMAND.commands)})|edgegenre-run|ffmpeg) ")
+
+
+def unquoted(tree):
+    """Yield the code of values that an f-string puts into a command of this project without quoting them."""
+    for text in ast.walk(tree):
+        if not isinstance(text, ast.JoinedStr):
+            continue
+        is_command = False
+        for part in text.values:
+            if isinstance(part, ast.Constant):
+                is_command = is_command or _COMMAND.search(part.value)
+            elif is_command and not ast.unparse(part.value).startswith("shlex.quote("):
+                yield ast.unparse(text)
+
+
+def test_paths_in_the_commands_of_a_message_are_quoted():
+    found = [code for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))
+             for code in unquoted(ast.parse(path.read_text("utf-8")))]  # fmt: skip
+    assert found == []
+    assert list(unquoted(ast.parse('f"{a}: run  edgegenre verify {b}"')))
+    assert list(unquoted(ast.parse('f"edgegenre sign new-key {b}"')))

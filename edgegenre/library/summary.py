@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import heapq
+import shlex
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,8 @@ def summarize(library: Library, n_shown: int) -> Summary:
     library.bundle()
     n, n_failed = library.count(), library.count(_FAILED)
     if not n + n_failed:
-        raise DataError(f"{library.path}: the library is empty: run  edgegenre library scan MUSIC --db {library.path}")
+        command = f"edgegenre library scan MUSIC --db {shlex.quote(str(library.path))}"
+        raise DataError(f"{library.path}: the library is empty: run  {command}")
     genres, others = collections.Counter[str](), collections.Counter[str]()
     confidences = np.zeros(N_BINS, np.int64)
     duration_s, size = 0.0, 0

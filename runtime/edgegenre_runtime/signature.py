@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def read_private_key(path: Path) -> PrivateKey:
     except Exception as error:  # ValueError and UnsupportedAlgorithm
         raise UsageError(
             f"key {path} cannot be read: it must be an Ed25519 private key in PEM, with the right "
-            f"${_PASSWORD_VARIABLE} if it is encrypted; make one with  edgegenre sign new-key {path}"
+            f"${_PASSWORD_VARIABLE} if it is encrypted; make one with  edgegenre sign new-key {shlex.quote(str(path))}"
         ) from error
     return _private(key, path)
 

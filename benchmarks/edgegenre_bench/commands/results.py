@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +73,7 @@ def report(
     stale = [page for page in check_pages if is_stale(page, texts)]
     for page in check_pages:
         if page in stale:
-            show_progress(f"{page}: the table is stale; run  edgegenre bench report --write {page}")
+            show_progress(f"{page}: the table is stale; run  edgegenre bench report --write {shlex.quote(str(page))}")
         elif not old:
             typer.echo(f"{page}: up to date with {len(found)} results")
     if old or stale:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -125,7 +126,9 @@ def _print_report(library: Library, report: ScanReport, seconds: float) -> None:
     for track, _ in zip(library.tracks("error IS NOT NULL AND NOT is_gone"), range(_SHOWN), strict=False):
         typer.echo(printable(f"unreadable: {track.path}: {track.analysis.error}"), err=True)
     if n_failed > _SHOWN:
-        typer.echo(f"and {n_failed - _SHOWN} more:  edgegenre library errors --db {library.path}", err=True)
+        typer.echo(
+            f"and {n_failed - _SHOWN} more:  edgegenre library errors --db {shlex.quote(str(library.path))}", err=True
+        )
     counts = {
         "classified": report.classified,
         "moved": report.moved,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,8 @@ def open_database(path: Path, *, create: bool, version: int = len(MIGRATIONS)) -
         It is not there, is no library's database, is of a newer version, is damaged, locked or cannot be written.
     """
     if not create and not os.path.exists(path):
-        raise DataError(f"{path}: there is no such library: make one with  edgegenre library scan MUSIC --db {path}")
+        command = f"edgegenre library scan MUSIC --db {shlex.quote(str(path))}"
+        raise DataError(f"{path}: there is no such library: make one with  {command}")
     if os.path.exists(path) and not os.path.isfile(path):
         raise DataError(f"{path}: is a folder or a device, no database: name another file with --db")
     if create and not os.path.isdir(path.parent):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -67,7 +68,8 @@ class LibraryReader:
         """Return the bundle of the latest scan; raises :class:`DataError` if nothing was scanned."""
         bundles = self.bundles()
         if not bundles:
-            raise DataError(f"{self.path}: the library is empty: run  edgegenre library scan MUSIC --db {self.path}")
+            command = f"edgegenre library scan MUSIC --db {shlex.quote(str(self.path))}"
+            raise DataError(f"{self.path}: the library is empty: run  {command}")
         return bundles[-1]
 
     def tracks(self, where: str = _USABLE, values: Iterable[Any] = (), order: str = "path") -> Iterator[Track]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -236,9 +237,8 @@ def read_bundle(root: Path, trust: Sequence[PublicKey] = ()) -> Bundle:
     try:
         root.stat()
     except FileNotFoundError as error:
-        raise BundleError(
-            f"bundle {root} does not exist: make one with  edgegenre export --int8 --out {root}"
-        ) from error
+        command = f"edgegenre export --int8 --out {shlex.quote(str(root))}"
+        raise BundleError(f"bundle {root} does not exist: make one with  {command}") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"bundle {root} cannot be opened ({reason_of(error)})") from error
     text = fetch_file(root, MANIFEST, MAX_MANIFEST_BYTES)

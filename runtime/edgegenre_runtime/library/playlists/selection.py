@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def _song(library: Library, path: Path) -> Track:
     if track is None and not path.exists():
         raise DataError(f"{path}: there is no such file, and the library has none of that name")
     if track is None:
-        raise DataError(f"{path}: is not in the library: run  edgegenre library scan {path} --db {library.path}")
+        command = f"edgegenre library scan {shlex.quote(str(path))} --db {shlex.quote(str(library.path))}"
+        raise DataError(f"{path}: is not in the library: run  {command}")
     if track.analysis.embedding is None:
         raise DataError(f"{path}: {track.analysis.error or 'is silent'}, so that nothing is similar to it")
     if track.bundle.hash != library.bundle().hash:
