@@ -49,9 +49,8 @@ def library(request, tmp_path_factory):
         yield build
 
 
-@pytest.fixture(scope="module", params=["default", "accurate"])
-def shipped(request):
-    return read_bundle(find_bundle(request.param)).read("model_int8.tflite")
+def shipped(bundle):
+    return read_bundle(find_bundle(bundle)).read("model_int8.tflite")
 
 
 def windows(shape, seed, n):
@@ -80,8 +79,9 @@ def litert(model):
     return run
 
 
-def test_the_shipped_network_answers_as_the_reference(library, shipped):
-    graph, compiled = read_network(shipped), engine.Engine(compile_network(shipped))
+@pytest.mark.parametrize("bundle", ["default", "accurate"])
+def test_the_shipped_network_answers_as_the_reference(library, bundle):
+    graph, compiled = read_network(shipped(bundle)), engine.Engine(compile_network(shipped(bundle)))
     assert library == "best" or compiled.name.endswith((library, "portable"))
     for cells in windows((128, 128), 3, 8):
         assert np.array_equal(compiled.run(cells), run_reference(graph, cells))
@@ -123,8 +123,9 @@ def test_random_networks_on_columns_answer_as_the_reference(library):
             assert np.array_equal(compiled.run(cells), run_reference(graph, cells)), f"network {seed}"
 
 
-def test_the_reference_answers_as_xnnpack(shipped):
-    graph, run = read_network(shipped), litert(shipped)
+@pytest.mark.parametrize("bundle", ["default", "accurate"])
+def test_the_reference_answers_as_xnnpack(bundle):
+    graph, run = read_network(shipped(bundle)), litert(shipped(bundle))
     for cells in windows((128, 128), 5, 12):
         assert np.array_equal(run_reference(graph, cells), run(cells))
 

@@ -143,6 +143,8 @@ KERNEL void FN(conv_by)(net_row *row, const int blocks, int32_t channel, const i
     } else if (row->kernel_rows == 1 && row->inputs == 16) {
         row->kernel_rows = 1;
         FN(conv_block)(row, blocks, channel, weights, next, 16, 1);
+    } else if (row->inputs == 8) {
+        FN(conv_block)(row, blocks, channel, weights, next, 8, 1);
     } else {
         FN(conv_block)(row, blocks, channel, weights, next, row->inputs, 1);
     }
