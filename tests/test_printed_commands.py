@@ -130,7 +130,7 @@ def unquoted(tree):
         for part in text.values:
             if isinstance(part, ast.Constant):
                 is_command = is_command or _COMMAND.search(part.value)
-            elif is_command and not ast.unparse(part.value).startswith("shlex.quote("):
+            elif is_command and not ast.unparse(part.value).startswith(("shlex.quote(", "shlex.join(")):
                 yield ast.unparse(text)
 
 

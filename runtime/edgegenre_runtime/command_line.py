@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from edgegenre_runtime.audio.raw_pcm import RAW_FORMATS
 from edgegenre_runtime.errors import OutputError, UsageError
@@ -60,7 +60,11 @@ _OPTIONS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """One that does not pass over a standard output that cannot be written."""
+    """One that says what is wrong in one line, and does not pass over a standard output that cannot be written."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2; the usage of all options would push the reason out of sight."""
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists what there is\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         try:

@@ -71,4 +71,6 @@ def test_every_option_belongs_somewhere():
 def test_options_are_not_abbreviated(word, capsys):
     with pytest.raises(SystemExit, match="2"):
         argument_parser().parse_args(["--mic", word])
-    assert "unrecognized arguments" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"unrecognized arguments: {word}; edgegenre-run --help lists what there is" in said
+    assert said.count("\n") == 1

@@ -138,15 +138,9 @@ def open_audio(path: Path | str) -> SoundFile | MediaFile:
     path = Path(path)
     if os.path.isdir(path):
         raise AudioError(f"{path}: is a directory, not an audio file")
-    extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
-        raise AudioError(
-            f"{path}: unknown extension {path.suffix or '(none)'!r}; allowed are {' '.join(EXTENSIONS)}; "
-            f"convert the file first:  {_conversion(path)}"
-        )
     handle = _open_binary(path)
     try:
-        return _open(handle, extension, path)
+        return _open(handle, path.suffix.lower(), path)
     except EdgeGenreError as error:
         handle.close()
         raise AudioError(f"{path}: {error}") from error
@@ -154,6 +148,11 @@ def open_audio(path: Path | str) -> SoundFile | MediaFile:
 
 def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile:
     """Open a file with libsndfile, or with PyAV where its name or its content asks for it."""
+    if extension not in EXTENSIONS:
+        raise AudioError(
+            f"unknown extension {path.suffix or '(none)'!r}; allowed are {' '.join(EXTENSIONS)}; convert the file "
+            f"first:  {_conversion(path)}"
+        )
     if extension in MEDIA_EXTENSIONS:
         if not has_media():
             raise AudioError(
@@ -174,7 +173,8 @@ def _open(handle: BinaryIO, extension: str, path: Path) -> SoundFile | MediaFile
 
 def _conversion(path: Path) -> str:
     made = path.with_suffix(".flac" if path.suffix.lower() == ".wav" else ".wav").name  # not onto itself
-    return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(made)}"
+    names = [f"./{name}" if name.startswith("-") else name for name in (str(path), made)]  # which is no option
+    return f"ffmpeg -i {shlex.join(names)}"
 
 
 def audio_files(paths: Iterable[Path | str], on_error: Callable[[AudioError], None] | None = None) -> list[Path]:

@@ -113,6 +113,7 @@ def test_other_bad_files(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "zero.wav", np.zeros(0, np.int16), 22050)
     soundfile.write(tmp_path / "slow.wav", np.zeros(50, np.int16), 500)
     (tmp_path / "song.txt").write_bytes(b"1234")
+    (tmp_path / "nameless").write_bytes(b"1234")
     (tmp_path / "junk.wav").write_bytes(b"junk")
     (tmp_path / "folder.wav").mkdir()
     for name, reason in [
@@ -120,7 +121,8 @@ def test_other_bad_files(tmp_path: Path) -> None:
         ("zero.wav", "contains no audio"),
         ("slow.wav", "500 Hz is out of range"),
         ("song.txt", r"unknown extension '.txt'; allowed are .3gp .* ffmpeg -i .*song.txt song.wav"),
-        ("song", "unknown extension '.none.'"),
+        ("song", "no such file"),
+        ("nameless", "unknown extension '.none.'"),
         ("missing.wav", "no such file"),
         ("folder.wav", "is a directory"),
     ]:
@@ -128,6 +130,13 @@ def test_other_bad_files(tmp_path: Path) -> None:
             _read(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_begins_with_a_dash_is_no_option_of_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-my song.xyz").write_bytes(b"1234")
+    with pytest.raises(AudioError, match=r"ffmpeg -i './-my song.xyz' './-my song.wav'$"):
+        _read(Path("-my song.xyz"))
 
 
 @settings(max_examples=30, deadline=None)
