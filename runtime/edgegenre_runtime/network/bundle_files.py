@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -102,6 +103,9 @@ def fetch_file(root: Path, name: str, limit_bytes: int) -> bytes:
             with archive.open(name) as member:
                 return member.read(limit_bytes)
     except KeyError as error:
+        if name == MANIFEST and (root / "best.safetensors").is_file():
+            command = f"edgegenre export {shlex.quote(str(root))} --int8 --out mine.bundle"
+            raise BundleError(f"{root} is a training run, not a bundle: make one of it with  {command}") from error
         raise BundleError(f"bundle {root}: {name} is missing: copy or export the bundle again") from error
     except BundleError:
         raise

@@ -347,3 +347,10 @@ def test_a_task_that_makes_no_sense_is_never_written(tmp_path: Path, about: dict
         write_bundle(tmp_path / "b", FILES, tables=TABLES, labels=LABELS, about=about)
     assert (tmp_path / "b" / "manifest.json").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]
+
+
+def test_a_training_run_in_the_place_of_a_bundle_is_told_how_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run" / "best.safetensors").touch()
+    with pytest.raises(BundleError, match=r"is a training run, not a bundle: .* edgegenre export '.*/my run' --int8"):
+        read_bundle(tmp_path / "my run")
