@@ -8,10 +8,19 @@ from typing import Annotated
 import typer
 
 from edgegenre_runtime.errors import UsageError
+from edgegenre_runtime.network.bundle_names import find_bundle
 
 __all__ = ["BundleOption", "refuse_without", "show_progress"]
 
-BundleOption = Annotated[Path | None, typer.Option(help="Bundle folder or .zip; the shipped one by default.")]
+
+def _found(given: Path | None) -> Path | None:
+    """Return where a bundle is that is given by path or by name."""
+    return None if given is None else find_bundle(given)
+
+
+BundleOption = Annotated[
+    Path | None, typer.Option(callback=_found, help="Bundle: folder, .zip or name; the shipped one by default.")
+]
 
 
 def show_progress(line: str) -> None:

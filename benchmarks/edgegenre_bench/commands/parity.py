@@ -11,7 +11,7 @@ from edgegenre.commands.common import check_output, command_line, needs, progres
 from edgegenre_runtime.errors import UsageError
 from edgegenre_runtime.printable import printable
 
-from .options import refuse_without, show_progress
+from .options import BundleOption, refuse_without, show_progress
 
 __all__ = ["parity"]
 
@@ -22,7 +22,7 @@ def parity(
     part: Annotated[str, typer.Option(help="Part of the cache.")] = "test",
     suite: Annotated[bool, typer.Option("--suite", help="Every implementation over the clips' windows.")] = False,
     emulate: Annotated[list[str] | None, typer.Option(help="Device to emulate too; may be repeated.")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Bundle; the shipped one by default.")] = None,
+    bundle: BundleOption = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Its checkpoint; the shipped one by default.")] = None,
     min_agreement: Annotated[
         float, typer.Option("--least", help="Exit with 1 below this share of equal answers.")

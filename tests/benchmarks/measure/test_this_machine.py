@@ -192,6 +192,13 @@ def test_bench_run_needs_no_library_of_the_workstation():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_bundle_may_be_given_by_name(result, tmp_path, capsys):
+    write_result(result, tmp_path / "r.json")
+    assert main(["bench", "check", str(tmp_path / "r.json"), "--bundle", "default"]) == 0
+    assert main(["bench", "check", str(tmp_path / "r.json"), "--bundle", "accurate"]) == 2
+    assert "edgegenre_runtime/accurate is" in capsys.readouterr().err
+
+
 def test_an_unknown_device_is_refused():
     with pytest.raises(UsageError, match="there are: android-arm64"):
         board.measure_machine(TINY, device="rpi9")
@@ -206,6 +213,7 @@ def test_an_unknown_device_is_refused():
         (["--page", "/no/such/folder/x.html"], "there is no folder /no/such/folder"),
         (["--data", "/no/such/cache.npz"], "there is no such evaluation set"),
         (["--plan", "long"], "there are: full, quick"),
+        (["--bundle", "nowhere"], "none of that name is installed; there are: accurate, default"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_measured(monkeypatch, capsys, arguments, says):
