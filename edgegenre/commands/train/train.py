@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -221,7 +222,7 @@ def train(
         "soft_labels": str(soft_labels or ""),
         "unlabeled": str(unlabeled or ""),
     }
-    with needs("train"):
+    with needs("train"), _saying_how_to_resume(out):
         from edgegenre.train import is_first_process, load_teachers
         from edgegenre.train import train as run
 
@@ -244,6 +245,17 @@ def train(
         )
     if is_first_process():
         _print_result(result)
+
+
+@contextlib.contextmanager
+def _saying_how_to_resume(out: Path) -> Iterator[None]:
+    """Let Ctrl-C pass, and say what goes on from there if an epoch was saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if os.path.exists(out / "last.safetensors"):
+            typer.echo(f"{out}: stopped; the same command with --resume goes on behind its last epoch", err=True)
+        raise
 
 
 def _check_sources(weights: str | None, teachers: Sequence[Path]) -> Path | None:

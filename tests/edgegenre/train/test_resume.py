@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from tiny import TABLES, tiny_cache
 
 from edgegenre.augment.spectrogram import AUGMENT_PRESETS
+from edgegenre.cli import main
 from edgegenre.data.feature_cache import save_cache
 from edgegenre.models import ModelConfig
 from edgegenre.train import TrainOptions, train
@@ -67,6 +69,25 @@ def test_a_run_that_stopped_after_an_epoch_ends_with_the_same_bits(whole, tmp_pa
     run(tmp_path, resume=True, report=lines.append)
     assert lines[0].endswith(f"resumed after epoch {after}")
     assert weights(tmp_path) == weights(whole)
+
+
+def test_ctrl_c_says_how_to_go_on_and_so_it_does(tmp_path, monkeypatch, capsys):
+    save_cache(tiny_cache(), tmp_path / "tiny.npz")
+    command = ["train", str(tmp_path / "tiny.npz"), "--out", str(tmp_path / "run"), "--logger", "none"]
+    command += ["--epochs", "2", "--crops", "2", "--batch-size", "4"]
+    echo = typer.echo
+
+    def interrupted(line, **options):
+        if str(line).startswith("epoch 1/2"):
+            raise KeyboardInterrupt
+        echo(line, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(typer, "echo", interrupted)
+        assert main(command) == 130
+    assert "run: stopped; the same command with --resume goes on" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert "resumed after epoch 1" in capsys.readouterr().out
 
 
 @pytest.mark.slow
