@@ -9,6 +9,8 @@ from edgegenre_export.convert.tflite.from_torch import frontend_tflite
 from edgegenre_export.convert.tflite.join import join_tflite
 from edgegenre_runtime import GenreClassifier
 from edgegenre_runtime.errors import ExportError
+from edgegenre_runtime.network.bundle import read_bundle
+from edgegenre_runtime.network.bundle_names import find_bundle
 from edgegenre_runtime.network.compiler import compile_network, read_header, read_network
 from edgegenre_runtime.network.compiler.blob import _small_chunks
 from edgegenre_runtime.network.compiler.lower import lower
@@ -270,6 +272,13 @@ def test_expand_depthwise_project_runs_row_by_row():
     assert rows[64, Kind.CONV] == 3
     assert rows[64, Kind.DEPTHWISE] == 1
     assert program.arena_bytes < 32 * 32 * 64 / 2
+
+
+@pytest.mark.parametrize(("name", "most_bytes"), [("default", 21_312), ("accurate", 86_816)])
+def test_what_ships_is_what_the_compiler_makes(name, most_bytes):
+    bundle = read_bundle(find_bundle(name))
+    assert bundle.read("net.eg") == compile_network(bundle.read("model_int8.tflite"))
+    assert read_header(bundle.read("net.eg")).arena_bytes <= most_bytes
 
 
 def test_the_shipped_networks_arena_is_small():

@@ -11,6 +11,9 @@ import soundfile
 from real_audio import encode
 from web_pages import CHROMIUM, Listening, same_answers, served
 
+from edgegenre_runtime import GenreClassifier
+from edgegenre_runtime.web.page import web_folder
+
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"), pytest.mark.slow]
 
 
@@ -29,6 +32,15 @@ def test_files_get_the_answers_of_edgegenre_run(listening, classifier, song, tmp
     soundfile.write(tmp_path / "quiet.wav", np.zeros(300_000), rate_hz)
     for path in (song, *(tmp_path / name for name in [*files, "short.wav", "quiet.wav"])):
         same_answers(listening, classifier, path)
+
+
+def test_the_larger_bundle_gets_its_answers_in_one_file(context, song, tmp_path):
+    accurate = GenreClassifier.load("accurate")
+    (tmp_path / "single.html").write_bytes(web_folder(accurate.bundle)["single.html"])
+    listening = Listening(context, f"file://{tmp_path}/single.html")
+    same_answers(listening, accurate, song)
+    assert listening.errors == []
+    listening.page.close()
 
 
 def test_other_rates_and_codecs_get_the_same_label(listening, classifier, song, tmp_path):
