@@ -78,15 +78,14 @@ def test_python_examples_run(page, music):
 def test_the_quick_start_runs(music):
     lines = blocks(section(README, "Quick start"), "sh")[0].splitlines()
     assert len(lines) == 5
-    file, larger, folder, _, page = lines
-    for line in (file, larger):
-        assert run(line, music).startswith("song.mp3: ")
+    file, folder, _, page, doctor = lines
+    assert run(file, music).startswith("song.mp3: ")
     run(folder, music)
     records = [json.loads(line) for line in (music / "album.jsonl").read_text().splitlines()]
     assert len(records[0]["probabilities"]) == 10
     run(page, music)
     assert (music / "listen" / "single.html").is_file()
-    assert "front-end" in run("edgegenre-run --doctor", music)
+    assert "front-end" in run(doctor, music)
 
 
 @pytest.mark.slow
