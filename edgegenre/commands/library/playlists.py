@@ -61,7 +61,7 @@ def path(
     last: Annotated[Path, typer.Argument(help="The file that it ends with.")],
     db: DatabaseOption,
     out: Out,
-    n: Annotated[int, typer.Option("-n", help="Tracks, the two included.")] = 12,
+    n: Annotated[int, typer.Option("-n", help="Tracks, the two included: 3 to 200.")] = 12,
 ) -> None:
     """Write a playlist that goes from one song to another in small steps.
 
