@@ -110,7 +110,7 @@ def test_what_a_sentence_names_is_there(page):
 
 
 @pytest.mark.parametrize(
-    "line", ["edgegenre export --int9", "edgegenre exprot", "edgegenre data prepare", "edgegenre-run --mike"]
+    "line", ["edgegenre export --int9", "edgegenre exports", "edgegenre data prepare", "edgegenre-run --mike"]
 )
 def test_a_line_that_cannot_be_typed_is_found(line):
     wrong_use = typer.BadParameter.mro()[2]  # ClickException, of click or of the copy that newer typer brings

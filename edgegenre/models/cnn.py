@@ -1,4 +1,4 @@
-"""The seed project's CNN."""
+"""A plain CNN, as in many papers on GTZAN: the first that this project had."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Cnn"]
 
 
 class Cnn(Network):
-    """The seed project's CNN: three convolution blocks (32, 64, 128), global average pooling, dense 256."""
+    """Three convolution blocks (32, 64, 128), global average pooling, dense 256."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,8 +1,10 @@
-"""Text that is safe on a terminal and in JSON: what a file name or a label may hold, escaped."""
+"""Text that is safe on a terminal and in JSON, and in line there: what a file name or a label may hold."""
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+import unicodedata
+
+__all__ = ["aligned", "n_columns", "printable"]
 
 _HARMLESS = "\u00a0\u200c\u200d\u3000"  # spaces in names, and the joiners that several scripts and emoji need
 
@@ -14,6 +16,17 @@ def printable(text: str) -> str:
     ``\u202e``; everything else, in any script, stays as it is.
     """
     return "".join(c if c.isprintable() or c in _HARMLESS else _escaped(c) for c in text)
+
+
+def n_columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a character of Chinese, none for an accent."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def aligned(text: str, width: int, *, right: bool = False) -> str:
+    """Return a text with spaces behind it, or before it, to ``width`` columns of a terminal."""
+    spaces = " " * (width - n_columns(text))
+    return spaces + text if right else text + spaces
 
 
 def _escaped(character: str) -> str:

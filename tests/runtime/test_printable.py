@@ -6,7 +6,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgegenre_runtime.printable import printable
+from edgegenre_runtime.printable import aligned, n_columns, printable
 
 
 def test_what_is_escaped_and_what_is_not():
@@ -14,6 +14,11 @@ def test_what_is_escaped_and_what_is_not():
     assert printable("a\x1b[2Jb\n\r\tc\x9bd") == "a\\x1b[2Jb\\n\\r\\tc\\x9bd"
     assert printable("left\u202eright\u2028") == "left\\u202eright\\u2028"
     assert printable("Café Москва 東京 🎵 a b.wav") == "Café Москва 東京 🎵 a b.wav"
+
+
+def test_columns_are_those_of_a_terminal():
+    assert [n_columns(text) for text in ("rock", "Café", "Cafe\u0301", "流行", "ﾎﾟﾌﾟ", "")] == [4, 4, 4, 4, 4, 0]
+    assert (aligned("流行", 6), aligned("流行", 6, right=True), aligned("pop", 2)) == ("流行  ", "  流行", "pop")
 
 
 @given(st.binary(max_size=40))

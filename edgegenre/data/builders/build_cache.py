@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgegenre_runtime.errors import DataError, EdgeGenreError, UsageError
 from edgegenre_runtime.frontend import Tables, log_mel
+from edgegenre_runtime.printable import aligned, n_columns
 from edgegenre_runtime.workers import Workers, open_workers
 
 from ..clips import read_clip, read_clip_and_notes
@@ -168,12 +169,12 @@ def _read(
 
 def format_counts(cache: FeatureCache) -> str:
     """Return a table of the tracks per class and part of the split, with the classes' names."""
-    width, members = max(5, *(len(label) for label in cache.labels)), cache.membership()
+    width, members = max(5, *map(n_columns, cache.labels)), cache.membership()
     heads = (*SPLIT_NAMES, *(["unused"] if (cache.split == NO_SPLIT).any() else []))
     lines = [f"{'class':{width}}" + "".join(f"{head:>8}" for head in heads)]
     for index, label in enumerate(cache.labels):
         counts = np.bincount(cache.split[members[:, index]], minlength=NO_SPLIT + 1)
-        lines.append(f"{label:{width}}" + "".join(f"{count:>8}" for count in counts[: len(heads)]))
+        lines.append(aligned(label, width) + "".join(f"{count:>8}" for count in counts[: len(heads)]))
     return "\n".join(lines)
 
 
@@ -248,7 +249,10 @@ def _frames_of(track: Track, *, tables: Tables) -> _ReadTrack | str:
     spec = tables.spec
     try:
         clip, notes = read_clip_and_notes(track.path, spec.sample_rate_hz, min_samples=spec.n_fft)
-        return _ReadTrack(log_mel(clip.pcm, tables).frames_q9, notes)
+        frames = log_mel(clip.pcm, tables).frames_q9
+        if frames.max() < tables.silence_q9:
+            notes += (f"{track.path}: is silent from end to end: its class learns silence from it",)
+        return _ReadTrack(frames, notes)
     except EdgeGenreError as error:
         return str(error)
 

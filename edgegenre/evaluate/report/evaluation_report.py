@@ -10,6 +10,7 @@ import numpy as np
 
 from edgegenre.page import Block, Image, ImageRow, Table, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
+from edgegenre_runtime.printable import aligned, n_columns
 
 from ..metrics.single_label import ECE_BINS, Metrics
 from ..robustness import RobustnessRow
@@ -34,17 +35,22 @@ def format_evaluation(evaluation: Evaluation) -> str:
     ]
     if evaluation.dropped:
         lines.append(f"{evaluation.dropped} tracks left out: the label map has no class for them")
-    width = max(5, *(len(label) for label in evaluation.labels))
+    width = max(5, *map(n_columns, evaluation.labels))
     lines += ["", f"{'class':{width}}  precision  recall      F1  support"]
     lines += [
-        f"{row.label:{width}}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:7d}"
+        f"{aligned(row.label, width)}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:7d}"
         for row in tracks.classes
     ]
-    heads = [label[:5] for label in evaluation.labels]
-    lines += ["", f"{'truth':{width}}  " + " ".join(f"{head:>5}" for head in heads)]
+    heads = [aligned(_beginning(label, 5), 5, right=True) for label in evaluation.labels]
+    lines += ["", f"{'truth':{width}}  " + " ".join(heads)]
     for label, row in zip(evaluation.labels, tracks.confusion, strict=True):
-        lines.append(f"{label:{width}}  " + " ".join(f"{n or '.':>5}" for n in row.tolist()))
+        lines.append(f"{aligned(label, width)}  " + " ".join(f"{n or '.':>5}" for n in row.tolist()))
     return "\n".join(lines)
+
+
+def _beginning(text: str, width: int) -> str:
+    """Return the characters of a text that fit into ``width`` columns."""
+    return next(text[:n] for n in range(width, -1, -1) if n_columns(text[:n]) <= width)
 
 
 def format_comparison(a: Evaluation, b: Evaluation, comparison: Comparison) -> str:

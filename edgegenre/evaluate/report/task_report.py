@@ -10,6 +10,7 @@ import numpy as np
 from edgegenre.page import Block, Image, ImageRow, Text, Title, escape_marks, to_html
 from edgegenre_runtime.atomic_write import written_beside
 from edgegenre_runtime.network.taxonomy import split_path
+from edgegenre_runtime.printable import aligned, n_columns
 
 from ..metrics.hierarchy import HierarchyMetrics
 from ..metrics.multi_label import MultiLabelMetrics
@@ -31,11 +32,11 @@ def format_task_evaluation(evaluation: TaskEvaluation) -> str:
         f"{evaluation.part}, {evaluation.tracks.n} tracks: " + ", ".join(f"{what} {value}" for what, value in figures)
     ]
     for heads, rows in tables:
-        widths = [max(len(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
+        widths = [max(n_columns(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
         lines.append("")
         for cells in (heads, *rows):
             first, *others = (str(cell) for cell in cells)
-            shown = [f"{first:{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(others, widths[1:], strict=True))]
+            shown = [aligned(first, widths[0]), *(f"{cell:>{w}}" for cell, w in zip(others, widths[1:], strict=True))]
             lines.append("  ".join(shown))
     return "\n".join(lines)
 

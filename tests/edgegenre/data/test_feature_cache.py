@@ -136,6 +136,27 @@ def test_a_file_far_above_full_scale_is_kept_and_noted(tmp_path: Path) -> None:
     assert "full scale" in note
 
 
+def test_a_silent_file_is_kept_and_noted(tmp_path: Path) -> None:
+    _small_set(tmp_path)
+    soundfile.write(tmp_path / "low" / "0.wav", np.zeros(20_000, np.int16), 22050)
+    quiet = 2 * np.sin(2 * np.pi * 300 * np.arange(20_000) / 22050)
+    soundfile.write(tmp_path / "low" / "1.wav", np.rint(quiet).astype(np.int16), 22050)
+    report = build_cache(scan_folder(tmp_path), TABLES, tmp_path / "features.npz")
+    assert [note.split(": ")[1] for note in report.notes] == ["is silent from end to end"] * 2
+    assert len(report.cache.names) == 6
+
+
+def test_counts_of_classes_in_any_script_stand_in_columns(tmp_path: Path) -> None:
+    _small_set(tmp_path)
+    (tmp_path / "low").rename(tmp_path / "流行")
+    (tmp_path / "high").rename(tmp_path / "ab")
+    report = build_cache(scan_folder(tmp_path), TABLES, tmp_path / "features.npz")
+    assert format_counts(report.cache).splitlines()[1:] == [
+        "ab          1       1       1",
+        "流行        1       1       1",
+    ]
+
+
 def test_nothing_to_cache(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()

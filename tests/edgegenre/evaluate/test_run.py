@@ -1,5 +1,6 @@
 """Evaluation, comparison and report of small fresh networks on random tracks."""
 
+import dataclasses
 import html.parser
 import json
 import math
@@ -17,6 +18,7 @@ from edgegenre.evaluate.report.evaluation_report import format_comparison, forma
 from edgegenre.evaluate.report.plots import classes_png, confusion_png
 from edgegenre.evaluate.run import compare, evaluate, read_label_map, record_metrics
 from edgegenre_runtime.errors import DataError, UsageError
+from edgegenre_runtime.printable import n_columns
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,13 @@ def test_the_text_has_every_class_and_count(evaluations):
     assert text.startswith("test: accuracy ")
     for label in ("blues", "jazz", "rock $x$"):
         assert len(re.findall(rf"^{re.escape(label)} ", text, re.MULTILINE)) == 2
+
+
+def test_the_columns_of_the_text_are_those_of_a_terminal(evaluations):
+    named = dataclasses.replace(evaluations[0], labels=("流行音樂", "jazz", "rock $x$"))
+    rows = format_evaluation(named).splitlines()[-4:]
+    assert {n_columns(row) for row in rows} == {8 + 2 + 3 * 6 - 1}
+    assert rows[0].split() == ["truth", "流行", "jazz", "rock"]
 
 
 def test_labels_of_any_script_are_drawn():
