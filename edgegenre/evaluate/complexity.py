@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from edgegenre.models import Network
+from edgegenre.models.joined.base import Joined
 from edgegenre_runtime.frontend import FrontendSpec
 from edgegenre_runtime.inspect.multiply_adds import count_multiply_adds
 
@@ -73,9 +75,8 @@ def measure(name: str, network: nn.Module, spec: FrontendSpec) -> Complexity:
         for hook in hooks:
             hook.remove()
     called = list(dict.fromkeys(layer for layer, _, _ in calls))  # a layer that is called twice reaches no further
-    paths = network.paths() if isinstance(network, Network) else [[network]]
-    ways = [[layer for layer in called if any(layer in set(part.modules()) for part in path)] for path in paths]
-    bands, frames = (max(_field(way, axis) for way in ways) for axis in (0, 1))
+    side_by_side = network.members.values() if isinstance(network, Joined) else [network]
+    bands, frames = np.max([_reach(part, called) for part in side_by_side], axis=0).tolist()
     return Complexity(
         name=name,
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -92,6 +93,15 @@ def _macs(layer: nn.Module, inputs: torch.Tensor, outputs: torch.Tensor) -> int:
     return count_multiply_adds("weighted", inputs=inputs.shape, weights=layer.weight.shape, outputs=outputs.shape)
 
 
+def _reach(network: nn.Module, called: list[nn.Module]) -> tuple[int, int]:
+    known = network.reach() if isinstance(network, Network) else None
+    if known is not None:
+        return known
+    parts = set(network.modules())
+    layers = [layer for layer in called if layer in parts]
+    return _field(layers, 0), _field(layers, 1)
+
+
 def _field(layers: list[nn.Module], axis: int) -> int:
     """Return the extent along bands (0) or frames (1): ``Σ (kernel - 1) · product of the strides before``, plus 1.
 
@@ -102,8 +112,8 @@ def _field(layers: list[nn.Module], axis: int) -> int:
     for layer in layers:
         if not isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
             continue
-        kernel, stride = (_on(value, axis) for value in (layer.kernel_size, layer.stride))
-        extent += (kernel - 1) * jump
+        kernel, stride, apart = (_on(getattr(layer, name, 1), axis) for name in ("kernel_size", "stride", "dilation"))
+        extent += (kernel - 1) * apart * jump
         if kernel > 1:
             jump *= stride
     return extent

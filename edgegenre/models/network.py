@@ -18,9 +18,9 @@ class Network(nn.Module, abc.ABC):
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return name and module of every part with parameters, input first; the last is the head."""
 
-    def paths(self) -> Sequence[Sequence[nn.Module]]:
-        """Return the modules on each way from the input to the head; one way through all of them by default."""
-        return [[self]]
+    def reach(self) -> tuple[int, int] | None:
+        """Return bands and frames that a unit before the mean over time sees; None: what its layers in a row say."""
+        return None
 
     @torch.no_grad()
     def set_regression(

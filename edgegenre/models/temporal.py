@@ -18,7 +18,7 @@ from torch import nn
 
 from .config import ModelConfig
 from .network import Network
-from .published.artist import ARTIST_LAYERS, artist_input, start_from_artist
+from .published.artist import ARTIST_LAYERS, artist_input, frames_seen, start_from_artist
 
 __all__ = ["Temporal", "start_temporal"]
 
@@ -85,6 +85,10 @@ class Temporal(Network):
             layer.weight.div_(deviation[part, None, None, None])
             layer.bias.sub_(mean[part]).div_(deviation[part])
             first = part.stop
+
+    def reach(self) -> tuple[int, int]:
+        """Return all bands, and what the last pool sees."""
+        return _N_MELS, frames_seen(_LAYERS)
 
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return the knees, each convolution with its batch norm and its mean, and the head."""

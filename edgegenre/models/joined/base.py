@@ -46,12 +46,3 @@ class Joined(Network):
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return the networks and the head."""
         return [*((f"members.{name}", member) for name, member in self.members.items()), ("head", self.head)]
-
-    def paths(self) -> Sequence[Sequence[nn.Module]]:
-        """Return the ways through each member."""
-        return [path for member in self.members.values() for path in _network(member).paths()]
-
-
-def _network(member: nn.Module) -> Network:
-    assert isinstance(member, Network)  # noqa: S101  # made above
-    return member

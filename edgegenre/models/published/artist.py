@@ -25,7 +25,7 @@ from torch import nn
 from ..config import ModelConfig
 from ..network import Network
 
-__all__ = ["ARTIST_LAYERS", "PEAK_DB", "Artist", "artist_input", "is_artist", "start_from_artist"]
+__all__ = ["ARTIST_LAYERS", "PEAK_DB", "Artist", "artist_input", "frames_seen", "is_artist", "start_from_artist"]
 
 PEAK_DB = 26.0
 """Level of a window's loudest cell, dB of librosa's power mel at full scale 1."""
@@ -66,12 +66,25 @@ class Artist(Network):
         logits: torch.Tensor = self.head(self.dropout(torch.cat([*means, *peaks], dim=1)))
         return logits
 
+    def reach(self) -> tuple[int, int]:
+        """Return all bands, and what the last pool sees."""
+        return _N_MELS, frames_seen(ARTIST_LAYERS)
+
     def stages(self) -> Sequence[tuple[str, nn.Module]]:
         """Return each convolution with its batch norm, and the head."""
         layers: list[tuple[str, nn.Module]] = []
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             layers += [(f"convs.{i}", conv), (f"norms.{i}", norm)]
         return [*layers, ("head", self.head)]
+
+
+def frames_seen(layers: Sequence[tuple[int, int, int]]) -> int:
+    """Return how many frames the last of layers like :data:`ARTIST_LAYERS` sees."""
+    frames = step = 1
+    for _, kernel, pool in layers:
+        frames += (kernel - 1 + pool - 1) * step
+        step *= pool
+    return frames
 
 
 def artist_input(db_above_floor: torch.Tensor) -> torch.Tensor:

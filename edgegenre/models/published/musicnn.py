@@ -14,6 +14,7 @@ and one of weight 0, or every eighth place of a kernel along time. The sums are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -29,6 +30,7 @@ from .musicnn_input import MUSICNN_BANDS, MUSICNN_FRAMES, MusicnnMels
 __all__ = ["TAGS", "Musicnn", "is_musicnn", "start_from_musicnn"]
 
 _EPS = 1e-3
+_N_MELS, _N_FRAMES = 128, 128
 _TALL = ((22, 38), (14, 67))
 """Channels and bands of a kernel of 7 frames."""
 _LONG = ((2, 128, False), (1, 128, True), (6, 64, False), (17, 32, False))
@@ -198,9 +200,10 @@ class Musicnn(Network):
         dense = [(name, getattr(self, name)) for name in ("pools", "dense", "tags")]
         return [("input_scale", self.input_scale), *front, *middle, *dense, ("head", self.head)]
 
-    def paths(self) -> Sequence[Sequence[nn.Module]]:
-        """Return a way for each of the layers side by side, through those that follow."""
-        return [[layer, *self.middle] for layer in self.front]
+    def reach(self) -> tuple[int, int]:
+        """Return all bands, and what the longest kernel and those behind it see of our frames."""
+        theirs = max(n_frames for _, n_frames, _ in _LONG) + _N_MIDDLE * (_FRAMES - 1)
+        return _N_MELS, math.ceil(theirs * _N_FRAMES / MUSICNN_FRAMES)
 
 
 def is_musicnn(given: Mapping[str, torch.Tensor]) -> bool:

@@ -44,6 +44,42 @@ def test_compact_is_within_its_budget():
     assert row.field_frames >= 128
 
 
+def test_zeros_between_taps_are_seen():
+    dilated = nn.Sequential(nn.Conv2d(1, 1, (1, 4), dilation=(1, 8)), nn.Conv2d(1, 1, (3, 3)))
+    row = measure("dilated", dilated, SPEC)
+    assert (row.field_bands, row.field_frames) == (3, 1 + 3 * 8 + 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        (
+            "artist",
+            1 + 6 + 4 * 6 + 16 * 6 + 64 * 2,
+        ),  # convolutions of 4, 4, 4 and 2 frames, each with a pool of as many
+        ("temporal", 255),
+        ("musicnn", 101),  # 128 + 3 * 6 of its 186 frames, which are 128 of ours
+        ("temporal_tags", 255),
+        ("ensemble", 595),  # mn04's
+    ],
+)
+def test_networks_of_channels_that_are_bands_and_of_branches_by_hand(name, frames):
+    row = measure(name, build(ModelConfig(name, 10)), released("seed3s").spec)
+    assert row.field_frames == frames
+    assert row.field_bands >= 128
+
+
+def test_the_reach_of_1d_layers_is_where_gradients_are():
+    network = build(ModelConfig("temporal", 10)).eval()
+    x = torch.rand(1, 128, 1, 600, requires_grad=True)
+    y = x
+    for conv, norm, pool in zip(network.convs, network.norms, network.pools, strict=True):
+        y = nn.functional.avg_pool2d(norm(conv(y)), pool[1].kernel_size)  # a mean has a gradient at each place
+    y[0, :, 0, 1].sum().backward()
+    touched = x.grad[0, :, 0].abs().sum(dim=0).nonzero()
+    assert touched.max() - touched.min() + 1 == measure("temporal", network, released("seed3s").spec).field_frames
+
+
 def test_resnet18_reaches_what_is_published():
     row = measure("resnet18", build(ModelConfig("resnet18", 10)), SPEC)
     assert (row.field_bands, row.field_frames) == (435, 435)  # Araujo et al., Computing Receptive Fields, Distill 2019
