@@ -25,7 +25,7 @@ static int open_wav(uint32_t rate_hz)
     uint8_t chunk[8], format[16];
     int has_format = 0;
     if (fread(format, 1, 12, stdin) != 12 || memcmp(format, "RIFF", 4) != 0 || memcmp(format + 8, "WAVE", 4) != 0)
-        return fail("this is not a WAV file");
+        return fail("standard input is not a WAV file");
     while (fread(chunk, 1, 8, stdin) == 8) {
         uint32_t size = little(chunk + 4, 4);
         uint64_t rest = (uint64_t)size + (size & 1u); /* chunks are padded to even lengths */

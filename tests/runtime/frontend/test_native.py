@@ -288,7 +288,7 @@ def test_the_example_gives_the_windows_bytes(tmp_path, example):
     done = subprocess.run([example], input=wav, capture_output=True, check=True)
     assert done.stdout == normalize(mel.log_mel(pcm, tables).frames_q9, tables).cells.tobytes()
     done = subprocess.run([example], input=b"no wav", capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (1, b"this is not a WAV file\n")
+    assert (done.returncode, done.stderr) == (1, b"standard input is not a WAV file\n")
 
 
 def run_example(example, *chunks):

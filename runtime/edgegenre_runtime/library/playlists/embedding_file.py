@@ -6,7 +6,7 @@ compared by what the database holds. So the answer is that of a search of all of
 
 The file carries the database's state (:meth:`..store.Library.state`), which changes with every row that is written: of
 another state it is written anew. So it is where a byte of it was damaged: the sum of every block of rows is looked at
-while its rows are in the processor's cache, which costs some 20 ms of a million rows, and a CRC covers all that comes
+while its rows are in the processor's cache, and a CRC covers all that comes
 before them.
 """
 
